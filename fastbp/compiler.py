@@ -1,0 +1,54 @@
+"""The only place that calls ``numba.njit``: compiler options and the cache stamp.
+
+Numba stamps a cached kernel with the kernel's own file, so that a change in another module that it calls
+would be served stale. Here every kernel is stamped with a digest of all sources of the package.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba import types
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+
+def source_digest(folder: Path | None = None) -> str:
+    """SHA-256 over the names and contents of all Python files of the package."""
+    root = Path(__file__).parent if folder is None else folder
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+DIGEST = source_digest()
+
+
+class PackageCache(FunctionCache):
+    """Numba's cache of a function on disk, stamped with `DIGEST`."""
+
+    def __init__(self, py_func: Any) -> None:
+        super().__init__(py_func)
+        stamp = (self._impl.locator.get_source_stamp(), DIGEST)
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
+
+
+def jit(function: Any) -> Any:
+    """Compile lazily, without the GIL, in IEEE arithmetic (NaN must be seen), cached on disk if possible."""
+    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    try:
+        dispatcher._cache = PackageCache(function)
+    except RuntimeError:
+        pass  # no folder to write to: compiled anew in each process
+    resolve = dispatcher.get_call_template
+
+    def without_literals(args: Any, kws: Any) -> Any:
+        # A constant argument has a type of its own; each would be compiled separately.
+        return resolve(
+            [types.unliteral(a) for a in args], {name: types.unliteral(a) for name, a in kws.items()}
+        )
+
+    dispatcher.get_call_template = without_literals
+    return dispatcher

@@ -1,0 +1,1 @@
+"""The CPU engine: kernels in explicit vectors, threads that meet at a barrier."""

@@ -1,0 +1,378 @@
+"""The CPU engine: owns the memory of a fit and calls the kernels."""
+
+from typing import Any
+
+import numpy as np
+
+from fastbp.cpu import step as kernel
+from fastbp.cpu.arena import lanes_of, pass_rows, plan_arena
+from fastbp.cpu.data import as_inputs, as_weights, flat_view
+from fastbp.cpu.gradient import count_tiles
+from fastbp.cpu.predict import predict
+from fastbp.cpu.shuffle import shuffle_order
+from fastbp.cpu.team import SYNC_SIZE
+from fastbp.cpu.threads import Team, useful_threads
+from fastbp.functions.schedules import judge_epoch
+from fastbp.functions.solvers import SOLVERS
+from fastbp.plan import Kind, NetworkPlan, SolverState, TrainingPlan, aligned_zeros, padded
+
+STATUS_NAMES = {
+    kernel.RUNNING: "running",
+    kernel.CONVERGED: "converged",
+    kernel.MAX_EPOCHS: "max_epochs",
+    kernel.NON_FINITE: "non_finite",
+}
+CURVE_CAPACITY = 1 << 16  # epochs that one call of the kernel may finish
+PREDICTION_ROWS = 256
+
+
+class _Batches:
+    """What training and full-batch gradients share: data, arena, team."""
+
+    def __init__(
+        self, network: NetworkPlan, X, targets, sample_weight, batch: int, n_jobs: int | None
+    ) -> None:
+        self.network = network
+        self.inputs = as_inputs(X, network)
+        self.targets = flat_view(targets, network.dtype)
+        self.weights = as_weights(sample_weight, network)
+        self.n_rows = self.inputs.n_rows
+        lanes = lanes_of(network.dtype)
+        self.pass_rows = pass_rows(network, batch)
+        registers = padded(self.pass_rows, lanes) // lanes
+        self.team = Team(n_jobs, useful_threads(network.flops_per_row * self.pass_rows, registers))
+        self.arena = plan_arena(network, self.pass_rows, self.team.n_threads, training=True)
+        self.work = self.arena.allocate(network)
+        self.order = np.arange(self.n_rows)
+        self.starts = np.zeros(padded(self.pass_rows, 2 * lanes), np.int64)
+        self.sums = np.zeros(len(self.starts))
+        self.sync = np.zeros(SYNC_SIZE, np.int64)
+
+    @property
+    def layout(self) -> tuple[np.ndarray, ...]:
+        return self.network.table, self.arena.buffers, self.arena.transposed, self.arena.special
+
+    @property
+    def total_weight(self) -> float:
+        return float(self.weights.sum(dtype=np.float64)) if self.weights.size else float(self.n_rows)
+
+    def close(self) -> None:
+        """End the threads of the team."""
+        self.team.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+
+class Trainer(_Batches):
+    """Trains one network on one set of rows.
+
+    Parameters
+    ----------
+    network : NetworkPlan
+    training : TrainingPlan
+    X : C-contiguous array of shape (n, n_inputs) or CSR matrix, of the network's dtype
+    targets : array of shape (n, n_targets)
+    sample_weight : array of shape (n,) or None
+    parameters : flat vector, copied
+    state : SolverState or None
+        To go on from; None begins afresh.
+    n_jobs : int or None
+
+    Attributes
+    ----------
+    parameters : flat vector, live
+    loss_curve : list of float
+        One value for each epoch that this trainer finished.
+    failure : (epoch, step) or None
+        1-based, where the first non-finite value was met.
+    """
+
+    def __init__(
+        self,
+        network: NetworkPlan,
+        training: TrainingPlan,
+        X,
+        targets,
+        sample_weight,
+        parameters: np.ndarray,
+        state: SolverState | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        super().__init__(network, X, targets, sample_weight, training.batch_size, n_jobs)
+        self.training = training
+        self.parameters = aligned_zeros(network.n_parameters, network.dtype)
+        self.parameters[:] = parameters
+        n_states = SOLVERS[training.solver].n_states
+        self._moments = aligned_zeros(n_states * network.n_parameters, network.dtype)
+        self._gradient = aligned_zeros(
+            network.n_parameters if training.batch_size > self.pass_rows else 0, network.dtype
+        )
+        self._coefficients = np.zeros((self.team.n_threads, 6))
+        self._penalties = np.zeros(count_tiles(network.table, 2 * lanes_of(network.dtype)))
+        self._curve = np.zeros(CURVE_CAPACITY)
+        self.loss_curve: list[float] = []
+        self.failure: tuple[int, int] | None = None
+        self._ints, self._floats = self._control()
+        if state is not None and state.solver == training.solver:
+            self._resume(state)
+        if training.shuffle:
+            shuffle_order(self.order, training.seed, self._ints[kernel.EPOCHS])
+
+    def _control(self) -> tuple[np.ndarray, np.ndarray]:
+        plan = self.training
+        ints, floats = np.zeros(kernel.N_INTS, np.int64), np.zeros(kernel.N_FLOATS)
+        ints[kernel.N_DATA] = self.n_rows
+        ints[kernel.N_INPUTS] = self.network.n_inputs
+        ints[kernel.N_TARGETS] = self.network.n_targets
+        ints[kernel.BATCH] = plan.batch_size
+        ints[kernel.PASS] = self.pass_rows
+        ints[kernel.SHUFFLE] = plan.shuffle
+        ints[kernel.SEED] = plan.seed
+        ints[kernel.SOLVER] = SOLVERS.code(plan.solver)
+        ints[kernel.SCHEDULE] = plan.schedule
+        ints[kernel.MONITOR_LOSS] = plan.monitor_loss
+        ints[kernel.EPOCH_LIMIT] = plan.max_epochs
+        floats[kernel.RATE] = floats[kernel.RATE_INIT] = plan.rate_init
+        floats[kernel.POWER_T] = plan.power_t
+        floats[[kernel.H0, kernel.H1, kernel.H2]] = plan.h0, plan.h1, plan.h2
+        floats[kernel.ALPHA], floats[kernel.L2] = plan.alpha, plan.l2
+        floats[kernel.TOL], floats[kernel.PATIENCE] = plan.tol, plan.patience
+        floats[kernel.MEAN_WEIGHT] = self.total_weight / self.n_rows
+        floats[kernel.BEST] = np.inf
+        return ints, floats
+
+    def _resume(self, state: SolverState) -> None:
+        self._moments[:] = state.moments.ravel()
+        self._ints[kernel.STEPS] = state.n_steps
+        self._ints[kernel.SAMPLES] = state.n_samples_seen
+        self._ints[kernel.EPOCHS] = state.n_epochs
+        self._floats[kernel.RATE] = state.learning_rate
+
+    def state(self) -> SolverState:
+        """A copy of what the solver remembers."""
+        n = self.network.n_parameters
+        return SolverState(
+            solver=self.training.solver,
+            moments=np.array(self._moments).reshape(-1, n),
+            n_steps=int(self._ints[kernel.STEPS]),
+            n_samples_seen=self.n_samples_seen,
+            learning_rate=self.learning_rate,
+            n_epochs=int(self._ints[kernel.EPOCHS]),
+        )
+
+    @property
+    def status(self) -> str:
+        """ "running", "converged", "max_epochs" or "non_finite"."""
+        return STATUS_NAMES[int(self._ints[kernel.STATUS])]
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step, before any bias correction."""
+        return float(self._floats[kernel.RATE])
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs that this trainer finished."""
+        return int(self._ints[kernel.EPOCHS_HERE])
+
+    @property
+    def n_samples_seen(self) -> int:
+        """Rows trained on, over the life of the solver's state."""
+        return int(self._ints[kernel.SAMPLES])
+
+    @property
+    def n_steps_per_epoch(self) -> int:
+        return -(-self.n_rows // self.training.batch_size)
+
+    @property
+    def best_monitored(self) -> float:
+        """The lowest value of what the stopping rule watches."""
+        return float(self._floats[kernel.BEST])
+
+    @property
+    def n_stale(self) -> int:
+        """Epochs since it last improved by `tol`."""
+        return int(self._ints[kernel.STALE])
+
+    def train(self, max_steps: int, stop_at_epoch_end: bool = False) -> int:
+        """Make up to `max_steps` steps; fewer when training ends or, if asked, when an epoch ends."""
+        self._ints[kernel.CURVE_USED] = 0
+        done = self.team.run(lambda thread: self._run(thread, max_steps, stop_at_epoch_end))
+        used = int(self._ints[kernel.CURVE_USED])
+        self.loss_curve.extend(self._curve[:used].tolist())
+        if self.status != "non_finite" and not np.isfinite(self.parameters).all():
+            self._ints[kernel.STATUS] = kernel.NON_FINITE
+        if self.status == "non_finite" and self.failure is None:
+            in_epoch = int(self._ints[kernel.STEP_OF_EPOCH])
+            self.failure = (
+                (self.n_epochs + 1, in_epoch) if in_epoch else (self.n_epochs, self.n_steps_per_epoch)
+            )
+        return int(done)
+
+    def _run(self, thread: int, max_steps: int, stop_at_epoch_end: bool) -> int:
+        return kernel.train(
+            thread,
+            self.team.n_threads,
+            max_steps,
+            stop_at_epoch_end,
+            *self.layout,
+            self._ints,
+            self._floats,
+            self.parameters,
+            self._moments,
+            self.work,
+            self._gradient,
+            self.inputs.values,
+            self.inputs.indices,
+            self.inputs.indptr,
+            self.targets,
+            self.weights,
+            self.order,
+            self.starts,
+            self._coefficients,
+            self.sums,
+            self._penalties,
+            self._curve,
+            self.sync,
+        )
+
+    def report(self, monitored: float) -> None:
+        """Tell the value that the stopping rule watches, after an epoch; lower is better."""
+        plan, ints, floats = self.training, self._ints, self._floats
+        rate, best, stale, converged = judge_epoch(
+            plan.schedule,
+            self.learning_rate,
+            monitored,
+            self.best_monitored,
+            self.n_stale,
+            plan.tol,
+            plan.patience,
+        )
+        floats[kernel.RATE], floats[kernel.BEST], ints[kernel.STALE] = rate, best, stale
+        if converged:
+            ints[kernel.STATUS] = kernel.CONVERGED
+
+
+class Objective(_Batches):
+    """The objective on all rows and its gradient, for repeated calls.
+
+    Parameters as in `Trainer`; `alpha`, `l2` are the penalties' strengths.
+    """
+
+    def __init__(self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None) -> None:
+        super().__init__(network, X, targets, sample_weight, as_inputs(X, network).n_rows, n_jobs)
+        self._penalty = alpha / self.total_weight + l2
+        # Biases are not penalised.
+        self._penalised = np.zeros(network.n_parameters, dtype=bool)
+        for weights, _ in network.blocks(self._penalised):
+            weights[...] = True
+
+    def __call__(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """Loss and flat gradient (a fresh array, padding zero) at a flat parameter vector."""
+        flat = aligned_zeros(self.network.n_parameters, self.network.dtype)
+        flat[:] = parameters
+        gradient = aligned_zeros(self.network.n_parameters, self.network.dtype)
+        loss = self.team.run(lambda thread: self._run(thread, flat, gradient))
+        weights = np.where(self._penalised, flat, 0)
+        gradient += flat.dtype.type(self._penalty) * weights
+        return loss + 0.5 * self._penalty * float(weights @ weights), gradient
+
+    def _run(self, thread: int, flat: np.ndarray, gradient: np.ndarray) -> float:
+        return kernel.loss_and_gradient(
+            thread,
+            self.team.n_threads,
+            self.pass_rows,
+            *self.layout,
+            flat,
+            self.work,
+            gradient,
+            self.inputs.values,
+            self.inputs.indices,
+            self.inputs.indptr,
+            self.network.n_inputs,
+            self.targets,
+            self.network.n_targets,
+            self.weights,
+            self.order,
+            self.starts,
+            self.sums,
+            self.total_weight,
+            self.sync,
+        )
+
+
+def loss_and_gradient(
+    network: NetworkPlan, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None
+) -> tuple[float, np.ndarray]:
+    """The objective on all rows and its gradient, once."""
+    with Objective(network, X, targets, sample_weight, alpha, l2, n_jobs) as objective:
+        return objective(parameters)
+
+
+def forward(
+    network: NetworkPlan, parameters: np.ndarray, X, layer: int | str | None = None, n_jobs: int | None = None
+) -> np.ndarray:
+    """Outputs of a layer for all rows of X.
+
+    Parameters
+    ----------
+    parameters : flat vector
+    layer : int, "logits" or None
+        1 … n_layers: that dense layer after its activation; "logits": the last one before it; None: the last.
+
+    Returns
+    -------
+    ndarray of shape (n, width)
+    """
+    inputs = as_inputs(X, network)
+    stop = _n_ops(network, layer)
+    width = network.ops[stop - 1].n_out
+    out = np.empty((inputs.n_rows, width), network.dtype)
+    if not inputs.n_rows:
+        return out
+    panel = 2 * lanes_of(network.dtype)
+    block = min(PREDICTION_ROWS, padded(inputs.n_rows, panel))
+    flops = network.flops_per_row / 3 * inputs.n_rows
+    team = Team(n_jobs, useful_threads(flops, padded(inputs.n_rows, panel) // panel))
+    arena = plan_arena(network, block, 1, training=False)
+    flat = out.reshape(-1)
+
+    def run(thread: int) -> Any:
+        panels = padded(inputs.n_rows, panel) // panel
+        first = panels * thread // team.n_threads * panel
+        last = min(panels * (thread + 1) // team.n_threads * panel, inputs.n_rows)
+        return predict(
+            network.table,
+            arena.buffers,
+            arena.special,
+            parameters,
+            arena.allocate(network),
+            inputs.values,
+            inputs.indices,
+            inputs.indptr,
+            network.n_inputs,
+            np.empty(block, np.int64),
+            block,
+            first,
+            last,
+            stop,
+            flat,
+        )
+
+    try:
+        team.run(run)
+    finally:
+        team.close()
+    return out
+
+
+def _n_ops(network: NetworkPlan, layer: int | str | None) -> int:
+    """How many ops to run for the outputs of `layer`."""
+    if layer == "logits":
+        return max(i for i, op in enumerate(network.ops) if op.kind == Kind.DENSE) + 1
+    wanted = len(network.layer_shapes) if layer is None else layer
+    return max(i for i, op in enumerate(network.ops) if op.kind != Kind.LOSS and op.target == wanted) + 1

@@ -1,0 +1,66 @@
+"""Prediction: blocks of rows through the forward ops, memory bounded whatever the number of rows."""
+
+from fastbp.compiler import jit
+from fastbp.cpu.arena import ACTIVATION, ACTIVATION_STRIDE, DESTINATION, N_OUT
+from fastbp.cpu.gather import gather_inputs
+from fastbp.cpu.network import forward
+from fastbp.cpu.simd import advance, lanes, pointer, scatter_block
+
+
+@jit
+def predict(
+    table,
+    buffers,
+    special,
+    params,
+    work,
+    values,
+    indices,
+    indptr,
+    n_inputs,
+    starts,
+    block,
+    first_row,
+    last_row,
+    stop,
+    out,
+):
+    """Outputs of the ops 0 … stop for rows first_row … last_row.
+
+    Parameters
+    ----------
+    starts : (block, padded) int64, scratch
+    block : int
+        Rows computed at a time, the rows of the arena.
+    stop : int
+        Ops that run; the last of them gives the result.
+    out : flat (n_rows · width,), out
+    """
+    w = pointer(work, 0)
+    step = lanes(w)
+    panel = 2 * step
+    target = table[stop - 1, DESTINATION]
+    width = table[stop - 1, N_OUT]
+    row_width = 1 if indptr.shape[0] > 0 else n_inputs
+    for start in range(first_row, last_row, block):
+        rows = min(block, last_row - start)
+        n_registers = -(-rows // step)
+        for i in range(n_registers * step):
+            # Lanes beyond the last row repeat the block's first.
+            starts[i] = (start + (i if i < rows else 0)) * row_width
+        gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, starts, 0, n_registers)
+        forward(table, buffers, special, params, work, 0, 0, n_registers, False, stop)
+        for r in range(n_registers):
+            source = advance(
+                w,
+                buffers[target, ACTIVATION] + (r // 2) * buffers[target, ACTIVATION_STRIDE] + (r % 2) * step,
+            )
+            for f in range(0, width, step):
+                scatter_block(
+                    advance(source, f * panel),
+                    panel,
+                    pointer(out, (start + r * step) * width + f),
+                    width,
+                    rows - r * step,
+                    min(step, width - f),
+                )

@@ -1,0 +1,367 @@
+"""The training loop: steps and epochs, without a return to Python.
+
+A step has two phases. First each thread takes its rows of the batch through forward and backward; then, when
+all have come to the barrier, each takes its tiles of the weight gradients over the whole batch and applies
+the solver to the tile at once. A second barrier ends the step. No gradient is summed over threads, so the
+result does not depend on their number.
+"""
+
+import numpy as np
+
+from fastbp.compiler import jit
+from fastbp.cpu.functions import coefficients
+from fastbp.cpu.gather import gather_inputs, gather_targets, gather_weights, locate
+from fastbp.cpu.gradient import ADD, APPLY, APPLY_STORED, WRITE, gradient_tiles
+from fastbp.cpu.network import forward_and_backward
+from fastbp.cpu.shuffle import shuffle_order
+from fastbp.cpu.simd import lanes, pointer
+from fastbp.cpu.team import meet
+from fastbp.functions.schedules import judge_epoch, rate_after_epoch
+
+RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
+
+# The int64 control array: constants of the fit, then its cursor.
+(
+    N_DATA,
+    N_INPUTS,
+    N_TARGETS,
+    BATCH,
+    PASS,
+    SHUFFLE,
+    SEED,
+    SOLVER,
+    SCHEDULE,
+    MONITOR_LOSS,
+    EPOCH_LIMIT,
+    STATUS,
+    POSITION,
+    STEP_OF_EPOCH,
+    STEPS,
+    SAMPLES,
+    EPOCHS,
+    EPOCHS_HERE,
+    STALE,
+    CURVE_USED,
+    N_INTS,
+) = range(21)
+# The float64 control array.
+(
+    RATE,
+    RATE_INIT,
+    POWER_T,
+    H0,
+    H1,
+    H2,
+    ALPHA,
+    L2,
+    TOL,
+    PATIENCE,
+    MEAN_WEIGHT,
+    EPOCH_LOSS,
+    BEST,
+    N_FLOATS,
+) = range(14)
+
+
+@jit
+def end_epoch(ints, floats, order, curve):
+    """Book the loss of a finished epoch; then schedule, stopping rule and the order of the next."""
+    loss = floats[EPOCH_LOSS] / ints[N_DATA]
+    floats[EPOCH_LOSS] = 0.0
+    curve[ints[CURVE_USED]] = loss
+    ints[CURVE_USED] += 1
+    ints[EPOCHS] += 1
+    ints[EPOCHS_HERE] += 1
+    ints[SAMPLES] += ints[N_DATA]
+    ints[STEP_OF_EPOCH] = 0
+    floats[RATE] = rate_after_epoch(
+        ints[SCHEDULE], floats[RATE], floats[RATE_INIT], floats[POWER_T], ints[SAMPLES]
+    )
+    if not np.isfinite(loss):
+        ints[STATUS] = NON_FINITE
+        return
+    if ints[MONITOR_LOSS]:
+        rate, best, stale, converged = judge_epoch(
+            ints[SCHEDULE], floats[RATE], loss, floats[BEST], ints[STALE], floats[TOL], floats[PATIENCE]
+        )
+        floats[RATE], floats[BEST], ints[STALE] = rate, best, stale
+        if converged:
+            ints[STATUS] = CONVERGED
+    if ints[EPOCHS_HERE] == ints[EPOCH_LIMIT] and ints[STATUS] == RUNNING:
+        ints[STATUS] = MAX_EPOCHS
+    if ints[SHUFFLE] and ints[STATUS] == RUNNING:
+        shuffle_order(order, ints[SEED], ints[EPOCHS])
+
+
+@jit
+def one_pass(
+    thread,
+    n_threads,
+    table,
+    buffers,
+    transposed,
+    special,
+    params,
+    work,
+    values,
+    indices,
+    indptr,
+    n_inputs,
+    targets,
+    n_targets,
+    weights,
+    order,
+    starts,
+    position,
+    n_rows,
+    factor,
+    sums,
+):
+    """A thread's rows of one pass, from the data to the deltas; returns the registers of the whole pass."""
+    step = lanes(pointer(work, 0))
+    n_registers = -(-n_rows // step)
+    first, last = n_registers * thread // n_threads, n_registers * (thread + 1) // n_threads
+    locate(order, position, n_rows, n_targets, starts, first, last, step)
+    gather_targets(special, work, targets, n_targets, starts, first, last)
+    locate(order, position, n_rows, 1 if indptr.shape[0] > 0 else n_inputs, starts, first, last, step)
+    gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, starts, first, last)
+    gather_weights(special, work, weights, order, position, n_rows, factor, first, last)
+    forward_and_backward(table, buffers, transposed, special, params, work, thread, first, last, sums)
+    return n_registers
+
+
+@jit
+def train(
+    thread,
+    n_threads,
+    max_steps,
+    stop_at_epoch_end,
+    table,
+    buffers,
+    transposed,
+    special,
+    ints,
+    floats,
+    params,
+    moments,
+    work,
+    gradient,
+    values,
+    indices,
+    indptr,
+    targets,
+    weights,
+    order,
+    starts,
+    steps_coefficients,
+    sums,
+    penalties,
+    curve,
+    sync,
+):
+    """Up to `max_steps` steps; all threads of a team call it with the same arguments but `thread`.
+
+    Thread 0 keeps the books. What it writes between the barriers of a step is read by others behind the
+    second, or at the end of an epoch behind a third.
+
+    Parameters
+    ----------
+    ints, floats : control arrays, in/out
+    params, moments : flat vectors, in/out
+    values, indices, indptr : the data, flat; `indptr` is empty where it is dense
+    targets, weights, order : of all rows; `weights` empty for none
+    starts : (rows of a pass, padded) int64, scratch
+    steps_coefficients : (n_threads, 6), scratch
+    sums : (registers of a pass,), scratch
+    penalties : (n_tiles,), scratch
+    curve : out
+        Losses of the epochs finished by this call; it returns when it is full.
+    sync : the team's barrier
+
+    Returns
+    -------
+    int
+        Steps made.
+    """
+    n_data, batch, pass_rows = ints[N_DATA], ints[BATCH], ints[PASS]
+    position, steps = ints[POSITION], ints[STEPS]
+    c = steps_coefficients[thread]
+    done = 0
+    while done < max_steps and ints[STATUS] == RUNNING and ints[CURVE_USED] < curve.shape[0]:
+        batch_rows = min(batch, n_data - position)
+        weight = batch_rows * floats[MEAN_WEIGHT]
+        penalty = floats[ALPHA] / weight + floats[L2]
+        coefficients(
+            ints[SOLVER],
+            (floats[RATE], floats[H0], floats[H1], floats[H2], float(steps + 1), c),
+        )
+        rule = (c[0], c[1], c[2], c[3], c[4], c[5])
+        loss = 0.0
+        single = batch_rows <= pass_rows
+        for start in range(0, batch_rows, pass_rows):
+            rows = min(pass_rows, batch_rows - start)
+            n_registers = one_pass(
+                thread,
+                n_threads,
+                table,
+                buffers,
+                transposed,
+                special,
+                params,
+                work,
+                values,
+                indices,
+                indptr,
+                ints[N_INPUTS],
+                targets,
+                ints[N_TARGETS],
+                weights,
+                order,
+                starts,
+                position + start,
+                rows,
+                1.0 / weight,
+                sums,
+            )
+            meet(sync, n_threads)
+            if thread == 0:
+                for r in range(n_registers):
+                    loss += sums[r]
+                if not np.isfinite(loss):
+                    ints[STATUS] = NON_FINITE
+            gradient_tiles(
+                table,
+                buffers,
+                transposed,
+                special,
+                params,
+                moments,
+                work,
+                gradient,
+                thread,
+                n_threads,
+                rows,
+                APPLY if single else WRITE if start == 0 else ADD,
+                ints[SOLVER],
+                penalty,
+                rule,
+                penalties,
+            )
+            meet(sync, n_threads)
+        if not single:
+            gradient_tiles(
+                table,
+                buffers,
+                transposed,
+                special,
+                params,
+                moments,
+                work,
+                gradient,
+                thread,
+                n_threads,
+                0,
+                APPLY_STORED,
+                ints[SOLVER],
+                penalty,
+                rule,
+                penalties,
+            )
+            meet(sync, n_threads)
+        done += 1
+        steps += 1
+        position += batch_rows
+        if thread == 0:
+            for i in range(penalties.shape[0]):
+                loss += penalties[i]
+            floats[EPOCH_LOSS] += batch_rows * loss
+            ints[STEP_OF_EPOCH] += 1
+        if position == n_data:
+            position = 0
+            if thread == 0 and ints[STATUS] == RUNNING:
+                end_epoch(ints, floats, order, curve)
+            meet(sync, n_threads)
+            if stop_at_epoch_end:
+                break
+    if thread == 0:
+        ints[POSITION], ints[STEPS] = position, steps
+    return done
+
+
+@jit
+def loss_and_gradient(
+    thread,
+    n_threads,
+    pass_rows,
+    table,
+    buffers,
+    transposed,
+    special,
+    params,
+    work,
+    gradient,
+    values,
+    indices,
+    indptr,
+    n_inputs,
+    targets,
+    n_targets,
+    weights,
+    order,
+    starts,
+    sums,
+    total_weight,
+    sync,
+):
+    """Loss of all rows without penalties, and its gradient into `gradient`; every thread returns the loss."""
+    n_data = order.shape[0]
+    rule = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    loss = 0.0
+    for start in range(0, n_data, pass_rows):
+        rows = min(pass_rows, n_data - start)
+        n_registers = one_pass(
+            thread,
+            n_threads,
+            table,
+            buffers,
+            transposed,
+            special,
+            params,
+            work,
+            values,
+            indices,
+            indptr,
+            n_inputs,
+            targets,
+            n_targets,
+            weights,
+            order,
+            starts,
+            start,
+            rows,
+            1.0 / total_weight,
+            sums,
+        )
+        meet(sync, n_threads)
+        for r in range(n_registers):
+            loss += sums[r]
+        gradient_tiles(
+            table,
+            buffers,
+            transposed,
+            special,
+            params,
+            params,
+            work,
+            gradient,
+            thread,
+            n_threads,
+            rows,
+            WRITE if start == 0 else ADD,
+            0,
+            0.0,
+            rule,
+            sums,
+        )
+        meet(sync, n_threads)
+    return loss

@@ -1,0 +1,90 @@
+"""A team of threads inside one fit: each runs the same kernel, and they meet at an atomic barrier.
+
+The threads are Python threads in a kernel without the GIL, so that nothing of the team outlives the fit, and
+forked children and joblib's backends find no broken state. Waiting spins for a few microseconds, then
+yields to the scheduler: with more threads than cores the team still goes on.
+"""
+
+import platform
+import sys
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+from fastbp.compiler import jit
+from fastbp.cpu.simd import X86
+
+ARRIVED, GENERATION = 0, 16  # a cache line apart, in the int64 array of a team
+SYNC_SIZE = 32
+SPINS = 2000
+
+_ARM = platform.machine().lower() in ("arm64", "aarch64")
+_yield_now = types.ExternalFunction(
+    "SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32()
+)
+
+
+def _element(context, builder, kind, array, i):
+    return builder.gep(make_array(kind)(context, builder, array).data, [i])
+
+
+@intrinsic
+def _fetch_add(typingctx, array, i, value):
+    def codegen(context, builder, sig, args):
+        return builder.atomic_rmw("add", _element(context, builder, array, *args[:2]), args[2], "seq_cst")
+
+    return types.int64(array, types.intp, types.int64), codegen
+
+
+@intrinsic
+def _load_acquire(typingctx, array, i):
+    def codegen(context, builder, sig, args):
+        return builder.load_atomic(_element(context, builder, array, *args), "acquire", 8)
+
+    return types.int64(array, types.intp), codegen
+
+
+@intrinsic
+def _pause(typingctx):
+    """Tell the core that it spins; nothing where the instruction set has no word for it."""
+
+    def codegen(context, builder, sig, args):
+        if X86:
+            kind = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        elif _ARM:
+            kind = ir.FunctionType(ir.VoidType(), [ir.IntType(32)])
+            hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.hint")
+            builder.call(hint, [ir.IntType(32)(1)])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@jit
+def meet(sync, n_threads):
+    """Wait until all threads of the team have come here.
+
+    Parameters
+    ----------
+    sync : int64 array of SYNC_SIZE, in/out
+        The team's own, zero at first.
+    n_threads : int
+    """
+    if n_threads == 1:
+        return
+    generation = _load_acquire(sync, GENERATION)
+    if _fetch_add(sync, ARRIVED, 1) == n_threads - 1:
+        sync[ARRIVED] = 0
+        _fetch_add(sync, GENERATION, 1)
+        return
+    spins = 0
+    while _load_acquire(sync, GENERATION) == generation:
+        if spins < SPINS:
+            spins += 1
+            _pause()
+        else:
+            _yield_now()

@@ -1,0 +1,98 @@
+"""How many threads a fit gets, and the team that runs a kernel on them."""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
+
+import joblib
+
+# Work below this is done sooner by one thread than handed to another: about 10 µs of arithmetic.
+FLOPS_A_THREAD = 2_000_000
+
+_lock = threading.Lock()
+_busy = 0  # threads of teams at work in this process, beyond the first of each
+
+
+def _forget_after_fork() -> None:
+    global _lock, _busy
+    _lock, _busy = threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)
+
+
+def available_threads(n_jobs: int | None) -> int:
+    """Threads that a fit may use.
+
+    ``None``: the cores that affinity, container quota and joblib leave to this process, at most
+    OMP_NUM_THREADS. Negative numbers count from the cores, as in joblib: −1 is all of them.
+    """
+    if n_jobs is not None:
+        return max(1, joblib.effective_n_jobs(n_jobs)) if n_jobs < 0 else n_jobs
+    limit = joblib.cpu_count()
+    wish = os.environ.get("OMP_NUM_THREADS", "")
+    if wish.isdigit() and int(wish) > 0:
+        limit = min(limit, int(wish))
+    return limit
+
+
+class Team:
+    """Up to `n_threads` threads for one fit; the process has one budget for all its teams.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+    useful : int
+        More threads than this would not help.
+    """
+
+    def __init__(self, n_jobs: int | None, useful: int) -> None:
+        global _busy
+        wanted = max(1, min(available_threads(n_jobs), useful))
+        with _lock:
+            free = wanted if n_jobs is not None else available_threads(None) - _busy
+            self.n_threads = max(1, min(wanted, free))
+            self._extra = self.n_threads - 1
+            _busy += self._extra
+        self._pool = ThreadPoolExecutor(self.n_threads, "fastbp") if self._extra else None
+
+    def run(self, kernel: Callable[[int], Any]) -> Any:
+        """``kernel(thread)`` on all threads; the result of thread 0.
+
+        An interrupt that arrives meanwhile is raised when the kernel has come to its end on all threads.
+        """
+        if self._pool is None:
+            return kernel(0)
+        # One thread of the team starts the others, so that an interrupt of this thread cannot leave the team
+        # incomplete, waiting at its barrier.
+        leader = self._pool.submit(self._lead, kernel)
+        try:
+            return leader.result()
+        except BaseException:
+            wait([leader])
+            raise
+
+    def _lead(self, kernel: Callable[[int], Any]) -> Any:
+        assert self._pool is not None
+        others = [self._pool.submit(kernel, thread) for thread in range(1, self.n_threads)]
+        result = kernel(0)
+        for other in others:
+            other.result()
+        return result
+
+    def close(self) -> None:
+        """End the threads; a second call does nothing."""
+        global _busy
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+            self._pool = None
+            with _lock:
+                _busy -= self._extra
+
+
+def useful_threads(flops: float, registers: int) -> int:
+    """Threads that `flops` of work on that many registers of rows can keep busy."""
+    return max(1, min(registers, int(flops // FLOPS_A_THREAD)))

@@ -1,0 +1,43 @@
+"""Counter-based random numbers: a draw is a function of (seed, stream, index), never of who asks or when.
+
+So the result does not depend on the number of threads, and a GPU draws the same numbers. The generator is
+SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators"), its finaliser applied
+to a counter.
+"""
+
+import numpy as np
+
+MASK = 0xFFFFFFFFFFFFFFFF
+GOLDEN = 0x9E3779B97F4A7C15
+
+SHUFFLE = 1  # streams
+
+
+def mix64(z):
+    """The finaliser of SplitMix64, a bijection on 64-bit integers."""
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+    return z ^ (z >> 31)
+
+
+def stream_key(seed, stream, epoch):
+    """The 64-bit key of a stream of draws."""
+    return mix64((mix64((seed + stream * GOLDEN) & MASK) + epoch * GOLDEN) & MASK)
+
+
+def bounded(key, index, bound):
+    """Draw `index` of a stream, an integer in [0, bound) for bound ≤ 2³² (Lemire 2019; bias < 2⁻³²)."""
+    return ((mix64((key + index * GOLDEN) & MASK) >> 32) * bound) >> 32
+
+
+def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
+    """The order in which epoch `epoch` takes `n` rows: Fisher and Yates, from the end.
+
+    The slow form, for reading and for tests; ``fastbp.cpu`` compiles the same steps.
+    """
+    key = stream_key(seed, SHUFFLE, epoch)
+    order = list(range(n))
+    for i in range(n - 1, 0, -1):
+        j = bounded(key, i, i + 1)
+        order[i], order[j] = order[j], order[i]
+    return np.array(order, dtype=np.intp)

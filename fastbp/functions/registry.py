@@ -1,0 +1,53 @@
+"""A registry of named functions: names for users, integer codes for kernels."""
+
+from collections.abc import Iterator
+from typing import Generic, Protocol, TypeVar
+
+
+class Named(Protocol):
+    """What a registry holds: anything with a name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=Named)
+
+
+class Registry(Generic[T]):
+    """Entries in the order in which they were added; an entry's code is its place in that order.
+
+    Codes are used inside one process and in compiled kernels whose cache is stamped with the sources, never
+    stored in a model: inserting an entry may shift them.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, T] = {}
+
+    def add(self, entry: T) -> T:
+        """Add `entry` under its own name; a name given twice is a mistake and raises ValueError."""
+        if entry.name in self._entries:
+            raise ValueError(f"the {self.kind} {entry.name!r} is registered already")
+        self._entries[entry.name] = entry
+        return entry
+
+    def __getitem__(self, name: str) -> T:
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def names(self) -> list[str]:
+        """Names in the order of their codes."""
+        return list(self._entries)
+
+    def code(self, name: str) -> int:
+        """The integer by which kernels select the entry called `name`."""
+        return self.names().index(name)

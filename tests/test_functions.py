@@ -1,0 +1,129 @@
+"""The scalar functions in vector registers: within 4 ulp of the truth over their whole range."""
+
+import numba
+import numpy as np
+import pytest
+
+import fastbp.cpu.functions  # noqa: F401  makes the formulas callable from compiled code
+from fastbp.cpu.arena import lanes_of
+from fastbp.cpu.shuffle import shuffle_order
+from fastbp.cpu.simd import load, pointer, store
+from fastbp.functions import random, scalar
+from fastbp.functions.initialisers import INITIALISERS, Initialiser
+from fastbp.functions.registry import Registry
+
+# The truth in more digits than the dtype has.
+TRUTH = {
+    "exp": np.exp,
+    "tanh": np.tanh,
+    "logistic": lambda x: np.where(x < 0, np.exp(x), 1) / (1 + np.exp(-np.abs(x))),
+    "log": np.log,
+    "log1p_exp_neg": lambda x: np.log1p(np.exp(-x)),
+    "expm1": np.expm1,
+}
+
+
+def compile_for_rows(function):
+    @numba.njit(error_model="numpy")
+    def run(x, out, lanes):
+        for i in range(0, x.shape[0], lanes):
+            store(pointer(out, 0), i, function(load(pointer(x, 0), i)))
+
+    return run
+
+
+COMPILED = {name: compile_for_rows(getattr(scalar, name)) for name in TRUTH}
+
+
+def evaluate(name, x):
+    """The function on a vector of any length."""
+    lanes = lanes_of(x.dtype)
+    padded = np.concatenate([x, np.zeros(-len(x) % lanes, x.dtype)])
+    out = np.empty_like(padded)
+    COMPILED[name](padded, out, lanes)
+    return out[: len(x)]
+
+
+def points(name, dtype):
+    """Random points and every binade of the range, both signs."""
+    rng = np.random.RandomState(0)
+    info = np.finfo(dtype)
+    tiny = np.ldexp(1.0, np.arange(info.minexp, info.maxexp - 1)) * rng.uniform(
+        1, 2, info.maxexp - 1 - info.minexp
+    )
+    limit = np.log(float(info.max))
+    x = np.concatenate([rng.uniform(-limit, limit, 20_000), rng.normal(size=20_000), tiny, -tiny])
+    if name == "log":
+        x = np.abs(x)
+    if name == "log1p_exp_neg":
+        x = np.abs(x)
+        x = x[x < limit - 1]
+    if name == "expm1":
+        x = x[x <= 40]
+    if name in ("exp", "logistic"):
+        # Where the result is a normal number.
+        x = x[x > np.log(float(info.tiny))]
+    return x.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", TRUTH)
+def test_within_four_ulp(name, dtype):
+    if dtype == np.float64 and np.finfo(np.longdouble).nmant <= 52:
+        pytest.skip("no wider type here to compare with")
+    x = points(name, dtype)
+    with np.errstate(all="ignore"):
+        truth = TRUTH[name](x.astype(np.longdouble))
+        rounded = truth.astype(dtype)
+        got = evaluate(name, x)
+        ulp = np.spacing(np.abs(rounded)).astype(np.longdouble)
+        error = np.where(np.isinf(rounded) & (got == rounded), 0, np.abs(got - truth) / ulp)
+    worst = np.argmax(error)
+    assert error[worst] <= 4, (x[worst], got[worst], truth[worst])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("name", "at_minus", "at_zero", "at_plus"),
+    [
+        ("exp", 0.0, 1.0, np.inf),
+        ("tanh", -1.0, 0.0, 1.0),
+        ("logistic", 0.0, 0.5, 1.0),
+        ("log", np.nan, -np.inf, np.inf),
+    ],
+)
+def test_infinities_and_nan(name, at_minus, at_zero, at_plus, dtype):
+    got = evaluate(name, np.array([-np.inf, 0.0, np.inf, np.nan], dtype))
+    np.testing.assert_array_equal(got, np.array([at_minus, at_zero, at_plus, np.nan], dtype))
+
+
+def test_the_plain_bodies_are_the_same_formulas():
+    for x in (-3.0, -0.1, 0.0, 0.2, 1.0, 20.0):
+        assert scalar.exp(x) == pytest.approx(np.exp(x), rel=1e-14)
+        assert scalar.tanh(x) == pytest.approx(np.tanh(x), rel=1e-14)
+        assert scalar.logistic(x) == pytest.approx(1 / (1 + np.exp(-x)), rel=1e-14)
+    assert scalar.log(0.3) == pytest.approx(np.log(0.3), rel=1e-14)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 200])
+def test_compiled_shuffle_is_the_plain_one(n):
+    order = np.empty(n, np.intp)
+    for seed, epoch in ((0, 0), (1, 0), (2**62 + 17, 5)):
+        shuffle_order(order, seed, epoch)
+        np.testing.assert_array_equal(order, random.permutation(seed, epoch, n))
+        np.testing.assert_array_equal(np.sort(order), np.arange(n))
+
+
+def test_shuffle_is_uniform():
+    # Each of the 6 orders of 3 rows comes up 1000 times in 6000 epochs, within 5 standard deviations.
+    orders = [tuple(random.permutation(3, epoch, 3)) for epoch in range(6000)]
+    counts = np.array([orders.count(o) for o in sorted(set(orders))])
+    assert len(counts) == 6
+    assert np.abs(counts - 1000).max() < 5 * np.sqrt(6000 * (1 / 6) * (5 / 6))
+
+
+def test_registry_refuses_a_second_entry_of_a_name():
+    registry = Registry("initialiser")
+    registry.add(Initialiser("glorot", "", INITIALISERS["glorot"].draw))
+    with pytest.raises(ValueError, match=r"'glorot' is registered already"):
+        registry.add(Initialiser("glorot", "", INITIALISERS["glorot"].draw))
