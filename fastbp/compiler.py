@@ -1,7 +1,7 @@
 """The only place that calls ``numba.njit``: compiler options and the cache stamp.
 
 Numba stamps a cached kernel with the kernel's own file, so that a change in another module that it calls
-would be served stale. Here every kernel is stamped with a digest of all sources of the package.
+would be served stale. Here every kernel is stamped with a digest of all sources that kernels come from.
 """
 
 import hashlib
@@ -12,18 +12,20 @@ import numba
 from numba import types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+# All that a kernel is made of: the engines, the formulas, the tables' columns, the compiler's options.
+KERNEL_SOURCES = ("cpu/**/*.py", "functions/**/*.py", "plan.py", "compiler.py")
 
-def source_digest(folder: Path | None = None) -> str:
-    """SHA-256 over the names and contents of all Python files of the package."""
-    root = Path(__file__).parent if folder is None else folder
+
+def source_digest(root: Path) -> str:
+    """SHA-256 over the names and contents of the kernel sources below `root`."""
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(path for pattern in KERNEL_SOURCES for path in root.glob(pattern)):
         digest.update(str(path.relative_to(root)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-DIGEST = source_digest()
+DIGEST = source_digest(Path(__file__).parent)
 
 
 class PackageCache(FunctionCache):

@@ -29,9 +29,7 @@ PREDICTION_ROWS = 256
 class _Batches:
     """What training and full-batch gradients share: data, arena, team."""
 
-    def __init__(
-        self, network: NetworkPlan, X, targets, sample_weight, batch: int, n_jobs: int | None
-    ) -> None:
+    def __init__(self, network: NetworkPlan, X, targets, sample_weight, batch: int, n_jobs) -> None:
         self.network = network
         self.inputs = as_inputs(X, network)
         self.targets = flat_view(targets, network.dtype)

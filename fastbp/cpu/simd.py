@@ -102,8 +102,8 @@ def call_llvm(builder, name: str, vector_type, args):
 # --- operators -------------------------------------------------------------------------------------------
 
 
-def _common(args) -> Vector | None:
-    """The vector type among the arguments, if all the others are vectors of it or scalars."""
+def _common(args) -> Any:
+    """The vector type among the arguments if all the others are vectors of it or scalars, else None."""
     found = {a for a in args if isinstance(a, Vector)}
     if len(found) != 1 or not all(isinstance(a, Vector | types.Float | types.Integer) for a in args):
         return None
@@ -357,7 +357,7 @@ def load(typingctx, p, i):
     vector = Vector(p.dtype)
 
     def codegen(context, builder, sig, args):
-        value = builder.load(vector_address(builder, *args, vector))
+        value = builder.load(vector_address(builder, args[0], args[1], vector))
         value.align = vector.dtype.bitwidth // 8
         return value
 
@@ -371,7 +371,9 @@ def store(typingctx, p, i, value):
 
     def codegen(context, builder, sig, args):
         wide = widen(context, builder, args[2], value, vector)
-        builder.store(wide, vector_address(builder, *args[:2], vector)).align = vector.dtype.bitwidth // 8
+        builder.store(wide, vector_address(builder, args[0], args[1], vector)).align = (
+            vector.dtype.bitwidth // 8
+        )
         return context.get_dummy_value()
 
     return types.void(p, types.intp, value), codegen
