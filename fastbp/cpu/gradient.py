@@ -27,9 +27,8 @@ from fastbp.cpu.arena import (
     SOURCE,
 )
 from fastbp.cpu.functions import ACCUMULATE, update
-from fastbp.cpu.network import tile_rows
 from fastbp.cpu.simd import advance, lanes, pointer
-from fastbp.cpu.tile import product
+from fastbp.cpu.tile import TILE_ROWS, product
 
 # What is done with a tile of the gradient.
 APPLY, WRITE, ADD, APPLY_STORED = range(4)
@@ -41,8 +40,7 @@ def count_tiles(table, panel):
     total = 0
     for o in range(table.shape[0]):
         if table[o, KIND] == DENSE:
-            rows = tile_rows(table[o, ROWS])
-            total += -(-table[o, ROWS] // rows) * -(-table[o, COLS] // panel)
+            total += -(-table[o, ROWS] // TILE_ROWS) * -(-table[o, COLS] // panel)
     return total
 
 
@@ -94,8 +92,7 @@ def gradient_tiles(
         if table[o, KIND] != DENSE:
             continue
         rows, cols, ld = table[o, ROWS], table[o, COLS], table[o, LD]
-        full = tile_rows(rows)
-        n_down = -(-rows // full)
+        n_down = -(-rows // TILE_ROWS)
         n_tiles = n_down * -(-cols // panel)
         in_major = table[o, LAYOUT] == IN_MAJOR
         if in_major:
@@ -107,9 +104,9 @@ def gradient_tiles(
         bias_row = table[o, N_IN] if in_major else -1
         bias_col = -1 if in_major or table[o, BIAS] == 0 else table[o, N_IN]
         for tile in range(max(first - base, 0), min(last - base, n_tiles)):
-            i = tile % n_down * full
-            j = tile // n_down
-            tile_height = min(full, rows - i)
+            down, j = tile % n_down, tile // n_down
+            i = down * rows // n_down
+            tile_height = (down + 1) * rows // n_down - i
             registers = 2 if cols - j * panel > step else 1
             at = table[o, OFFSET] + i * ld + j * panel
             stored = mode == WRITE or mode == APPLY_STORED

@@ -49,13 +49,6 @@ from fastbp.cpu.tile import TILE_ROWS, product
 
 
 @jit
-def tile_rows(n_rows):
-    """Rows of the tiles that `n_rows` are cut into: as equal as can be, at most TILE_ROWS."""
-    n_tiles = (n_rows + TILE_ROWS - 1) // TILE_ROWS
-    return (n_rows + n_tiles - 1) // n_tiles
-
-
-@jit
 def pack_tile(weights, ld, k_total, packed):
     """Copy ``weights[k · ld : + lanes]`` for all k into contiguous registers at `packed`."""
     step = lanes(weights)
@@ -82,12 +75,13 @@ def dense_product(
     """
     step = lanes(c)
     panel = 2 * step
-    full = tile_rows(n_rows)
+    n_tiles = -(-n_rows // TILE_ROWS)
     # One step of k reads neighbouring weights of one memory row, and the next row is far away: copied once,
     # the tile is contiguous for all panels.
-    pack = row_stride == 1 and last - first >= 4 and k_total * col_stride > PACK_BYTES and full <= step
-    for i in range(0, n_rows, full):
-        rows = min(full, n_rows - i)
+    pack = row_stride == 1 and last - first >= 4 and k_total * col_stride > PACK_BYTES and step >= TILE_ROWS
+    for tile in range(n_tiles):
+        i = tile * n_rows // n_tiles  # as equal as can be
+        rows = (tile + 1) * n_rows // n_tiles - i
         a, a_rows, a_cols = advance(weights, i * row_stride), row_stride, col_stride
         if pack and i + step <= col_stride:
             pack_tile(a, col_stride, k_total, packed)

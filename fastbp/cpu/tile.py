@@ -24,9 +24,10 @@ from fastbp.cpu.simd import (
     vector_address,
 )
 
-# Rows of a full tile: two registers each of accumulators, two of B and one broadcast must fit into the
-# register file (32 vector registers with AVX-512 and NEON, 16 before).
-TILE_ROWS = 6 if X86 and REGISTER_BYTES < 64 else 12
+# Rows of a full tile. LLVM loads the broadcasts of a step before its first multiplication, so each row takes
+# three registers, two accumulators and a broadcast, besides two of B: with one row more it spills, and the
+# tile runs at 60 % of its speed. 32 vector registers with AVX-512 and NEON, 16 before.
+TILE_ROWS = 4 if X86 and REGISTER_BYTES < 64 else 10
 
 INT = ir.IntType(64)
 

@@ -1,0 +1,13 @@
+"""scikit-learn's multi-layer perceptron, trained by compiled back-propagation.
+
+``BPClassifier`` and ``BPRegressor`` take the place of ``sklearn.neural_network.MLPClassifier`` and
+``MLPRegressor``. Importing this package compiles nothing and imports neither Numba nor a plotting library:
+the kernels are loaded by the first fit or prediction.
+"""
+
+from fastbp.classifier import BPClassifier
+from fastbp.regressor import BPRegressor
+
+__version__ = "0.1.0"
+
+__all__ = ["BPClassifier", "BPRegressor", "__version__"]

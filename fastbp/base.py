@@ -1,0 +1,367 @@
+"""What the classifier and the regressor share: the adapter between scikit-learn and the training loop.
+
+A fit works on a draft, a second object with the same parameters. Only when everything has succeeded does the
+estimator take over the draft's attributes, in one assignment: a failed call leaves the old model whole.
+"""
+
+import warnings
+from abc import abstractmethod
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Self
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight
+
+from fastbp import engine, holdout, weights
+from fastbp.fitted import FittedNetwork, canonical
+from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.initialisers import INITIALISERS
+from fastbp.functions.losses import loss_names
+from fastbp.functions.schedules import SCHEDULES
+from fastbp.holdout import Rows
+from fastbp.plan import NetworkPlan, SolverState, TrainingPlan, training_plan
+from fastbp.progress import make_progress
+from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
+
+STOCHASTIC_SOLVERS = ("sgd", "adam")
+AUTO_BATCH_SIZE = 200
+FLOATS = [np.float64, np.float32]
+
+# What a fit sets; a fit that starts afresh starts without them.
+FITTED = (
+    "n_features_in_",
+    "feature_names_in_",
+    "classes_",
+    "coefs_",
+    "intercepts_",
+    "n_layers_",
+    "n_outputs_",
+    "out_activation_",
+    "n_iter_",
+    "t_",
+    "loss_",
+    "best_loss_",
+    "loss_curve_",
+    "validation_scores_",
+    "best_validation_score_",
+    "_labels",
+    "_memory",
+)
+
+
+@dataclass
+class Memory:
+    """What `partial_fit` and warm starts need to go on where the last call ended.
+
+    Attributes
+    ----------
+    state : SolverState or None
+    seed : int
+        Of the shuffling, whose epochs are counted by the state.
+    incremental : bool
+        Whether the last call was `partial_fit`.
+    best, n_stale
+        Of the adaptive learning rate across calls of `partial_fit`.
+    """
+
+    state: SolverState | None
+    seed: int
+    incremental: bool = False
+    best: float = float("inf")
+    n_stale: int = 0
+
+
+def is_stochastic(estimator) -> bool:
+    """Whether the solver works on mini-batches."""
+    return estimator.solver in STOCHASTIC_SOLVERS
+
+
+def has_partial_fit(estimator) -> bool:
+    """For `available_if`: true, or AttributeError with the reason."""
+    if not is_stochastic(estimator):
+        raise AttributeError(
+            f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
+        )
+    return True
+
+
+class BackPropagation(FittedNetwork):
+    """Base of BPClassifier and BPRegressor; not for direct use."""
+
+    _memory: Memory | None
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions({entry.name for entry in ACTIVATIONS if entry.hidden})],
+        "out_activation": [StrOptions({"auto", *ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()})],
+        "loss": [StrOptions(set(loss_names()))],
+        "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l2": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "fit_intercept": ["boolean"],
+        "init": [StrOptions(set(INITIALISERS.names()))],
+        "out_init": [StrOptions({"auto", *INITIALISERS.names()})],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [
+            None,
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+        ],
+    }
+
+    # --- What the two classes differ in
+
+    @abstractmethod
+    def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
+        """The score that early stopping watches."""
+
+    @abstractmethod
+    def _stratified(self) -> bool:
+        """Whether early stopping keeps the shares of the classes in its split."""
+
+    # --- Fitting
+
+    # Not called partial_fit, for which scikit-learn skips the validation of parameters once it is fitted.
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        incremental=False,
+        coefs_init=None,
+        intercepts_init=None,
+        classes=None,
+    ) -> Self:
+        draft = self._draft()
+        if not (incremental or self.warm_start):
+            for name in FITTED:
+                draft.__dict__.pop(name, None)
+        if incremental:
+            draft._check_classes(classes)
+        draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init)
+        self.__dict__ = draft.__dict__
+        return self
+
+    def _check_classes(self, classes) -> None:
+        """Look at the argument `classes` of a classifier's partial_fit."""
+
+    def _train(self, X, y, sample_weight, incremental: bool, coefs_init, intercepts_init) -> None:
+        """Fit this object in place."""
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        hidden = self._hidden_sizes()
+        goes_on = hasattr(self, "coefs_")
+        dtype = self._fitted_dtype() if goes_on else FLOATS
+        X, y = self._check_Xy(X, y, reset=not goes_on, accept_sparse="csr", dtype=dtype, order="C")
+        X = canonical(X)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        self._learn_targets(y, goes_on=goes_on, incremental=incremental)
+        network = weights.cached_plan(
+            n_inputs=X.shape[1],
+            hidden_layer_sizes=hidden,
+            n_outputs=self.n_outputs_,
+            activation=self.activation,
+            out_activation=self.out_activation_,
+            loss=self.loss,
+            fit_intercept=self.fit_intercept,
+            dtype=X.dtype,
+        )
+        rows = Rows(X, self._encode(y, network), sample_weight)
+        random_state = check_random_state(self.random_state)
+        parameters = self._start(network, random_state, goes_on, coefs_init, intercepts_init)
+        if coefs_init is not None or intercepts_init is not None or not hasattr(self, "_memory"):
+            self._memory = None
+        if is_stochastic(self):
+            result = self._train_stochastic(network, rows, parameters, random_state, incremental, goes_on)
+        else:
+            result = fit_lbfgs(
+                engine.get(),
+                network,
+                rows,
+                parameters,
+                alpha=self.alpha,
+                l2=self.l2,
+                max_iter=self.max_iter,
+                max_fun=self.max_fun,
+                tol=self.tol,
+                progress=make_progress(self.verbose, self.max_iter),
+                n_jobs=self.n_jobs,
+            )
+            self._memory = None
+        self._take_over(network, result)
+
+    def _hidden_sizes(self) -> tuple[int, ...]:
+        sizes = self.hidden_layer_sizes
+        sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
+        if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")
+        if any(size <= 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        return tuple(int(size) for size in sizes)
+
+    def _start(
+        self,
+        network: NetworkPlan,
+        random_state: np.random.RandomState,
+        goes_on: bool,
+        coefs_init,
+        intercepts_init,
+    ) -> np.ndarray:
+        """The flat parameter vector before training."""
+        # Drawn even where they are not used: the random state then stands at the same place, and a warm
+        # start with early stopping sets the same rows aside as the fit before.
+        coefs, intercepts = weights.draw(network, self.init, self.out_init, self.activation, random_state)
+        if goes_on:
+            coefs, intercepts = weights.check_fitted(self.coefs_, self.intercepts_)
+            if [coef.shape for coef in coefs] != network.layer_shapes:
+                raise ValueError(
+                    f"hidden_layer_sizes={self.hidden_layer_sizes!r} and the data ask for layers of the "
+                    f"shapes {network.layer_shapes}, but training goes on from coefs_ of the shapes "
+                    f"{[coef.shape for coef in coefs]}."
+                )
+        if coefs_init is not None:
+            coefs = weights.given(network, coefs_init, "coefs_init")
+        if intercepts_init is not None:
+            intercepts = weights.given(network, intercepts_init, "intercepts_init")
+            if not self.fit_intercept and any(intercept.any() for intercept in intercepts):
+                raise ValueError("intercepts_init must be zero where fit_intercept=False.")
+        return network.pack(coefs, intercepts)
+
+    def _train_stochastic(
+        self,
+        network: NetworkPlan,
+        rows: Rows,
+        parameters: np.ndarray,
+        random_state: np.random.RandomState,
+        incremental: bool,
+        goes_on: bool,
+    ) -> Result:
+        validation = None
+        if self.early_stopping:
+            rows, held_out = holdout.split(rows, self.validation_fraction, random_state, self._stratified())
+
+            def score(flat: np.ndarray) -> float:
+                outputs = engine.get().forward(network, flat, held_out.X, n_jobs=self.n_jobs)
+                return self._held_out_score(outputs, held_out) if np.isfinite(outputs).all() else np.nan
+
+            validation = Validation(score, parameters if goes_on else None)
+        memory = self._memory or Memory(None, int(random_state.randint(0, 2**63 - 1, dtype=np.int64)))
+        training = self._training_plan(rows.X.shape[0], memory.seed, incremental)
+        state = memory.state
+        if state is not None and (
+            state.solver != training.solver
+            or state.moments.shape[-1] != network.n_parameters
+            or state.moments.dtype != network.dtype
+        ):
+            state = None  # another solver or another network: what it remembers means nothing here
+        result = fit_stochastic(
+            engine.get(),
+            network,
+            training,
+            rows,
+            parameters,
+            state=state,
+            validation=validation,
+            progress=make_progress(self.verbose, training.max_epochs),
+            n_jobs=self.n_jobs,
+            warn_at_end=not incremental,
+        )
+        best, n_stale = float("inf"), 0
+        state = result.state
+        if incremental and state is not None and result.n_epochs:
+            state, best, n_stale = adapt_rate(training, state, result.loss, memory.best, memory.n_stale)
+        self._memory = Memory(state, memory.seed, incremental, best, n_stale)
+        return result
+
+    def _training_plan(self, n_rows: int, seed: int, incremental: bool) -> TrainingPlan:
+        if self.batch_size == "auto":
+            batch_size = min(AUTO_BATCH_SIZE, n_rows)
+        else:
+            if self.batch_size > n_rows:
+                warnings.warn(
+                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
+                )
+            batch_size = min(self.batch_size, n_rows)
+        return training_plan(
+            solver=self.solver,
+            learning_rate=self.learning_rate,
+            learning_rate_init=self.learning_rate_init,
+            power_t=self.power_t,
+            momentum=self.momentum,
+            nesterovs_momentum=self.nesterovs_momentum,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            alpha=self.alpha,
+            l2=self.l2,
+            batch_size=batch_size,
+            shuffle=self.shuffle,
+            seed=seed,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            max_epochs=1 if incremental else self.max_iter,
+            monitor="external" if self.early_stopping else "loss",
+        )
+
+    def _take_over(self, network: NetworkPlan, result: Result) -> None:
+        """Set the fitted attributes."""
+        self.coefs_, self.intercepts_ = network.unpack(result.parameters)
+        self.n_layers_ = len(self.coefs_) + 1
+        self.n_iter_ = result.n_epochs
+        self.loss_ = result.loss
+        earlier: dict = self.__dict__
+        self.t_ = earlier.get("t_", 0) + result.n_samples
+        if not is_stochastic(self):
+            return
+        self.loss_curve_ = [*earlier.get("loss_curve_", []), *result.loss_curve]
+        self.validation_scores_: list[float] | None
+        if self.early_stopping:
+            self.validation_scores_ = [*(earlier.get("validation_scores_") or []), *(result.scores or [])]
+            self.best_validation_score_ = result.best_score
+            self.best_loss_ = None
+        else:
+            before = earlier.get("best_loss_")
+            self.best_loss_ = min([np.inf if before is None else before, *result.loss_curve])
+            self.validation_scores_ = None
+            self.best_validation_score_ = None
+
+    # --- scikit-learn's protocols
+
+    def __getstate__(self) -> dict:
+        state = super().__getstate__()
+        memory = state.get("_memory")
+        # twice the size of the network, and of no use unless training goes on
+        if memory is not None and not (self.warm_start or memory.incremental):
+            state = {**state, "_memory": None}
+        return state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

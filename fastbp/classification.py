@@ -1,0 +1,102 @@
+"""Class labels: what kind of target they are, their encoding for a network, and back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+
+from fastbp.plan import NetworkPlan
+
+THRESHOLD = 0.5  # of an output that stands for one label; targets are 0 and 1
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels that a classifier knows.
+
+    Attributes
+    ----------
+    kind : {"binary", "multiclass", "multilabel"}
+        A single class counts as binary, as in scikit-learn.
+    classes : ndarray of shape (n_classes,)
+        Sorted; column numbers for multilabel targets.
+    sparse : bool
+        Whether multilabel targets came as a sparse matrix; predictions are then sparse, too.
+    """
+
+    kind: str
+    classes: np.ndarray
+    sparse: bool = False
+
+    @classmethod
+    def of(cls, y, classes: np.ndarray | None = None) -> "Labels":
+        """The labels of targets `y`; where `y` is not multilabel, `classes` may list them instead."""
+        kind = target_kind(y)
+        if kind == "multilabel":
+            return cls(kind, np.arange(y.shape[1]), scipy.sparse.issparse(y))
+        known = np.unique(y) if classes is None else classes
+        return cls("binary" if len(known) <= 2 else "multiclass", known)
+
+    def n_outputs(self, out_activation: str) -> int:
+        """Units of the output layer: one for two classes, unless softmax needs one for each."""
+        return 1 if self.kind == "binary" and out_activation != "softmax" else len(self.classes)
+
+    def encode(self, y, network: NetworkPlan) -> np.ndarray:
+        """Targets of shape (n, network.n_targets) in its dtype: class indices, or zeros and ones."""
+        if self.kind == "multilabel":
+            dense = y.toarray() if scipy.sparse.issparse(y) else np.asarray(y)
+            return np.ascontiguousarray(dense, dtype=network.dtype)
+        index = np.searchsorted(self.classes, y)
+        if network.n_targets == 1:
+            return index.astype(network.dtype).reshape(-1, 1)
+        targets = np.zeros((len(index), network.n_targets), dtype=network.dtype)
+        targets[np.arange(len(index)), index] = 1
+        return targets
+
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """Labels of the network's outputs, of shape (n,), or (n, n_classes) for multilabel targets."""
+        if self.kind == "multilabel":
+            indicator = (outputs > THRESHOLD).astype(int)
+            return scipy.sparse.csr_matrix(indicator) if self.sparse else indicator
+        if len(self.classes) == 1:
+            return np.repeat(self.classes, len(outputs))
+        if outputs.shape[1] == 1:
+            return self.classes[(outputs[:, 0] > THRESHOLD).astype(int)]
+        return self.classes[outputs.argmax(axis=1)]
+
+    def check_known(self, y, *, exactly: bool) -> None:
+        """Refuse targets of another kind or with unknown labels; `exactly`: with missing ones, too."""
+        kind = target_kind(y)
+        if (kind == "multilabel") != (self.kind == "multilabel"):
+            raise ValueError(f"`y` is {kind}, but the classifier was fitted on {self.kind} targets.")
+        found = unique_labels(y)
+        if exactly and set(found.tolist()) != set(self.classes.tolist()):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same "
+                "classes as in the previous call to fit. Previously "
+                f"got {self.classes}, `y` has {found}"
+            )
+        unknown = np.setdiff1d(found, self.classes)
+        if len(unknown) or (self.kind == "multilabel" and y.shape[1] != len(self.classes)):
+            raise ValueError(
+                "`y` has classes not in `self.classes_`. "
+                f"`self.classes_` has {self.classes}. 'y' has {found}."
+            )
+
+
+def target_kind(y) -> str:
+    """ "binary", "multiclass" or "multilabel"; ValueError for anything that is no classification target."""
+    check_classification_targets(y)
+    kind = type_of_target(y, input_name="y")
+    if kind == "multiclass-multioutput":
+        raise ValueError(
+            "Multioutput target data is not supported: y must be one column of labels, "
+            "or an indicator matrix of zeros and ones for multilabel classification."
+        )
+    if kind == "multilabel-indicator":
+        values = np.unique(y.data if scipy.sparse.issparse(y) else y)
+        if not np.isin(values, [0, 1]).all():
+            raise ValueError(f"A multilabel y must hold zeros and ones only, got the values {values}.")
+        return "multilabel"
+    return kind

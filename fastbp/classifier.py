@@ -1,0 +1,483 @@
+"""BPClassifier: scikit-learn's MLPClassifier, trained by compiled kernels."""
+
+import numpy as np
+from scipy.special import expit
+from sklearn.base import ClassifierMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastbp.base import BackPropagation, has_partial_fit
+from fastbp.classification import THRESHOLD, Labels
+from fastbp.functions.losses import default_output, loss_names
+from fastbp.holdout import Rows, accuracy
+from fastbp.plan import NetworkPlan
+
+
+def _has_probabilities(estimator) -> bool:
+    out = getattr(estimator, "out_activation_", estimator.out_activation)
+    return out in ("auto", "logistic", "softmax")
+
+
+def _has_no_probabilities(estimator) -> bool:
+    return not _has_probabilities(estimator)
+
+
+class BPClassifier(ClassifierMixin, BackPropagation):
+    """Multi-layer perceptron classifier, trained by error back-propagation in compiled kernels.
+
+    Takes the place of ``sklearn.neural_network.MLPClassifier``: binary, multiclass and multilabel targets,
+    dense and sparse inputs, sample weights.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : array-like of int or int, default=(100,)
+        Units of each hidden layer, all > 0. The one parameter that may be given by position. ``()`` makes a
+        linear model with an output activation: logistic regression.
+    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
+        Of the hidden layers: z, 1 / (1 + exp(-z)), tanh(z) or max(0, z).
+    out_activation : {'auto', 'identity', 'logistic', 'tanh', 'relu', 'exp', 'softmax'}, default='auto'
+        Of the output layer, see the table in the notes. 'auto' is 'softmax' for three and more classes,
+        'logistic' for two classes and for multilabel targets.
+    loss : {'log_loss', 'squared_error', 'mean_squared_error', 'sum_squared_error'}, default='log_loss'
+        What is minimised; the formulas and the output activations that go with them are in the notes.
+    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
+        'sgd' is stochastic gradient descent with momentum, 'adam' is Adam (Kingma and Ba 2014); both take
+        mini-batches. 'lbfgs' is SciPy's L-BFGS-B over all rows at once: good for small data.
+    alpha : float, default=1e-4
+        In [0, inf). Strength of scikit-learn's L2 penalty ``alpha ||W||^2 / (2 n w)``, n the rows of the
+        *batch* and w the mean sample weight of the training set. So its strength changes with `batch_size`:
+        values tuned in scikit-learn carry over. Intercepts are never penalised.
+    l2 : float, default=0.0
+        In [0, inf). Strength of a penalty ``l2 ||W||^2 / 2`` that does not depend on the batch size.
+    batch_size : int or 'auto', default='auto'
+        At least 1; the last batch of an epoch may be smaller. 'auto' is ``min(200, n_samples)``. A size
+        beyond the number of rows is clipped, with a warning.
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        Schedule of solver='sgd'. 'invscaling': after each epoch
+        ``learning_rate_init / (t_ + 1) ** power_t``. 'adaptive': divided by 5, as long as it is > 1e-6, where
+        training would stop otherwise.
+    learning_rate_init : float, default=0.001
+        In (0, inf). Step size of 'sgd' and 'adam'.
+    power_t : float, default=0.5
+        In [0, inf). Exponent of 'invscaling'.
+    max_iter : int, default=200
+        At least 1. Epochs of 'sgd' and 'adam', iterations of 'lbfgs'.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in an order of its own.
+    fit_intercept : bool, default=True
+        Whether the layers have intercepts; without, `intercepts_` holds zeros.
+    init : {'glorot', 'he', 'lecun', 'normal', 'zeros'}, default='glorot'
+        Distribution of the initial weights of a layer with m inputs and n units. 'glorot': uniform in (-b,
+        b), intercepts too, b = sqrt(6 / (m + n)), with 2 in place of 6 for activation='logistic': for the
+        same `random_state` the draws are scikit-learn's. 'he': normal with variance 2 / m. 'lecun': normal
+        with variance 1 / m. 'normal': standard normal, intercepts too. Intercepts are zero otherwise.
+    out_init : {'auto', 'glorot', 'he', 'lecun', 'normal', 'zeros'}, default='auto'
+        The same of the output layer; 'auto' is the same as `init`.
+    random_state : int, RandomState instance or None, default=None
+        Of the initial weights, of the split of early stopping, and of the shuffling. With an int, the same
+        data gives the same bits again, whatever the number of threads.
+    tol : float, default=1e-4
+        In [0, inf). An epoch is stale if its loss is above the best so far minus `tol` (under early stopping:
+        if its score is below the best plus `tol`). For 'lbfgs', the largest entry of the projected gradient
+        at which it stops.
+    verbose : bool or int, default=False
+        True or 1: a progress bar where standard output is a terminal, and scikit-learn's lines ("Iteration 1,
+        loss = ...") elsewhere. Above 1: always lines.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights, and from the solver's state, of the fit before.
+    momentum : float, default=0.9
+        In [0, 1]. Of solver='sgd': the velocity is v = momentum * v - rate * gradient.
+    nesterovs_momentum : bool, default=True
+        Whether 'sgd' with momentum > 0 moves by momentum * v - rate * gradient instead of by v.
+    early_stopping : bool, default=False
+        Whether `validation_fraction` of the rows is set aside, its score (accuracy) takes the place of the
+        loss in the stopping rule, and the weights with the best score are restored in the end. For 'sgd' and
+        'adam'.
+    validation_fraction : float, default=0.1
+        In [0, 1), of the rows, for early stopping; at least two rows. With two classes, the split keeps their
+        shares, as scikit-learn's does.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        In [0, 1). Decay of the moments of 'adam'.
+    epsilon : float, default=1e-8
+        In (0, inf). Keeps 'adam' from dividing by zero.
+    n_iter_no_change : int or inf, default=10
+        Stale epochs in a row after which training ends; ``float("inf")`` for never.
+    max_fun : int, default=15000
+        At least 1. Most evaluations of the loss by 'lbfgs'.
+    n_jobs : int or None, default=None
+        Threads. None: as many as help, within the limits that the environment sets (CPU affinity, container
+        quotas, OMP_NUM_THREADS, joblib). The result has the same bits for every number.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted; for multilabel targets the numbers of the columns.
+    coefs_ : list of n_layers_ - 1 ndarrays
+        The l-th, of shape (units of layer l, units of layer l + 1), holds the weights between them. May be
+        changed in place or replaced: whatever comes after follows.
+    intercepts_ : list of n_layers_ - 1 ndarrays
+        The l-th, of shape (units of layer l + 1,), is added to that layer.
+    n_features_in_ : int
+        Columns of X in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had names that are all strings.
+    n_layers_ : int
+        Layers, those of input and output included.
+    n_outputs_ : int
+        Units of the output layer.
+    out_activation_ : str
+        Activation of the output layer.
+    n_iter_ : int
+        Epochs, or iterations of 'lbfgs', of the last call.
+    t_ : int
+        Rows seen by the solver; 0 for 'lbfgs'.
+    loss_ : float
+        Mean loss of the last epoch, penalties included; for 'lbfgs' the final one.
+    loss_curve_ : list of float
+        `loss_` of each epoch. Not for 'lbfgs'.
+    best_loss_ : float or None
+        Least loss of an epoch; None under early stopping. Not for 'lbfgs'.
+    validation_scores_ : list of float or None
+        Accuracy of the rows set aside after each epoch; None without early stopping. Not for 'lbfgs'.
+    best_validation_score_ : float or None
+        The best of them. Not for 'lbfgs'.
+
+    Raises
+    ------
+    ValueError
+        By `fit` and `partial_fit`, for a parameter out of range, for parameters that do not go together, for
+        bad data, and when loss or weights stop being finite: the message then names epoch, step and learning
+        rate. The estimator is what it was before the call. (Under early stopping with finite best weights,
+        those are restored instead, with a ConvergenceWarning.)
+
+    See Also
+    --------
+    BPRegressor : The regressor.
+    sklearn.neural_network.MLPClassifier : What it takes the place of.
+
+    Notes
+    -----
+    Loss of one row with outputs f, targets y and K outputs:
+
+    ===================  ===================================================  ======================
+    loss                 value                                                output activation
+    ===================  ===================================================  ======================
+    squared_error        1/2 sum_k (f_k - y_k)^2                              any
+    mean_squared_error   1/K sum_k (f_k - y_k)^2                              any
+    sum_squared_error    sum_k (f_k - y_k)^2                                  any
+    log_loss             -log f_c, c the row's class                          softmax
+    log_loss             -sum_k (y_k log f_k + (1 - y_k) log(1 - f_k))        logistic
+    ===================  ===================================================  ======================
+
+    The objective is the mean of the losses, weighted by `sample_weight`, plus the penalties. The loss that is
+    reported is the loss whose gradient is followed.
+
+    The squared errors compare the outputs with targets of zeros and ones, one column for two classes, else
+    one for each class. Only 'softmax' and 'logistic' outputs are probabilities; there are `predict_proba` and
+    `predict_log_proba` for them, and `decision_function` for the others. ``out_activation="softmax"`` with
+    two classes makes two outputs.
+
+    Differences from scikit-learn's MLPClassifier: every parameter but `hidden_layer_sizes` is given by
+    keyword; training ends after `n_iter_no_change` stale epochs, not one later; the first value that is not
+    finite ends the fit; `predict_log_proba` is computed from the logits and finite where they are; pickles
+    hold the solver's state only after `partial_fit` or with `warm_start=True`; float32 or float64 inputs are
+    computed with as they are.
+
+    Ctrl-C ends a fit within a fraction of a second, keeps the weights so far and warns.
+
+    References
+    ----------
+    Rumelhart, Hinton, Williams, "Learning representations by back-propagating errors", Nature 323, 1986.
+
+    Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+
+    He, Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015.
+
+    Kingma, Ba, "Adam: a method for stochastic optimization", arXiv:1412.6980, 2014.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from fastbp import BPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+    >>> clf = BPClassifier(64, max_iter=30, tol=0, random_state=0, learning_rate_init=0.01)
+    >>> clf = clf.fit(X_train, y_train)
+    >>> clf.score(X_test, y_test) > 0.95
+    True
+    >>> clf.predict_proba(X_test[:3]).shape
+    (3, 10)
+    >>> [coef.shape for coef in clf.coefs_]
+    [(64, 64), (64, 10)]
+    """
+
+    _parameter_constraints: dict = {
+        **BackPropagation._parameter_constraints,
+        "loss": [StrOptions(set(loss_names()) - {"poisson"})],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        *,
+        activation="relu",
+        out_activation="auto",
+        loss="log_loss",
+        solver="adam",
+        alpha=1e-4,
+        l2=0.0,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        fit_intercept=True,
+        init="glorot",
+        out_init="auto",
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        n_jobs=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.out_activation = out_activation
+        self.loss = loss
+        self.solver = solver
+        self.alpha = alpha
+        self.l2 = l2
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.fit_intercept = fit_intercept
+        self.init = init
+        self.out_init = out_init
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.n_jobs = n_jobs
+
+    def fit(self, X, y, sample_weight=None, *, coefs_init=None, intercepts_init=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            float32 is computed with as it is, anything else as float64. Sparse matrices are not made dense.
+        y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape (n_samples, n_labels)
+            Class labels, numbers or strings; a matrix of zeros and ones for multilabel classification.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, not all zero; only their ratios count, but for the penalty `alpha`.
+        coefs_init, intercepts_init : list of array-like, default=None
+            Weights to start from, of the shapes of `coefs_` and `intercepts_`. Where one is None, it is drawn
+            by `init` and `out_init` (with `warm_start=True`: taken from the fit before).
+
+        Returns
+        -------
+        self : BPClassifier
+        """
+        return self._fit(X, y, sample_weight, coefs_init=coefs_init, intercepts_init=intercepts_init)
+
+    @available_if(has_partial_fit)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Train for one epoch over the given rows, going on from the present weights and solver state.
+
+        There is no `partial_fit` with solver='lbfgs'.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Converted to the dtype that the first call determined.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, all of them in `classes`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, not all zero.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come; needed in the first call.
+
+        Returns
+        -------
+        self : BPClassifier
+        """
+        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+
+    def predict(self, X):
+        """Class labels of the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The class with the largest output; with one output for each label, those above 1/2.
+        """
+        return self._known_labels().decode(self._forward(X))
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X):
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`, rows summing to one; for multilabel targets the probability of each
+            label. 'logistic' outputs of three and more classes are divided by their sum.
+        """
+        labels = self._known_labels()
+        if len(labels.classes) > 1 and (labels.kind == "multilabel" or self.out_activation_ == "softmax"):
+            return self._forward(X)
+        if len(labels.classes) == 2:
+            # from the logits: 1 - p would round a small probability of the first class to zero
+            logits = self._forward(X, "logits")
+            return np.hstack([expit(-logits), expit(logits)])
+        return np.exp(self._log_proba(X))
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X):
+        """Logarithms of the probabilities, computed from the logits: finite where these are.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            ``log(predict_proba(X))``, but for probabilities too small for it.
+        """
+        probabilities = self.predict_proba(X)
+        small = self._log_proba(X)
+        # Near one, the logarithm of what predict_proba has rounded, so that both rank classes alike.
+        return np.where(probabilities > 0.5, np.log(np.maximum(probabilities, 0.5)), small)
+
+    def _log_proba(self, X) -> np.ndarray:
+        """Log probabilities from the logits."""
+        labels = self._known_labels()
+        logits = self._forward(X, "logits")
+        if labels.kind != "multilabel" and len(labels.classes) == 1:
+            return np.zeros((len(logits), 1), dtype=logits.dtype)
+        if self.out_activation_ == "softmax":
+            return _log_softmax(logits)
+        positive = _log_logistic(logits)
+        if labels.kind == "multilabel":
+            return positive
+        if len(labels.classes) == 2:
+            return np.hstack([_log_logistic(-logits), positive])
+        return _log_softmax(positive)
+
+    @available_if(_has_no_probabilities)
+    def decision_function(self, X):
+        """Outputs minus 1/2, for output activations that give no probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
+            Above zero: the second of two classes, or the label of a multilabel target. Of several classes,
+            the largest wins.
+        """
+        labels = self._known_labels()
+        scores = self._forward(X) - THRESHOLD
+        return scores[:, 0] if labels.kind == "binary" else scores
+
+    # --- The adapter's hooks
+
+    def _known_labels(self) -> Labels:
+        check_is_fitted(self, "coefs_")
+        return self._labels
+
+    def _check_classes(self, classes) -> None:
+        _check_partial_fit_first_call(self, classes)
+
+    def _check_Xy(self, X, y, *, reset, **check):
+        X, y = validate_data(self, X, y, reset=reset, multi_output=True, **check)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
+
+    def _learn_targets(self, y, *, goes_on, incremental):
+        if not hasattr(self, "_labels"):
+            # partial_fit has set classes_
+            self._labels = Labels.of(y, self.classes_ if incremental else None)
+            self.classes_ = self._labels.classes
+        if incremental or goes_on:
+            self._labels.check_known(y, exactly=not incremental)
+        multilabel = self._labels.kind == "multilabel"
+        if multilabel and self.out_activation == "softmax":
+            raise ValueError(
+                "out_activation='softmax' gives labels that exclude each other, but y is multilabel; "
+                "choose out_activation='logistic'."
+            )
+        multiclass = self._labels.kind == "multiclass"
+        out = self.out_activation
+        self.out_activation_ = (
+            default_output(self.loss, classifier=True, multiclass=multiclass) if out == "auto" else out
+        )
+        self.n_outputs_ = self._labels.n_outputs(self.out_activation_)
+
+    def _encode(self, y, network: NetworkPlan) -> np.ndarray:
+        return self._labels.encode(y, network)
+
+    def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
+        return accuracy(outputs, rows.targets, rows.sample_weight, self._labels.kind == "multilabel")
+
+    def _stratified(self) -> bool:
+        # scikit-learn's rule, so that the same random state sets the same rows aside
+        return self._labels.kind == "binary"
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _log_logistic(logits: np.ndarray) -> np.ndarray:
+    """ln(1 / (1 + e^-z)) = min(z, 0) - ln(1 + e^-|z|), which overflows nowhere."""
+    return np.minimum(logits, 0) - np.log1p(np.exp(-np.abs(logits)))
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    """z - ln sum e^z of each row, shifted by the row's largest so that nothing overflows."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

@@ -1,0 +1,210 @@
+"""A network that has been trained: what can be asked of it, apart from predictions.
+
+The weights are read from `coefs_` and `intercepts_` anew at each call, since they may have been changed.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Bunch
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from fastbp import engine, weights
+from fastbp.plan import NetworkPlan
+
+
+class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+    """The part of the estimators that reads a trained network."""
+
+    # Set by the constructors of the two classes.
+    hidden_layer_sizes: Any
+    activation: str
+    out_activation: str
+    loss: str
+    solver: str
+    alpha: float
+    l2: float
+    batch_size: Any
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    fit_intercept: bool
+    init: str
+    out_init: str
+    random_state: Any
+    tol: float
+    verbose: bool | int
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    n_jobs: int | None
+
+    # Set by a fit.
+    n_features_in_: int
+    classes_: np.ndarray
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
+
+    # --- What the classifier and the regressor differ in
+
+    @abstractmethod
+    def _check_Xy(self, X, y, *, reset: bool, **check) -> tuple:
+        """Validated X and y; sets n_features_in_ and feature_names_in_ where `reset`."""
+
+    @abstractmethod
+    def _learn_targets(self, y, *, goes_on: bool, incremental: bool) -> None:
+        """Set n_outputs_ and out_activation_, and what is needed to encode `y`; or refuse `y`."""
+
+    @abstractmethod
+    def _encode(self, y, network: NetworkPlan) -> np.ndarray:
+        """Targets for the engine."""
+
+    # --- The network as it is now
+
+    def _draft(self) -> Self:
+        """A second object with the same attributes, whose attributes may be set without changing this one."""
+        draft = object.__new__(type(self))
+        draft.__dict__.update(self.__dict__)
+        return draft
+
+    def _fitted_dtype(self) -> np.dtype:
+        return weights.common_dtype([np.asarray(coef) for coef in self.coefs_])
+
+    def _network(self) -> tuple[NetworkPlan, np.ndarray]:
+        """Plan and flat parameters of the weights as they are now."""
+        check_is_fitted(self, "coefs_")
+        coefs, intercepts = weights.check_fitted(self.coefs_, self.intercepts_)
+        network = weights.cached_plan(
+            n_inputs=coefs[0].shape[0],
+            hidden_layer_sizes=tuple(coef.shape[1] for coef in coefs[:-1]),
+            n_outputs=coefs[-1].shape[1],
+            activation=self.activation,
+            out_activation=self.out_activation_,
+            loss=self.loss,
+            # intercepts that were assigned to a model without any count, too
+            fit_intercept=self.fit_intercept or any(intercept.any() for intercept in intercepts),
+            dtype=weights.common_dtype(coefs),
+        )
+        return network, network.pack(coefs, intercepts)
+
+    def _check_X(self, X, network: NetworkPlan):
+        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
+        if X.shape[1] != network.n_inputs:
+            raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {network.n_inputs} rows.")
+        return canonical(X)
+
+    def _forward(self, X, layer: int | str | None = None) -> np.ndarray:
+        network, parameters = self._network()
+        return engine.get().forward(network, parameters, self._check_X(X, network), layer, n_jobs=self.n_jobs)
+
+    # --- What users may ask
+
+    def transform(self, X):
+        """Activations of the last hidden layer: the features that the network has learnt.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, hidden_layer_sizes[-1])
+            In the dtype of the network. Without hidden layers, X itself. A container chosen by `set_output`
+            has the column names of `get_feature_names_out`.
+        """
+        network, parameters = self._network()
+        X = self._check_X(X, network)
+        last_hidden = len(network.layer_shapes) - 1
+        if last_hidden == 0:
+            return X
+        return engine.get().forward(network, parameters, X, last_hidden, n_jobs=self.n_jobs)
+
+    def activations(self, X) -> list[np.ndarray]:
+        """Activations of every layer, from the first hidden layer to the output.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        list of n_layers_ - 1 ndarrays
+            The l-th has the shape (n_samples, n_units of layer l); the last holds the network's outputs.
+        """
+        network, parameters = self._network()
+        X = self._check_X(X, network)
+        forward = engine.get().forward
+        n_dense = len(network.layer_shapes)
+        return [forward(network, parameters, X, layer, n_jobs=self.n_jobs) for layer in range(1, n_dense + 1)]
+
+    def loss_and_gradients(self, X, y, sample_weight=None) -> Bunch:
+        """Value and gradient of the objective at the present weights, over all the given rows.
+
+        The objective is sum_i w_i loss_i / sum_i w_i + alpha ||W||^2 / (2 sum_i w_i) + l2 ||W||^2 / 2,
+        w_i = 1 where no weights are given: what `solver="lbfgs"` minimises.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets; of a classifier, labels that it knows.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, not all zero.
+
+        Returns
+        -------
+        sklearn.utils.Bunch
+            ``loss``, a float; ``coefs`` and ``intercepts``, the derivatives of the loss as lists of arrays of
+            the shapes of `coefs_` and `intercepts_`. With `fit_intercept=False` the latter are zero.
+        """
+        network, parameters = self._network()
+        X, y = self._check_Xy(X, y, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
+        X = canonical(X)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        draft = self._draft()
+        draft._learn_targets(y, goes_on=True, incremental=True)
+        loss, gradient = engine.get().loss_and_gradient(
+            network,
+            parameters,
+            X,
+            draft._encode(y, network),
+            sample_weight,
+            self.alpha,
+            self.l2,
+            n_jobs=self.n_jobs,
+        )
+        coefs, intercepts = network.unpack(gradient)
+        return Bunch(loss=float(loss), coefs=coefs, intercepts=intercepts)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.coefs_[-1].shape[0]
+
+
+def canonical(X):
+    """X as engines want it: C-contiguous; or CSR with sorted column indices, each once in a row."""
+    if not scipy.sparse.issparse(X):
+        return np.ascontiguousarray(X)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()  # sorts, too
+    return X

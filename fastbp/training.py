@@ -1,0 +1,328 @@
+"""The fit loop that all engines share.
+
+An engine is asked for a chunk of steps, about 50 ms of work: a fraction of an epoch for a large network,
+hundreds of epochs for a tiny one. Between chunks the loop looks around: has the user pressed Ctrl-C, what is
+there to tell, what does the validation score say, is it time to stop. Nothing here happens once a batch.
+"""
+
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import scipy.optimize
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.optimize import _check_optimize_result
+
+from fastbp.functions.schedules import ADAPTIVE, judge_epoch
+from fastbp.holdout import Rows
+from fastbp.interrupt import Interruption
+from fastbp.plan import NetworkPlan, SolverState, TrainingPlan
+from fastbp.progress import Progress
+
+SECONDS_PER_CHUNK = 0.05
+LARGEST_GROWTH = 16  # of the chunk from one call to the next: the first may have been a lucky measurement
+
+NON_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be"
+    " preprocessed."
+)
+ADVICE = (
+    "Try inputs (and, in regression, targets) scaled by StandardScaler, a smaller learning_rate_init, "
+    "or another solver."
+)
+
+
+@dataclasses.dataclass
+class Result:
+    """What a fit hands back.
+
+    Attributes
+    ----------
+    parameters : ndarray
+        Flat vector; the best one under early stopping.
+    loss : float
+        Of the last epoch or iteration; NaN where none was finished.
+    n_epochs : int
+        Epochs, or iterations of L-BFGS, of this call.
+    loss_curve : list of float
+        One value an epoch; empty for L-BFGS.
+    n_samples : int
+        Rows seen in the epochs of this call; 0 for L-BFGS.
+    state : SolverState or None
+        None for L-BFGS, which keeps nothing.
+    scores : list of float or None
+        Validation scores of the epochs under early stopping.
+    best_score : float or None
+    """
+
+    parameters: np.ndarray
+    loss: float
+    n_epochs: int
+    loss_curve: list[float] = dataclasses.field(default_factory=list)
+    n_samples: int = 0
+    state: SolverState | None = None
+    scores: list[float] | None = None
+    best_score: float | None = None
+
+
+class Validation:
+    """The validation score under early stopping, and the weights that had the best one.
+
+    Parameters
+    ----------
+    score : callable
+        ``score(parameters) -> float``, higher is better; not finite where the predictions are not.
+    start : ndarray or None
+        Weights of an earlier fit that goes on: what comes after has to beat them.
+    """
+
+    def __init__(self, score: Callable[[np.ndarray], float], start: np.ndarray | None = None) -> None:
+        self._score = score
+        self.scores: list[float] = []
+        self.best_score = float("-inf")
+        self.best_parameters: np.ndarray | None = None
+        if start is not None and np.isfinite(baseline := score(start)):
+            self._keep(baseline, start)
+
+    def look(self, parameters: np.ndarray) -> float:
+        """Score the weights after an epoch; keep a copy of the best."""
+        score = self._score(parameters)
+        if np.isfinite(score):
+            self.scores.append(score)
+            if score > self.best_score:
+                self._keep(score, parameters)
+        return score
+
+    def _keep(self, score: float, parameters: np.ndarray) -> None:
+        self.best_score = score
+        if self.best_parameters is None:
+            self.best_parameters = parameters.copy()
+        else:
+            np.copyto(self.best_parameters, parameters)
+
+
+def fit_stochastic(
+    engine: ModuleType,
+    network: NetworkPlan,
+    training: TrainingPlan,
+    rows: Rows,
+    parameters: np.ndarray,
+    *,
+    state: SolverState | None,
+    validation: Validation | None,
+    progress: Progress,
+    n_jobs: int | None,
+    warn_at_end: bool = True,
+) -> Result:
+    """Train by mini-batches until the stopping rule, the last epoch, Ctrl-C or a number that is not finite.
+
+    Parameters
+    ----------
+    engine : module
+        See ``fastbp.engine``.
+    training : TrainingPlan
+        With the monitor "external" if and only if there is a `validation`.
+    parameters : ndarray
+        Flat vector to start from; not changed.
+    state : SolverState or None
+        To go on from; None starts afresh.
+    warn_at_end : bool
+        Whether reaching the last epoch is worth a ConvergenceWarning.
+
+    Raises
+    ------
+    ValueError
+        When loss or weights stop being finite and early stopping has no finite best weights.
+    """
+    if validation is not None and training.monitor_loss:
+        raise AssertionError("a validation score needs a training plan with the monitor 'external'")
+    interrupted = False
+    failure: str | None = None
+    told = 0
+    chunk = 1
+    every_epoch = progress.every_epoch or validation is not None
+    with (
+        Interruption() as interruption,
+        engine.Trainer(
+            network, training, rows.X, rows.targets, rows.sample_weight, parameters, state, n_jobs
+        ) as trainer,
+    ):
+        try:
+            rate = trainer.learning_rate
+            while trainer.status == "running" and failure is None:
+                interruption.check()
+                started = time.perf_counter()
+                done = trainer.train(chunk, every_epoch)
+                elapsed = max(time.perf_counter() - started, 1e-9)
+                chunk = int(min(max(done * SECONDS_PER_CHUNK / elapsed, 1), LARGEST_GROWTH * chunk))
+
+                if trainer.n_epochs == told:
+                    continue
+                told = trainer.n_epochs
+                loss = trainer.loss_curve[-1]
+                if validation is None or trainer.status == "non_finite":
+                    progress.epoch(told, loss)
+                else:
+                    score = validation.look(trainer.parameters)
+                    if not np.isfinite(score):
+                        failure = (
+                            f"The predictions for the validation rows stopped being finite in epoch {told}"
+                        )
+                        continue
+                    trainer.report(-score)
+                    progress.epoch(told, loss, score)
+                _tell_end_of_patience(trainer, training, rate, validation is not None, progress)
+                rate = trainer.learning_rate
+        except KeyboardInterrupt:
+            interrupted = True
+        if failure is None and trainer.status == "non_finite":
+            epoch, step = trainer.failure
+            failure = f"The first value that is not finite appeared in epoch {epoch}, step {step}"
+        if failure is not None:
+            failure = f"{failure}, at learning rate {trainer.learning_rate:g}."
+        reached_last_epoch = trainer.status == "max_epochs"
+        curve = [float(value) for value in trainer.loss_curve]
+        result = Result(
+            parameters=trainer.parameters.copy(),
+            loss=curve[-1] if curve else float("nan"),
+            n_epochs=len(curve),
+            loss_curve=curve,
+            n_samples=len(curve) * rows.X.shape[0],
+            state=trainer.state(),
+        )
+
+    progress.close()
+    if validation is not None:
+        result.scores, result.best_score = validation.scores, validation.best_score
+        if validation.best_parameters is not None:
+            result.parameters = validation.best_parameters
+    if failure is not None:
+        if validation is None or validation.best_parameters is None:
+            raise ValueError(f"{NON_FINITE} {failure} {ADVICE}")
+        # The moments belong to the weights that were lost.
+        result.state = None
+        warnings.warn(
+            f"Training diverged. {failure} The weights with the best validation score "
+            f"({validation.best_score:f}) are restored. {ADVICE}",
+            ConvergenceWarning,
+        )
+    elif interrupted:
+        warnings.warn("Training interrupted by user.")
+    elif reached_last_epoch and warn_at_end:
+        warnings.warn(
+            f"Stochastic Optimizer: Maximum iterations ({training.max_epochs}) "
+            "reached and the optimization hasn't converged yet.",
+            ConvergenceWarning,
+        )
+    return result
+
+
+def _tell_end_of_patience(
+    trainer: Any, training: TrainingPlan, rate_before: float, by_score: bool, progress: Progress
+) -> None:
+    """Say why the fit stops or why the learning rate falls, in scikit-learn's words."""
+    reason = "Validation score did not improve" if by_score else "Training loss did not improve"
+    reason += f" more than tol={training.tol:f} for {training.patience:.0f} consecutive epochs."
+    adaptive = training.schedule == ADAPTIVE
+    if trainer.status == "converged":
+        progress.note(f"{reason} {'Learning rate too small. ' if adaptive else ''}Stopping.")
+    elif adaptive and trainer.learning_rate < rate_before:
+        progress.note(f"{reason} Setting learning rate to {trainer.learning_rate:f}")
+
+
+def adapt_rate(
+    training: TrainingPlan, state: SolverState, loss: float, best: float, n_stale: int
+) -> tuple[SolverState, float, int]:
+    """The adaptive schedule across calls of `partial_fit`: each of them is one epoch.
+
+    Returns
+    -------
+    state, best, n_stale
+        The state with the learning rate of the next call.
+    """
+    rate, best, n_stale, _ = judge_epoch(
+        training.schedule, state.learning_rate, loss, best, n_stale, training.tol, training.patience
+    )
+    return dataclasses.replace(state, learning_rate=rate), best, n_stale
+
+
+def fit_lbfgs(
+    engine: ModuleType,
+    network: NetworkPlan,
+    rows: Rows,
+    parameters: np.ndarray,
+    *,
+    alpha: float,
+    l2: float,
+    max_iter: int,
+    max_fun: int,
+    tol: float,
+    progress: Progress,
+    n_jobs: int | None,
+) -> Result:
+    """Minimise the loss over all rows by SciPy's L-BFGS-B.
+
+    The engine computes in the dtype of the network; SciPy's own vectors are float64, and hold the parameters
+    without the padding.
+
+    Raises
+    ------
+    ValueError
+        When the loss or the weights at the end are not finite.
+    """
+    real = network.mask()
+    flat = parameters.copy()
+    latest = Result(parameters, float("nan"), 0)
+    solution = None
+    with (
+        Interruption() as interruption,
+        engine.Objective(network, rows.X, rows.targets, rows.sample_weight, alpha, l2, n_jobs) as objective,
+    ):
+
+        def loss_and_gradient(x: np.ndarray) -> tuple[float, np.ndarray]:
+            interruption.check()
+            flat[real] = x
+            loss, gradient = objective(flat)
+            return float(loss), gradient[real].astype(np.float64)
+
+        def after_iteration(intermediate_result: scipy.optimize.OptimizeResult) -> None:
+            latest.parameters = _with_real(parameters, real, intermediate_result.x)
+            latest.loss = float(intermediate_result.fun)
+            latest.n_epochs += 1
+            progress.epoch(latest.n_epochs, latest.loss)
+
+        try:
+            solution = scipy.optimize.minimize(
+                loss_and_gradient,
+                parameters[real].astype(np.float64),
+                method="L-BFGS-B",
+                jac=True,
+                callback=after_iteration,
+                options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
+            )
+        except KeyboardInterrupt:
+            pass
+
+    progress.close()
+    if solution is None:
+        warnings.warn("Training interrupted by user.")
+        return latest
+    result = Result(_with_real(parameters, real, solution.x), float(solution.fun), int(solution.nit))
+    if not (np.isfinite(result.loss) and np.isfinite(result.parameters).all()):
+        raise ValueError(
+            f"{NON_FINITE} The loss or the weights are not finite after iteration {result.n_epochs} of "
+            f"lbfgs. {ADVICE}"
+        )
+    result.n_epochs = _check_optimize_result("lbfgs", solution, max_iter)
+    return result
+
+
+def _with_real(flat: np.ndarray, real: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """A copy of a flat vector with other values for its real parameters."""
+    flat = flat.copy()
+    flat[real] = x
+    return flat

@@ -1,0 +1,74 @@
+"""Weights before training: drawn, given by the user, or taken over from a fitted model."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+from fastbp.functions.initialisers import INITIALISERS
+from fastbp.plan import NetworkPlan, network_plan
+
+Weights = tuple[list[np.ndarray], list[np.ndarray]]  # of each layer: coefs, intercepts
+
+# Prediction plans its network anew at each call, since coefs_ may have been replaced.
+cached_plan = lru_cache(maxsize=128)(network_plan)
+
+
+def draw(
+    network: NetworkPlan, init: str, out_init: str, activation: str, random_state: np.random.RandomState
+) -> Weights:
+    """Initial weights by name; the output layer's by `out_init`, where "auto" is the same as `init`."""
+    coefs, intercepts = [], []
+    last = len(network.layer_shapes) - 1
+    for layer, (n_in, n_out) in enumerate(network.layer_shapes):
+        name = out_init if layer == last and out_init != "auto" else init
+        coef, intercept = INITIALISERS[name].draw(random_state, n_in, n_out, activation)
+        coefs.append(coef.astype(network.dtype))
+        intercepts.append(intercept.astype(network.dtype))
+    return coefs, intercepts
+
+
+def given(network: NetworkPlan, arrays: Sequence, name: str) -> list[np.ndarray]:
+    """The user's arrays `coefs_init` or `intercepts_init` in the network's dtype, or ValueError."""
+    shapes = network.layer_shapes if name == "coefs_init" else [(n_out,) for _, n_out in network.layer_shapes]
+    if isinstance(arrays, str) or not hasattr(arrays, "__len__") or len(arrays) != len(shapes):
+        raise ValueError(f"{name} must be a list of {len(shapes)} arrays, one for each layer of weights.")
+    checked = []
+    for layer, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
+        try:
+            if np.iscomplexobj(array):
+                raise TypeError
+            values = np.array(array, dtype=network.dtype, order="C")
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}[{layer}] must be an array of real numbers.") from error
+        if values.shape != shape:
+            raise ValueError(f"{name}[{layer}] must have the shape {shape}, got {values.shape}.")
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name}[{layer}] contains NaN or infinity.")
+        checked.append(values)
+    return checked
+
+
+def check_fitted(coefs: Sequence, intercepts: Sequence) -> Weights:
+    """`coefs_` and `intercepts_` as arrays that fit together; the user may have assigned anything."""
+    arrays = [np.asarray(coef) for coef in coefs], [np.asarray(intercept) for intercept in intercepts]
+    widths = [coef.shape for coef in arrays[0]]
+    chained = all(len(shape) == 2 for shape in widths) and all(a[1] == b[0] for a, b in pairwise(widths))
+    if not widths or not chained:
+        raise ValueError(
+            f"coefs_ must be matrices in which each has as many rows as the one before has columns, "
+            f"got the shapes {widths}."
+        )
+    if [intercept.shape for intercept in arrays[1]] != [(n_out,) for _, n_out in widths]:
+        raise ValueError(
+            f"intercepts_ must be vectors of the lengths {[n_out for _, n_out in widths]}, "
+            f"got the shapes {[intercept.shape for intercept in arrays[1]]}."
+        )
+    return arrays
+
+
+def common_dtype(arrays: Sequence[np.ndarray]) -> np.dtype:
+    """float32 where all arrays are, else float64."""
+    single = all(array.dtype == np.float32 for array in arrays)
+    return np.dtype(np.float32 if single else np.float64)
