@@ -1,0 +1,174 @@
+"""fastbp beside scikit-learn, PyTorch and JAX: one run, one table.
+
+    python bench/versus.py                              # the README's table
+    python bench/versus.py --workloads tiny pbp --rounds 3 --threads 1 --dtype float64
+    python bench/versus.py --workloads tab --predict --startup --memory
+    python bench/versus.py --shapes --rounds 3          # 30 networks that nobody tuned for
+    python bench/versus.py --markdown --json run.json
+
+A row of the table is a network, trained for all its epochs. For each peer: microseconds a step, the median
+over the rounds; how many times fastbp's time that is, the median of the ratios within each round; and the
+share of the rate at which NumPy multiplies 2048 x 2048 matrices on this machine, measured in the same rounds
+with the same dtype and threads.
+
+What makes it fair: each peer has a process of its own, the rounds of all peers are interleaved, dtype,
+threads, batches and epochs are the same, and nobody's compilation counts. Before anything is timed, all peers
+train some epochs from the same weights on the same batches and must end at the same weights and loss. A
+mismatch is reported in place of times, and the exit code is 1. JAX gets its random orders of the rows for
+free; PyTorch and JAX leave the penalty out of the loss that they report, though not out of the gradient.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+
+import peers
+import report
+from measure import Run, progress
+from report import number, percent, table
+from worker import PREDICTED_MANY, available_cpus
+from workloads import WORKLOADS, random_shapes
+
+
+def main() -> int:
+    args = parse_arguments()
+    shapes = random_shapes(args.shapes) if args.shapes else {}
+    workloads = [WORKLOADS[name] for name in args.workloads] + list(shapes.values())
+    machine = report.machine() | {"versions": {p: peers.version(p) for p in args.peers}}
+    print(f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}")
+    print(", ".join(f"{peers.title(p)} {version}" for p, version in machine["versions"].items()))
+    if machine["load"] > 0.5:
+        progress(
+            f"The machine is busy (load {machine['load']:.1f}): these times will not be worth keeping.\n"
+        )
+    results = []
+    for dtype in args.dtype:
+        for threads in args.threads:
+            print(f"\n{dtype}, {threads} thread{'s' * (threads > 1)}", flush=True)
+            run = Run(args.peers, dtype, threads, args.rounds, args.sample_seconds)
+            fits = run.fits(workloads, args.predict)
+            tables = [*fit_tables(fits, args.peers, run.reference)]
+            if args.predict:
+                tables += predict_tables(fits, args.peers, run.reference)
+            show(tables, fits, args.markdown)
+            results += fits
+            if args.startup:
+                results += (found := run.start_up())
+                show([start_up_table(found[0], args.peers)], found, args.markdown)
+            if args.memory:
+                results += (found := run.memory(workloads))
+                show([memory_table(found, args.peers)], found, args.markdown)
+    if args.json:
+        with open(args.json, "w") as file:
+            json.dump({"machine": machine, "rounds": args.rounds, "results": results}, file, indent=1)
+    return int(any(result["faults"] for result in results))
+
+
+def fit_tables(results, names, reference):
+    others = [p for p in names if p != reference]
+    header = [
+        "fit: µs a step",
+        *map(peers.title, names),
+        *(f"{peers.title(p)} / {peers.title(reference)}" for p in others),
+    ]
+    rows, shares = [], []
+    for r in results:
+        step = {p: statistics.median(s) / r["steps"] * 1e6 for p, s in r["seconds"].items()}
+        row = [r["workload"], *(number(step.get(p)) for p in names)]
+        rows.append(row + [number(r["ratio"].get(p)) for p in others])
+        rate = statistics.median(r["gemm"]) / 1e9
+        shares.append([r["workload"], *(percent(r["gemm_share"].get(p)) for p in names), number(rate)])
+    yield header, rows
+    yield ["share of the gemm rate", *map(peers.title, names), "gemm GFLOP/s"], shares
+
+
+def predict_tables(results, names, reference):
+    others = [p for p in names if p != reference]
+    for count, unit, factor in ((1, "µs", 1e6), (PREDICTED_MANY, "ms", 1e3)):
+        header = [f"predict {count:,} row{'s' * (count > 1)}: {unit}", *map(peers.title, names)]
+        header += [f"{peers.title(p)} / {peers.title(reference)}" for p in others]
+        rows = []
+        for r in results:
+            median = {p: statistics.median(s) * factor for p, s in r["predict_seconds"][count].items()}
+            ratio = r["predict_ratio"][count]
+            row = [r["workload"], *(number(median.get(p)) for p in names)]
+            rows.append(row + [number(ratio.get(p)) for p in others])
+        yield header, rows
+
+
+def start_up_table(result, names):
+    rows = []
+    for peer in names:
+        samples = [result["seconds"][kind].get(peer) for kind in ("import", "cold", "warm")]
+        rows.append([peers.title(peer), *(number(s and statistics.median(s)) for s in samples)])
+    return ["start-up: seconds", "import", "first fit, cold cache", "first fit, warm cache"], rows
+
+
+def memory_table(results, names):
+    rows = []
+    for r in results:
+        used = [r["bytes"].get(p) for p in names]
+        cells = [f"{u[1] / 2**20:,.0f} (+{(u[1] - u[0]) / 2**20:,.0f})" if u else number(None) for u in used]
+        rows.append([r["workload"], *cells])
+    return ["peak memory, MiB (+ in the fit)", *map(peers.title, names)], rows
+
+
+def show(tables, results, markdown) -> None:
+    for header, rows in tables:
+        if rows:
+            print("\n" + table(header, rows, markdown), flush=True)
+    for result in results:
+        for peer, faults in result["faults"].items():
+            print(f"\nFAILED: {result['workload']}, {peers.title(peer)}: {'; '.join(faults)}", flush=True)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--workloads", nargs="*", metavar="NAME", help=f"of {', '.join(WORKLOADS)}; all by default")
+    add("--peers", nargs="+", choices=peers.PEERS, help="all that are installed by default")
+    add("--rounds", type=positive(int), default=5, help="interleaved rounds, 5 by default")
+    add("--threads", nargs="+", type=positive(int), default=[available_cpus()], help="all cores by default")
+    add("--dtype", nargs="+", choices=["float32", "float64"], default=["float32"])
+    add("--predict", action="store_true", help=f"also the prediction of 1 and of {PREDICTED_MANY:,} rows")
+    add("--startup", action="store_true", help="also import and first fit, with cold and with warm caches")
+    add("--memory", action="store_true", help="also the peak memory of a fit")
+    add("--shapes", nargs="?", type=positive(int), const=30, metavar="N", help="N (30) random shapes")
+    add("--sample-seconds", type=positive(float), default=0.2, help="least time of a sample, 0.2 by default")
+    add("--json", metavar="FILE", help="write everything measured, every sample, to FILE")
+    add("--markdown", action="store_true", help="tables for a README")
+    args = parser.parse_args()
+    if args.workloads is None:
+        args.workloads = [] if args.shapes else list(WORKLOADS)
+    for name in args.workloads:
+        if name not in WORKLOADS:
+            parser.error(f"no workload {name!r}; there are {', '.join(WORKLOADS)}")
+    for threads in args.threads:
+        if threads > available_cpus():
+            parser.error(f"--threads {threads}: only {available_cpus()} cores are available")
+    missing = [p for p in args.peers or () if not peers.available(p)]
+    if missing:
+        parser.error(f"not installed: {', '.join(missing)}")
+    args.peers = list(dict.fromkeys(args.peers or [p for p in peers.PEERS if peers.available(p)]))
+    return args
+
+
+def positive(kind):
+    def convert(text):
+        value = kind(text)
+        if value <= 0:
+            raise argparse.ArgumentTypeError(f"{text} is not positive")
+        return value
+
+    convert.__name__ = kind.__name__  # what argparse calls it in its errors
+    return convert
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted")
