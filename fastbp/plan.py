@@ -4,10 +4,11 @@ A network is a short list of ops over numbered activation buffers. Buffer 0 hold
 outputs of the l-th dense layer; elementwise and row ops work in place. The backward pass is the same list
 from its end.
 
-Parameters live in one flat vector. The block of a dense layer is a matrix of ``rows × ld`` values whose rows
-start at multiples of 64 bytes; the bias is one more input that is always 1. A block is stored "in-major"
-(a row for each input, the bias last) or "out-major" (a row for each output), whichever wastes fewer vector
-lanes: kernels run along the columns. Whatever lies beyond the columns is zero and stays zero.
+Parameters live in one flat vector. The block of a dense layer is a matrix, "in-major" (a row for each input,
+the bias last: one more input that is always 1) or "out-major" (a row for each output), whichever wastes fewer
+vector lanes: kernels run along the columns. It is stored as column panels, one behind the other, each a
+contiguous (rows, ld) array with ld·itemsize 64 or 128 bytes: a tile of weights, whichever way a product walks
+through it, lies in few neighbouring cache lines. Whatever lies beyond the columns is zero and stays zero.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,6 +23,7 @@ from fastbp.functions.losses import LOSSES, loss_names
 from fastbp.functions.schedules import SCHEDULES
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+PANEL_BYTES = 2 * ALIGNMENT  # a row of a column panel of parameters
 
 
 class Kind(IntEnum):
@@ -56,7 +58,8 @@ class Op:
     bias : int
         1 where a dense layer has a bias.
     offset, rows, cols, ld, layout : int
-        The parameter block of a dense layer.
+        The parameter block of a dense layer: element (i, j) lies at
+        ``offset + (j // ld) · rows · ld + i · ld + j % ld``.
     training, prediction : int
         1 where the op runs then: an activation that is merged with the loss runs in prediction only.
     sync : int
@@ -129,38 +132,33 @@ class NetworkPlan:
         """Floating-point operations of one row's forward and backward pass."""
         return 6 * sum(p * q for p, q in self.layer_shapes) - 2 * int(np.prod(self.layer_shapes[0]))
 
-    def blocks(self, flat: np.ndarray) -> Iterable[tuple[np.ndarray, np.ndarray | None]]:
-        """Views of each dense layer's weights (n_in, n_out) and bias (n_out,) in a flat vector."""
-        for op in self.dense:
-            block = flat[op.offset : op.offset + op.rows * op.ld].reshape(op.rows, op.ld)[:, : op.cols]
-            block = block if op.layout == Layout.IN_MAJOR else block.T
-            yield block[: op.n_in], block[op.n_in] if op.bias else None
-
     def pack(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> np.ndarray:
         """The flat parameter vector of given weights: a fresh array of `dtype`, padding zero."""
         flat = aligned_zeros(self.n_parameters, self.dtype)
-        for (weights, bias), coef, intercept in zip(self.blocks(flat), coefs, intercepts, strict=True):
-            weights[...] = coef
-            if bias is not None:
-                bias[...] = intercept
+        for op, coef, intercept in zip(self.dense, coefs, intercepts, strict=True):
+            whole = np.vstack([coef, intercept]) if op.bias else np.asarray(coef)
+            block = whole if op.layout == Layout.IN_MAJOR else whole.T
+            for panel, columns in _panels(flat, op):
+                panel[...] = block[:, columns]
         return flat
 
     def unpack(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Weights (n_in, n_out) and biases (n_out,) of a flat vector, as fresh C-contiguous arrays."""
         coefs, intercepts = [], []
-        for weights, bias in self.blocks(flat):
-            coefs.append(np.array(weights, order="C"))
-            intercepts.append(np.zeros(weights.shape[1], flat.dtype) if bias is None else np.array(bias))
+        for op in self.dense:
+            whole = np.empty((op.n_in + op.bias, op.n_out), flat.dtype)
+            block = whole if op.layout == Layout.IN_MAJOR else whole.T
+            for panel, columns in _panels(flat, op):
+                block[:, columns] = panel
+            coefs.append(whole[: op.n_in].copy())
+            intercepts.append(whole[op.n_in].copy() if op.bias else np.zeros(op.n_out, flat.dtype))
         return coefs, intercepts
 
-    def mask(self) -> np.ndarray:
-        """Which entries of the flat vector are parameters (bool); the others are padding."""
-        flat = np.zeros(self.n_parameters, dtype=bool)
-        for weights, bias in self.blocks(flat):
-            weights[...] = True
-            if bias is not None:
-                bias[...] = True
-        return flat
+    def mask(self, weights: bool = True, biases: bool = True) -> np.ndarray:
+        """Which entries of the flat vector are weights or biases (bool); the others are padding."""
+        shapes = self.layer_shapes
+        coefs = [np.full(shape, weights) for shape in shapes]
+        return self.pack(coefs, [np.full(shape[1], biases) for shape in shapes]).astype(bool)
 
 
 @dataclass(frozen=True)
@@ -235,11 +233,13 @@ def padded(n: int, lanes: int) -> int:
     return -(-n // lanes) * lanes
 
 
-def _leading_dimension(cols: int, itemsize: int) -> int:
-    lanes = ALIGNMENT // itemsize
-    ld = padded(cols, lanes)
-    # Rows a multiple of 1 KB apart fall into few sets of a cache: move them apart by one line.
-    return ld + lanes if ld * itemsize % 1024 == 0 else ld
+def _panels(flat: np.ndarray, op: Op) -> Iterable[tuple[np.ndarray, slice]]:
+    """The column panels of a parameter block as views without their padding, and the columns they hold."""
+    for first in range(0, op.cols, op.ld):
+        width = min(op.ld, op.cols - first)
+        start = op.offset + first * op.rows
+        view = flat[start : start + op.rows * op.ld].reshape(op.rows, op.ld)
+        yield view[:, :width], slice(first, first + width)
 
 
 def _dense(offset: int, layer: int, n_in: int, n_out: int, bias: bool, itemsize: int) -> Op:
@@ -258,7 +258,7 @@ def _dense(offset: int, layer: int, n_in: int, n_out: int, bias: bool, itemsize:
         offset=offset,
         rows=rows,
         cols=cols,
-        ld=_leading_dimension(cols, itemsize),
+        ld=lanes if cols <= lanes else PANEL_BYTES // itemsize,
         layout=Layout.OUT_MAJOR if out_major else Layout.IN_MAJOR,
     )
 
@@ -323,7 +323,7 @@ def network_plan(
     widths = [n_inputs, *hidden_layer_sizes, n_outputs]
     for layer, (n_in, n_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
         dense = _dense(offset, layer, n_in, n_out, fit_intercept, dtype.itemsize)
-        offset += dense.rows * dense.ld
+        offset += dense.rows * padded(dense.cols, dense.ld)
         last = layer == len(widths) - 2
         ops += [dense, *_activation(out_activation if last else activation, layer + 1, n_out, entry, last)]
     ops.append(Op(Kind.LOSS, LOSSES.code(entry.name), len(widths) - 1, len(widths) - 1, n_outputs, n_outputs))

@@ -34,7 +34,6 @@ IN_MAJOR = int(Layout.IN_MAJOR)
 
 GROUP_BYTES = 1 << 20  # activations that a thread takes through the network at a time: half of a usual L2
 PASS_BYTES = 64 << 20  # activations of a batch; a larger batch is computed in several passes
-PACK_BYTES = 1 << 18  # parameter blocks beyond this are copied tile by tile into contiguous memory
 
 
 def lanes_of(dtype: np.dtype) -> int:
@@ -123,8 +122,7 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
         special[TARGET_STRIDE] = padded(network.n_targets, lanes) * panel
         special[TARGET] = take(panels * special[TARGET_STRIDE])
         special[WEIGHT] = take(panels * panel)
-    packed = max(op.n_in + op.n_out for op in network.dense) * lanes
-    special[SCRATCH_SIZE] = padded(TILE_ROWS * panel + packed, panel)
+    special[SCRATCH_SIZE] = TILE_ROWS * panel
     special[SCRATCH] = take(n_threads * special[SCRATCH_SIZE])
     special[ROWS_PADDED] = panels * panel
     widest = max(p + q for p, q in network.layer_shapes) * network.dtype.itemsize

@@ -264,10 +264,7 @@ class Objective(_Batches):
     def __init__(self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None) -> None:
         super().__init__(network, X, targets, sample_weight, as_inputs(X, network).n_rows, n_jobs)
         self._penalty = alpha / self.total_weight + l2
-        # Biases are not penalised.
-        self._penalised = np.zeros(network.n_parameters, dtype=bool)
-        for weights, _ in network.blocks(self._penalised):
-            weights[...] = True
+        self._penalised = network.mask(biases=False)
 
     def __call__(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
         """Loss and flat gradient (a fresh array, padding zero) at a flat parameter vector."""

@@ -107,8 +107,9 @@ def gradient_tiles(
             down, j = tile % n_down, tile // n_down
             i = down * rows // n_down
             tile_height = (down + 1) * rows // n_down - i
-            registers = 2 if cols - j * panel > step else 1
-            at = table[o, OFFSET] + i * ld + j * panel
+            column = j * panel
+            registers = 2 if cols - column > step else 1
+            at = table[o, OFFSET] + column // ld * rows * ld + i * ld + column % ld
             stored = mode == WRITE or mode == APPLY_STORED
             g, ldg = (pointer(gradient, at), ld) if stored else (scratch, panel)
             if mode != APPLY_STORED:
@@ -140,7 +141,7 @@ def gradient_tiles(
                         registers,
                         penalty,
                         bias_row - i,
-                        bias_col - j * panel,
+                        bias_col - column,
                         c,
                         pointer(penalties, base + tile),
                     ),

@@ -8,7 +8,6 @@ from fastbp.compiler import jit
 from fastbp.cpu.arena import (
     ACTIVATION,
     ACTIVATION_STRIDE,
-    BIAS,
     CODE,
     COLS,
     DELTA,
@@ -25,12 +24,10 @@ from fastbp.cpu.arena import (
     N_IN,
     N_OUT,
     OFFSET,
-    PACK_BYTES,
     PREDICTION,
     ROW,
+    ROWS,
     ROWS_PADDED,
-    SCRATCH,
-    SCRATCH_SIZE,
     SOURCE,
     TARGET,
     TARGET_STRIDE,
@@ -44,68 +41,96 @@ from fastbp.cpu.functions import (
     activate_rows_backward,
     compute_loss,
 )
-from fastbp.cpu.simd import advance, lanes, load, pointer, store, transpose_block
+from fastbp.cpu.simd import advance, lanes, pointer, transpose_block
 from fastbp.cpu.tile import TILE_ROWS, product
 
 
 @jit
-def pack_tile(weights, ld, k_total, packed):
-    """Copy ``weights[k · ld : + lanes]`` for all k into contiguous registers at `packed`."""
-    step = lanes(weights)
-    for k in range(k_total):
-        store(packed, k * step, load(weights, k * ld))
+def tile_registers(
+    c, c_stride, a, row_stride, col_stride, k_total, k_block, jump, b, b_stride, n_rows, first, last
+):
+    """One tile of weights times registers first … last of the batch."""
+    step = lanes(c)
+    panel = 2 * step
+    r = first
+    while r < last:
+        half = r % 2
+        registers = 2 if half == 0 and r + 1 < last else 1
+        product(
+            advance(c, (r // 2) * c_stride + half * step),
+            panel,
+            a,
+            row_stride,
+            col_stride,
+            k_total,
+            k_block,
+            jump,
+            advance(b, (r // 2) * b_stride + half * step),
+            panel,
+            n_rows,
+            registers,
+        )
+        r += registers
 
 
 @jit
-def dense_product(
-    c, c_stride, n_rows, weights, row_stride, col_stride, k_total, b, b_stride, first, last, packed
-):
-    """C = W·B on registers first … last of the batch: the forward and the backward product of a dense layer.
+def times_block(c, c_stride, block, rows, ld, n, b, b_stride, first, last):
+    """C = Wᵀ·B: an output for each of the first `n` columns of a parameter block, a sum over its rows.
 
     Parameters
     ----------
     c : pointer, out
-        Panels of `n_rows` features, `c_stride` apart.
-    weights : pointer, in
-        W[i, k] at ``i · row_stride + k · col_stride``.
+        Panels of `n` features, `c_stride` apart.
+    block : pointer, in
+        Column panels (rows, ld).
     b : pointer, in
-        Panels of `k_total` features, `b_stride` apart.
-    packed : pointer, scratch
-        Room for k_total registers.
+        Panels of `rows` features, `b_stride` apart.
     """
-    step = lanes(c)
-    panel = 2 * step
-    n_tiles = -(-n_rows // TILE_ROWS)
-    # One step of k reads neighbouring weights of one memory row, and the next row is far away: copied once,
-    # the tile is contiguous for all panels.
-    pack = row_stride == 1 and last - first >= 4 and k_total * col_stride > PACK_BYTES and step >= TILE_ROWS
-    for tile in range(n_tiles):
-        i = tile * n_rows // n_tiles  # as equal as can be
-        rows = (tile + 1) * n_rows // n_tiles - i
-        a, a_rows, a_cols = advance(weights, i * row_stride), row_stride, col_stride
-        if pack and i + step <= col_stride:
-            pack_tile(a, col_stride, k_total, packed)
-            a, a_cols = packed, step
-        r = first
-        while r < last:
-            half = r % 2
-            registers = 2 if half == 0 and r + 1 < last else 1
-            at = half * step
-            product(
-                advance(c, (r // 2) * c_stride + i * panel + at),
-                panel,
-                a,
-                a_rows,
-                a_cols,
-                k_total,
-                k_total,
-                0,
-                advance(b, (r // 2) * b_stride + at),
-                panel,
+    panel = 2 * lanes(c)
+    for j in range(0, n, ld):
+        width = min(ld, n - j)
+        n_tiles = -(-width // TILE_ROWS)
+        for tile in range(n_tiles):
+            i = tile * width // n_tiles  # as equal as can be
+            tile_registers(
+                advance(c, (j + i) * panel),
+                c_stride,
+                advance(block, j * rows + i),
+                1,
+                ld,
                 rows,
-                registers,
+                rows,
+                0,
+                b,
+                b_stride,
+                (tile + 1) * width // n_tiles - i,
+                first,
+                last,
             )
-            r += registers
+
+
+@jit
+def times_transposed_block(c, c_stride, block, rows, ld, n, cols, b, b_stride, first, last):
+    """C = W·B: an output for each of the first `n` rows of a parameter block, a sum over its columns."""
+    panel = 2 * lanes(c)
+    n_tiles = -(-n // TILE_ROWS)
+    for tile in range(n_tiles):
+        i = tile * n // n_tiles
+        tile_registers(
+            advance(c, i * panel),
+            c_stride,
+            advance(block, i * ld),
+            ld,
+            1,
+            cols,
+            ld,
+            rows * ld - ld + 1,
+            b,
+            b_stride,
+            (tile + 1) * n // n_tiles - i,
+            first,
+            last,
+        )
 
 
 @jit
@@ -123,11 +148,10 @@ def transpose_registers_of(source, stride, n, target, rows_padded, first, last):
 
 
 @jit
-def forward(table, buffers, special, params, work, thread, first, last, training, stop):
+def forward(table, buffers, params, work, first, last, training, stop):
     """Run ops 0 … stop on registers first … last, whose inputs stand in buffer 0."""
     w = pointer(work, 0)
     step = lanes(w)
-    packed = advance(w, special[SCRATCH] + thread * special[SCRATCH_SIZE] + TILE_ROWS * 2 * step)
     for o in range(stop):
         kind = table[o, KIND]
         if training and table[o, TRAINING] == 0 or not training and table[o, PREDICTION] == 0:
@@ -137,22 +161,16 @@ def forward(table, buffers, special, params, work, thread, first, last, training
         stride = buffers[target, ACTIVATION_STRIDE]
         if kind == DENSE:
             source = table[o, SOURCE]
-            ld = table[o, LD]
-            in_major = table[o, LAYOUT] == IN_MAJOR
-            dense_product(
-                a,
-                stride,
-                table[o, N_OUT],
-                pointer(params, table[o, OFFSET]),
-                1 if in_major else ld,
-                ld if in_major else 1,
-                table[o, N_IN] + table[o, BIAS],
-                advance(w, buffers[source, ACTIVATION]),
-                buffers[source, ACTIVATION_STRIDE],
-                first,
-                last,
-                packed,
-            )
+            rows, ld, n_out = table[o, ROWS], table[o, LD], table[o, N_OUT]
+            block = pointer(params, table[o, OFFSET])
+            b = advance(w, buffers[source, ACTIVATION])
+            b_stride = buffers[source, ACTIVATION_STRIDE]
+            if table[o, LAYOUT] == IN_MAJOR:
+                times_block(a, stride, block, rows, ld, n_out, b, b_stride, first, last)
+            else:
+                times_transposed_block(
+                    a, stride, block, rows, ld, n_out, table[o, COLS], b, b_stride, first, last
+                )
         elif kind != LOSS:
             r = first
             while r < last:
@@ -189,11 +207,10 @@ def loss(table, buffers, special, work, first, last, sums):
 
 
 @jit
-def backward(table, buffers, transposed, special, params, work, thread, first, last):
+def backward(table, buffers, transposed, special, params, work, first, last):
     """From the outputs' deltas to those of every layer, and the transposed operands of the gradients."""
     w = pointer(work, 0)
     step = lanes(w)
-    packed = advance(w, special[SCRATCH] + thread * special[SCRATCH_SIZE] + TILE_ROWS * 2 * step)
     rows_padded = special[ROWS_PADDED]
     for o in range(table.shape[0] - 2, -1, -1):
         kind = table[o, KIND]
@@ -204,36 +221,26 @@ def backward(table, buffers, transposed, special, params, work, thread, first, l
         delta_stride = buffers[target, DELTA_STRIDE]
         if kind == DENSE:
             source = table[o, SOURCE]
-            ld = table[o, LD]
-            in_major = table[o, LAYOUT] == IN_MAJOR
+            rows, cols, ld, n_in = table[o, ROWS], table[o, COLS], table[o, LD], table[o, N_IN]
+            block = pointer(params, table[o, OFFSET])
             operand = advance(w, transposed[o])
-            if in_major:
-                transpose_registers_of(delta, delta_stride, table[o, COLS], operand, rows_padded, first, last)
+            before = advance(w, buffers[source, DELTA])
+            before_stride = buffers[source, DELTA_STRIDE]
+            # The inputs need no deltas; that of a bias is never asked for.
+            if table[o, LAYOUT] == IN_MAJOR:
+                transpose_registers_of(delta, delta_stride, cols, operand, rows_padded, first, last)
+                if source > 0:
+                    times_transposed_block(
+                        before, before_stride, block, rows, ld, n_in, cols, delta, delta_stride, first, last
+                    )
             else:
-                transpose_registers_of(
-                    advance(w, buffers[source, ACTIVATION]),
-                    buffers[source, ACTIVATION_STRIDE],
-                    table[o, COLS],
-                    operand,
-                    rows_padded,
-                    first,
-                    last,
-                )
-            if source > 0:
-                dense_product(
-                    advance(w, buffers[source, DELTA]),
-                    buffers[source, DELTA_STRIDE],
-                    table[o, N_IN],
-                    pointer(params, table[o, OFFSET]),
-                    ld if in_major else 1,
-                    1 if in_major else ld,
-                    table[o, N_OUT],
-                    delta,
-                    delta_stride,
-                    first,
-                    last,
-                    packed,
-                )
+                inputs = advance(w, buffers[source, ACTIVATION])
+                stride = buffers[source, ACTIVATION_STRIDE]
+                transpose_registers_of(inputs, stride, cols, operand, rows_padded, first, last)
+                if source > 0:
+                    times_block(
+                        before, before_stride, block, rows, ld, n_in, delta, delta_stride, first, last
+                    )
         else:
             a = advance(w, buffers[target, ACTIVATION])
             stride = buffers[target, ACTIVATION_STRIDE]
@@ -251,13 +258,13 @@ def backward(table, buffers, transposed, special, params, work, thread, first, l
 
 
 @jit
-def forward_and_backward(table, buffers, transposed, special, params, work, thread, first, last, sums):
+def forward_and_backward(table, buffers, transposed, special, params, work, first, last, sums):
     """All of a thread's part of a step before the gradients, a group of panels at a time."""
     group = 2 * special[GROUP]
     start = first
     while start < last:
         end = min(last, start // 2 * 2 + group)
-        forward(table, buffers, special, params, work, thread, start, end, True, table.shape[0])
+        forward(table, buffers, params, work, start, end, True, table.shape[0])
         loss(table, buffers, special, work, start, end, sums)
-        backward(table, buffers, transposed, special, params, work, thread, start, end)
+        backward(table, buffers, transposed, special, params, work, start, end)
         start = end

@@ -49,7 +49,7 @@ def predict(
             # Lanes beyond the last row repeat the block's first.
             starts[i] = (start + (i if i < rows else 0)) * row_width
         gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, starts, 0, n_registers)
-        forward(table, buffers, special, params, work, 0, 0, n_registers, False, stop)
+        forward(table, buffers, params, work, 0, n_registers, False, stop)
         for r in range(n_registers):
             source = advance(
                 w,

@@ -126,7 +126,7 @@ def one_pass(
     locate(order, position, n_rows, 1 if indptr.shape[0] > 0 else n_inputs, starts, first, last, step)
     gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, starts, first, last)
     gather_weights(special, work, weights, order, position, n_rows, factor, first, last)
-    forward_and_backward(table, buffers, transposed, special, params, work, thread, first, last, sums)
+    forward_and_backward(table, buffers, transposed, special, params, work, first, last, sums)
     return n_registers
 
 

@@ -57,7 +57,7 @@ def sgd_coefficients(rate, h0, h1, h2, step):
 def adam(w, g, s, t, c):
     s = fma(s, c[1], g * c[2])
     t = fma(t, c[3], g * g * c[4])
-    return w - c[0] * s / (sqrt(t) + c[5]), s, t
+    return fma(s / (sqrt(t) + c[5]), -c[0], w), s, t
 
 
 def adam_coefficients(rate, h0, h1, h2, step):
