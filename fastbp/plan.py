@@ -86,9 +86,9 @@ class Op:
 FIELD = {f.name: i for i, f in enumerate(fields(Op))}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NetworkPlan:
-    """A network of fixed shape: its ops, buffers and parameters.
+    """A network of fixed shape: its ops, buffers and parameters. Equal is only what is identical.
 
     Attributes
     ----------

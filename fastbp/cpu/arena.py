@@ -12,6 +12,7 @@ Padding rows are zero and stay zero, so that a product may run over them.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numba import types
@@ -90,6 +91,7 @@ def pass_rows(network: NetworkPlan, batch: int) -> int:
     return min(batch, limit)
 
 
+@lru_cache(maxsize=64)
 def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) -> Arena:
     """Lay out the work memory for passes of `rows` rows.
 

@@ -51,10 +51,11 @@ class Team:
 
     def __init__(self, n_jobs: int | None, useful: int) -> None:
         global _busy
-        wanted = max(1, min(available_threads(n_jobs), useful))
+        # Asking the system takes longer than a small prediction.
+        limit = available_threads(n_jobs) if useful > 1 else 1
         with _lock:
-            free = wanted if n_jobs is not None else available_threads(None) - _busy
-            self.n_threads = max(1, min(wanted, free))
+            free = limit if n_jobs is not None else limit - _busy
+            self.n_threads = max(1, min(useful, free))
             self._extra = self.n_threads - 1
             _busy += self._extra
         self._pool = ThreadPoolExecutor(self.n_threads, "fastbp") if self._extra else None

@@ -1,0 +1,90 @@
+"""What several test files need."""
+
+import copy
+
+import numpy as np
+from numpy.testing import assert_array_equal
+from scipy import sparse
+
+# Trains for exactly max_iter epochs.
+EVERY_EPOCH = {"tol": 0.0, "n_iter_no_change": np.inf}
+
+
+def weights(estimator):
+    """All weights and intercepts in one vector."""
+    return np.concatenate([np.ravel(w) for w in [*estimator.coefs_, *estimator.intercepts_]])
+
+
+def assert_same_bits(first, second):
+    """Both estimators have the same weights, to the last bit."""
+    assert len(first.coefs_) == len(second.coefs_)
+    for a, b in zip([*first.coefs_, *first.intercepts_], [*second.coefs_, *second.intercepts_], strict=True):
+        assert a.dtype == b.dtype
+        assert_array_equal(a, b)
+
+
+def fitted_attributes(estimator):
+    """Name -> value of the public fitted attributes."""
+    return {k: v for k, v in vars(estimator).items() if k.endswith("_") and not k.startswith("_")}
+
+
+def snapshot(estimator):
+    """A deep copy of the public state: parameters and fitted attributes."""
+    return copy.deepcopy((estimator.get_params(), fitted_attributes(estimator)))
+
+
+def assert_equal_state(a, b):
+    """Nested containers of arrays and scalars are equal, bit for bit (NaN equals NaN)."""
+    assert type(a) is type(b)
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_equal_state(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            assert_equal_state(x, y)
+    elif sparse.issparse(a):
+        assert_array_equal(a.toarray(), b.toarray())
+    elif isinstance(a, np.ndarray | np.generic | float | int | str | bool | type(None)):
+        assert_array_equal(a, b)
+    else:
+        assert vars(a).keys() == vars(b).keys()
+
+
+def random_weights(estimator, rng, scale=0.7):
+    """Replace a fitted network's weights and intercepts by random ones."""
+    estimator.coefs_ = [rng.normal(scale=scale, size=c.shape) for c in estimator.coefs_]
+    if estimator.fit_intercept:
+        estimator.intercepts_ = [rng.normal(scale=scale, size=b.shape) for b in estimator.intercepts_]
+    return estimator
+
+
+def logistic(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+ACTIVATIONS = {
+    "identity": lambda z: z,
+    "logistic": logistic,
+    "tanh": np.tanh,
+    "relu": lambda z: np.maximum(z, 0),
+    "softmax": softmax,
+    "exp": np.exp,
+}
+
+
+def forward(estimator, X):
+    """The textbook forward pass: the list of every layer's activations."""
+    layers = []
+    h = X
+    for number, (W, b) in enumerate(zip(estimator.coefs_, estimator.intercepts_, strict=True), start=1):
+        last = number == len(estimator.coefs_)
+        h = ACTIVATIONS[estimator.out_activation_ if last else estimator.activation](h @ W + b)
+        layers.append(h)
+    return layers

@@ -1,0 +1,221 @@
+"""The textbook systems that fastbp must subsume, each as its book has it."""
+
+import data
+import numpy as np
+import pytest
+from helpers import EVERY_EPOCH
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import LabelBinarizer, MinMaxScaler
+from tolerances import CLOSED_FORM, SAME_OPTIMUM
+
+from fastbp import BPClassifier, BPRegressor
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_s1_three_layer_numpy_network(seed):
+    """Sigmoids without biases, sum of squared errors, full-batch gradient descent.
+
+    The book adds up the four rows where F is their mean, so its learning rate of 1 is 4 here.
+    """
+    X = [[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]]
+    y = [0, 1, 1, 0]
+    rng = np.random.RandomState(seed)
+    model = BPRegressor(
+        (4,),
+        activation="logistic",
+        out_activation="logistic",
+        loss="sum_squared_error",
+        fit_intercept=False,
+        solver="sgd",
+        momentum=0.0,
+        learning_rate_init=4.0,
+        batch_size=4,
+        alpha=0.0,
+        max_iter=1500,
+        shuffle=False,
+        **EVERY_EPOCH,
+    )
+    model.fit(X, y, coefs_init=[rng.uniform(size=(3, 4)), rng.uniform(size=(4, 1))])
+    assert len(model.loss_curve_) == 1500
+    assert np.diff(model.loss_curve_).max() <= 0
+    assert_allclose(model.predict(X), y, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_s2_hours_of_study_and_sleep(seed):
+    """The flexible 2-3-1 network: N(0, 1) weights, mean squared error, scores as parts of 100."""
+    X = np.array([[2.0, 9.0], [1.0, 5.0], [3.0, 6.0]])
+    y = np.array([92.0, 86.0, 89.0]) / 100
+    largest = X.max(axis=0)
+    model = BPRegressor(
+        (3,),
+        activation="logistic",
+        out_activation="logistic",
+        loss="mean_squared_error",
+        fit_intercept=False,
+        init="normal",
+        solver="sgd",
+        momentum=0.0,
+        learning_rate_init=0.5,
+        batch_size=3,
+        alpha=0.0,
+        max_iter=1200,
+        random_state=seed,
+        **EVERY_EPOCH,
+    )
+    model.fit(X / largest, y)
+    assert [c.shape for c in model.coefs_] == [(2, 3), (3, 1)]
+    assert len(model.loss_curve_) == 1200
+    assert np.diff(model.loss_curve_).max() <= 0
+    assert model.loss_curve_[-1] < 0.5 * model.loss_curve_[0]
+    (score,) = model.predict(np.array([[4.0, 8.0]]) / largest)
+    assert 0.5 < score < 1
+
+
+def test_s3_building_blocks():
+    """One layer forward, the sigmoid, both losses and the chain rule; test_inspection.py has the rest."""
+    x = np.array([[1.0, 2.0, 3.0, 4.0, 5.0]])
+    W = np.array([[0.1], [0.2], [0.3], [0.4], [0.5]])
+    linear = BPRegressor((), loss="sum_squared_error", fit_intercept=False, alpha=0.0, max_iter=1).fit(
+        x, [5.0]
+    )
+    linear.coefs_ = [W]
+    assert_allclose(linear.predict(x), [5.5], **CLOSED_FORM)  # (1, 5) · (5, 1)
+    result = linear.loss_and_gradients(x, [5.0])
+    assert_allclose(result.loss, 0.25, **CLOSED_FORM)  # (5.5 - 5)²
+    assert_allclose(result.coefs[0], 2 * 0.5 * x.T, **CLOSED_FORM)
+
+    sigmoid = BPClassifier((), fit_intercept=False, alpha=0.0, max_iter=1).fit(np.r_[x, -x], [0, 1])
+    sigmoid.coefs_ = [np.zeros((5, 1))]
+    assert_array_equal(sigmoid.predict_proba(x), [[0.5, 0.5]])
+    result = sigmoid.loss_and_gradients(x, [1])
+    assert_allclose(result.loss, np.log(2), **CLOSED_FORM)
+    assert_allclose(result.coefs[0], (0.5 - 1) * x.T, **CLOSED_FORM)
+    with pytest.raises(ValueError, match="4 features"):
+        linear.predict(x[:, :4])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        linear.loss_and_gradients(x, [5.0, 5.0])
+
+
+@pytest.mark.parametrize("batch_size", [1, 8, 32, 256, 300])
+def test_s4_online_mini_batch_and_full_batch(batch_size):
+    """300 rows: batches of 8, 32 and 256 leave 4, 12 and 44 rows for the last one."""
+    X, y = data.digits()
+    X, y = X[:300], y[:300]
+    epochs = {1: 3, 8: 6, 32: 15, 256: 60, 300: 90}[batch_size]
+    model = BPClassifier(
+        (16,),
+        solver="sgd",
+        learning_rate_init=0.05 if batch_size > 1 else 0.01,
+        batch_size=batch_size,
+        max_iter=epochs,
+        random_state=0,
+        **EVERY_EPOCH,
+    )
+    model.fit(X, y)
+    assert model.loss_curve_[-1] < 0.5 * model.loss_curve_[0]
+    assert model.score(X, y) > 0.85
+
+
+LBFGS = {"solver": "lbfgs", "tol": 1e-9, "max_iter": 5000, "max_fun": 50_000}
+
+
+@pytest.mark.parametrize("C", [0.1, 1.0, 10.0])
+def test_s7_no_hidden_layer_is_binary_logistic_regression(C):
+    X, y = data.binary()
+    theirs = LogisticRegression(C=C, tol=1e-9, max_iter=5000).fit(X, y)
+    ours = BPClassifier((), alpha=1 / C, **LBFGS).fit(X, y)
+    assert ours.out_activation_ == "logistic"
+    assert_allclose(ours.coefs_[0].ravel(), theirs.coef_.ravel(), **SAME_OPTIMUM)
+    assert_allclose(ours.intercepts_[0], theirs.intercept_, **SAME_OPTIMUM)
+    assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), **SAME_OPTIMUM)
+
+
+def test_s7_no_hidden_layer_is_multinomial_logistic_regression():
+    X, y = data.iris()
+    theirs = LogisticRegression(C=1.0, tol=1e-9, max_iter=5000).fit(X, y)
+    for strength in ({"alpha": 1.0}, {"alpha": 0.0, "l2": 1.0 / len(X)}):
+        ours = BPClassifier((), **strength, **LBFGS).fit(X, y)
+        assert ours.out_activation_ == "softmax"
+        assert_allclose(ours.coefs_[0], theirs.coef_.T, **SAME_OPTIMUM)
+        # The same number added to every intercept changes nothing, and nothing penalises it.
+        assert_allclose(
+            ours.intercepts_[0] - ours.intercepts_[0].mean(),
+            theirs.intercept_ - theirs.intercept_.mean(),
+            **SAME_OPTIMUM,
+        )
+
+
+def test_s7_logistic_regression_by_mini_batches():
+    """The stochastic solver comes to the same place."""
+    X, y = data.binary()
+    theirs = LogisticRegression(C=1.0, tol=1e-9, max_iter=5000).fit(X, y)
+    ours = BPClassifier(
+        (), alpha=0.0, l2=1.0 / len(X), solver="sgd", learning_rate="invscaling", batch_size=10
+    )
+    ours.set_params(learning_rate_init=2.0, power_t=0.5, max_iter=1000, random_state=0, **EVERY_EPOCH).fit(
+        X, y
+    )
+    assert_allclose(ours.coefs_[0].ravel(), theirs.coef_.ravel(), rtol=0.05, atol=0.02)
+
+
+def test_s7_a_linear_output_layer_is_ridge_regression():
+    X, y = data.regression()
+    theirs = Ridge(alpha=3.0).fit(X, y)
+    ours = BPRegressor((), alpha=3.0, **LBFGS).fit(X, y)
+    assert_allclose(ours.coefs_[0].ravel(), theirs.coef_, **SAME_OPTIMUM)
+    assert_allclose(ours.intercepts_[0], theirs.intercept_, **SAME_OPTIMUM)
+
+
+def test_s7_an_exponential_output_layer_is_poisson_regression():
+    X, y = data.counts()
+    theirs = PoissonRegressor(alpha=0.1, tol=1e-9, max_iter=5000).fit(X, y)
+    ours = BPRegressor((), loss="poisson", alpha=0.0, l2=0.1, **LBFGS).fit(X, y)
+    assert_allclose(ours.coefs_[0].ravel(), theirs.coef_, **SAME_OPTIMUM)
+    assert_allclose(ours.intercepts_[0], theirs.intercept_, **SAME_OPTIMUM)
+    assert_allclose(ours.predict(X), theirs.predict(X), **SAME_OPTIMUM)
+
+
+def test_s7_one_hot_targets():
+    """A linear output layer with squared error is least squares on one-hot targets."""
+    X, y = data.iris()
+    onehot = LabelBinarizer().fit_transform(y)
+    theirs = LinearRegression().fit(X, onehot)
+    ours = BPClassifier((), loss="squared_error", out_activation="identity", alpha=0.0, **LBFGS).fit(X, y)
+    assert_allclose(ours.coefs_[0], theirs.coef_.T, **SAME_OPTIMUM)
+    assert_allclose(ours.activations(X)[-1], theirs.predict(X), **SAME_OPTIMUM)
+    assert_array_equal(ours.predict(X), theirs.predict(X).argmax(axis=1))
+
+
+@pytest.mark.parametrize("activation", ["logistic", "tanh", "relu"])
+def test_s7_each_kind_of_neuron_solves_xor(activation):
+    """Which no network without a hidden layer can."""
+    X, y = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0, 1, 1, 0])
+    model = BPClassifier(
+        (8,), activation=activation, learning_rate_init=0.05, max_iter=1000, alpha=0.0, random_state=0
+    )
+    model.set_params(**EVERY_EPOCH).fit(X, y)
+    assert_array_equal(model.predict(X), y)
+    assert model.loss_ < 0.05
+    assert BPClassifier((), max_iter=200, alpha=0.0, random_state=0).fit(X, y).score(X, y) < 1
+
+
+def test_s9_handwritten_digits_from_their_pixels():
+    X, y = data.digits()
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0, stratify=y)
+    model = make_pipeline(MinMaxScaler(), BPClassifier((64,), batch_size=32, max_iter=40, random_state=0))
+    assert model.fit(X_train, y_train).score(X_test, y_test) >= 0.97
+
+
+def test_s9_in_a_search():
+    """Pipelines and searches, the way in which most digits are read."""
+    X, y = data.digits()
+    X, y = X[:400], y[:400]
+    pipeline = make_pipeline(MinMaxScaler(), BPClassifier(batch_size=32, max_iter=15, random_state=0))
+    grid = {"bpclassifier__hidden_layer_sizes": [(), (30,)], "bpclassifier__learning_rate_init": [1e-5, 1e-2]}
+    search = GridSearchCV(pipeline, grid, cv=3).fit(X, y)
+    assert search.best_params_["bpclassifier__learning_rate_init"] == 1e-2
+    assert search.best_score_ > 0.85
