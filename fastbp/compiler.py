@@ -39,7 +39,9 @@ class PackageCache(FunctionCache):
 
 def jit(function: Any) -> Any:
     """Compile lazily, without the GIL, in IEEE arithmetic (NaN must be seen), cached on disk if possible."""
-    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    # Kernels allocate nothing and keep no array: counting references (atomically) would take half the time of
+    # a small network's step.
+    dispatcher = numba.njit(nogil=True, error_model="numpy", _nrt=False)(function)
     try:
         dispatcher._cache = PackageCache(function)
     except RuntimeError:

@@ -25,6 +25,19 @@ from fastbp.plan import FIELD, Kind, Layout, NetworkPlan, aligned_zeros, padded
 ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE = range(4)
 # Offsets of what does not belong to one buffer.
 TARGET, TARGET_STRIDE, WEIGHT, SCRATCH, SCRATCH_SIZE, ROWS_PADDED, GROUP, N_SPECIAL = range(8)
+# Columns of the table of gradient tiles.
+(
+    TILE_LEFT,
+    TILE_JUMP,
+    TILE_RIGHT,
+    TILE_HEIGHT,
+    TILE_REGISTERS,
+    TILE_PARAMETERS,
+    TILE_PITCH,
+    TILE_BIAS_ROW,
+    TILE_BIAS_COL,
+    N_TILE_FIELDS,
+) = range(10)
 # Fields of ops, as constants that kernels can read.
 KIND, CODE, SOURCE, DESTINATION = FIELD["kind"], FIELD["code"], FIELD["source"], FIELD["target"]
 N_IN, N_OUT, BIAS, OFFSET = FIELD["n_in"], FIELD["n_out"], FIELD["bias"], FIELD["offset"]
@@ -34,9 +47,11 @@ DENSE, ELEMENTWISE, ROW, LOSS = (int(k) for k in (Kind.DENSE, Kind.ELEMENTWISE, 
 IN_MAJOR = int(Layout.IN_MAJOR)
 
 GROUP_BYTES = 1 << 20  # activations that a thread takes through the network at a time: half of a usual L2
+BLOCK_BYTES = 1 << 19  # of the left operand of a gradient, while the right one goes by
 PASS_BYTES = 64 << 20  # activations of a batch; a larger batch is computed in several passes
 
 
+@lru_cache
 def lanes_of(dtype: np.dtype) -> int:
     """Values in one register."""
     return Vector(types.float32 if dtype == np.float32 else types.float64).lanes
@@ -52,6 +67,8 @@ class Arena:
         Offset and panel stride of the activations and deltas of each buffer.
     transposed : int64 array of shape (n_ops,)
         Offset of a dense op's transposed operand.
+    tiles : int64 array of shape (n_tiles, N_TILE_FIELDS)
+        All tiles of the weight gradients.
     special : int64 array of shape (N_SPECIAL,)
     size : int
         Values in all.
@@ -61,6 +78,7 @@ class Arena:
 
     buffers: np.ndarray
     transposed: np.ndarray
+    tiles: np.ndarray
     special: np.ndarray
     size: int
     rows: int
@@ -129,4 +147,47 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
     special[ROWS_PADDED] = panels * panel
     widest = max(p + q for p, q in network.layer_shapes) * network.dtype.itemsize
     special[GROUP] = min(16, max(1, GROUP_BYTES // (widest * panel)))
-    return Arena(buffers, transposed, special, size, rows)
+    tiles = plan_tiles(network, buffers, transposed, rows, lanes) if training else NO_TILES
+    return Arena(buffers, transposed, tiles, special, size, rows)
+
+
+NO_TILES = np.zeros((0, N_TILE_FIELDS), np.int64)
+
+
+def plan_tiles(
+    network: NetworkPlan, buffers: np.ndarray, transposed: np.ndarray, rows: int, lanes: int
+) -> np.ndarray:
+    """List the tiles of all weight gradients, each at most TILE_ROWS × PANEL.
+
+    A tile is the product of a left operand, rows of a buffer's panels, with a right operand, a column panel
+    of the layer's transposed buffer; both run over the rows of the batch. The order goes through all column
+    panels with a block of left rows that stays in cache, then on to the next block.
+    """
+    panel = 2 * lanes
+    rows_padded = padded(rows, panel)
+    tables = [NO_TILES]
+    for op, right in zip(network.ops, transposed, strict=True):
+        if op.kind != Kind.DENSE:
+            continue
+        in_major = op.layout == IN_MAJOR
+        left = buffers[op.source, :2] if in_major else buffers[op.target, 2:]
+        n_down, n_across = -(-op.rows // TILE_ROWS), -(-op.cols // panel)
+        block = max(1, BLOCK_BYTES // (TILE_ROWS * rows_padded * network.dtype.itemsize))
+        down, across = (grid.ravel() for grid in np.meshgrid(np.arange(n_down), np.arange(n_across)))
+        order = np.lexsort((down, across, down // block))
+        down, across = down[order], across[order]
+        first, column = down * op.rows // n_down, across * panel
+        table = np.zeros((len(down), N_TILE_FIELDS), np.int64)
+        table[:, TILE_LEFT] = left[0] + first * panel
+        table[:, TILE_JUMP] = left[1] - panel + 1
+        table[:, TILE_RIGHT] = right + column * rows_padded
+        table[:, TILE_HEIGHT] = (down + 1) * op.rows // n_down - first
+        table[:, TILE_REGISTERS] = np.where(op.cols - column > lanes, 2, 1)
+        table[:, TILE_PARAMETERS] = (
+            op.offset + column // op.ld * op.rows * op.ld + first * op.ld + column % op.ld
+        )
+        table[:, TILE_PITCH] = op.ld
+        table[:, TILE_BIAS_ROW] = op.n_in - first if in_major else -1
+        table[:, TILE_BIAS_COL] = op.n_in - column if op.bias and not in_major else -1
+        tables.append(table)
+    return np.concatenate(tables)

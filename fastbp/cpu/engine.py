@@ -7,7 +7,6 @@ import numpy as np
 from fastbp.cpu import step as kernel
 from fastbp.cpu.arena import lanes_of, pass_rows, plan_arena
 from fastbp.cpu.data import as_inputs, as_weights, flat_view
-from fastbp.cpu.gradient import count_tiles
 from fastbp.cpu.predict import predict
 from fastbp.cpu.shuffle import shuffle_order
 from fastbp.cpu.team import SYNC_SIZE
@@ -48,7 +47,8 @@ class _Batches:
 
     @property
     def layout(self) -> tuple[np.ndarray, ...]:
-        return self.network.table, self.arena.buffers, self.arena.transposed, self.arena.special
+        arena = self.arena
+        return self.network.table, arena.buffers, arena.transposed, arena.tiles, arena.special
 
     @property
     def total_weight(self) -> float:
@@ -110,7 +110,7 @@ class Trainer(_Batches):
             network.n_parameters if training.batch_size > self.pass_rows else 0, network.dtype
         )
         self._coefficients = np.zeros((self.team.n_threads, 6))
-        self._penalties = np.zeros(count_tiles(network.table, 2 * lanes_of(network.dtype)))
+        self._penalties = np.zeros(len(self.arena.tiles))
         self._curve = np.zeros(CURVE_CAPACITY)
         self.loss_curve: list[float] = []
         self.failure: tuple[int, int] | None = None

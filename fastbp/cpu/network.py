@@ -90,8 +90,10 @@ def times_block(c, c_stride, block, rows, ld, n, b, b_stride, first, last):
     for j in range(0, n, ld):
         width = min(ld, n - j)
         n_tiles = -(-width // TILE_ROWS)
+        height, taller = width // n_tiles, width % n_tiles
+        i = 0
         for tile in range(n_tiles):
-            i = tile * width // n_tiles  # as equal as can be
+            n_rows = height + (tile < taller)
             tile_registers(
                 advance(c, (j + i) * panel),
                 c_stride,
@@ -103,10 +105,11 @@ def times_block(c, c_stride, block, rows, ld, n, b, b_stride, first, last):
                 0,
                 b,
                 b_stride,
-                (tile + 1) * width // n_tiles - i,
+                n_rows,
                 first,
                 last,
             )
+            i += n_rows
 
 
 @jit
@@ -114,8 +117,10 @@ def times_transposed_block(c, c_stride, block, rows, ld, n, cols, b, b_stride, f
     """C = W·B: an output for each of the first `n` rows of a parameter block, a sum over its columns."""
     panel = 2 * lanes(c)
     n_tiles = -(-n // TILE_ROWS)
+    height, taller = n // n_tiles, n % n_tiles  # as equal as can be
+    i = 0
     for tile in range(n_tiles):
-        i = tile * n // n_tiles
+        n_rows = height + (tile < taller)
         tile_registers(
             advance(c, i * panel),
             c_stride,
@@ -127,10 +132,11 @@ def times_transposed_block(c, c_stride, block, rows, ld, n, cols, b, b_stride, f
             rows * ld - ld + 1,
             b,
             b_stride,
-            (tile + 1) * n // n_tiles - i,
+            n_rows,
             first,
             last,
         )
+        i += n_rows
 
 
 @jit

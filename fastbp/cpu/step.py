@@ -139,6 +139,7 @@ def train(
     table,
     buffers,
     transposed,
+    tiles,
     special,
     ints,
     floats,
@@ -230,9 +231,7 @@ def train(
                 if not np.isfinite(loss):
                     ints[STATUS] = NON_FINITE
             gradient_tiles(
-                table,
-                buffers,
-                transposed,
+                tiles,
                 special,
                 params,
                 moments,
@@ -250,9 +249,7 @@ def train(
             meet(sync, n_threads)
         if not single:
             gradient_tiles(
-                table,
-                buffers,
-                transposed,
+                tiles,
                 special,
                 params,
                 moments,
@@ -296,6 +293,7 @@ def loss_and_gradient(
     table,
     buffers,
     transposed,
+    tiles,
     special,
     params,
     work,
@@ -346,9 +344,7 @@ def loss_and_gradient(
         for r in range(n_registers):
             loss += sums[r]
         gradient_tiles(
-            table,
-            buffers,
-            transposed,
+            tiles,
             special,
             params,
             params,
