@@ -28,7 +28,9 @@ RTOL = {np.float32: 1e-5, np.float64: 1e-13}
 
 
 @numba.njit(error_model="numpy")
-def call_product(c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb, n_rows, n_registers):
+def call_product(
+    c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb, n_rows, n_registers, add=0
+):
     product(
         pointer(c, 0),
         ldc,
@@ -40,6 +42,7 @@ def call_product(c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, l
         jump,
         pointer(b, 0),
         ldb,
+        add,
         n_rows,
         n_registers,
     )
@@ -84,6 +87,22 @@ def test_an_element_has_the_same_bits_in_every_tile(dtype):
         row = np.empty(lanes, dtype)
         call_product(row, lanes, a[i].copy(), k, 1, k, k, 0, b.ravel(), 2 * lanes, 1, 1)
         np.testing.assert_array_equal(row, whole[i, :lanes])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_interrupted_product_has_the_same_bits(dtype):
+    rng = np.random.RandomState(0)
+    lanes, k = lanes_of(dtype), 50
+    a, b = rng.normal(size=(TILE_ROWS, k)).astype(dtype), rng.normal(size=(k, lanes)).astype(dtype)
+    whole, parts = np.empty((TILE_ROWS, lanes), dtype), np.full((TILE_ROWS, lanes), np.nan, dtype)
+    call_product(whole.ravel(), lanes, a.ravel(), k, 1, k, k, 0, b.ravel(), lanes, TILE_ROWS, 1)
+    for start, stop, add in ((0, 20, 0), (20, 21, 1), (21, k, 1)):
+        left = np.ascontiguousarray(a[:, start:stop]).ravel()
+        n = stop - start
+        call_product(
+            parts.ravel(), lanes, left, n, 1, n, n, 0, b[start:stop].ravel(), lanes, TILE_ROWS, 1, add
+        )
+    np.testing.assert_array_equal(parts, whole)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -84,6 +84,7 @@ def gradient_tiles(
                 tiles[tile, TILE_JUMP],
                 advance(w, tiles[tile, TILE_RIGHT]),
                 panel,
+                0,
                 height,
                 registers,
             )

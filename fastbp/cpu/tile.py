@@ -1,6 +1,6 @@
 """The register tile: the one place where matrix products are computed.
 
-    C[i, :] = Σ_k a[i, k] · B[k, :]        i < M,  rows of C and B one or two registers wide
+    C[i, :] (+)= Σ_k a[i, k] · B[k, :]        i < M,  rows of C and B one or two registers wide
 
 All accumulators stay in registers; each step of k loads the row of B once and broadcasts one value of `a` for
 each row of C. Every element of C is one chain of fused multiply-adds in ascending k, whatever M and the
@@ -34,15 +34,29 @@ INT = ir.IntType(64)
 
 def _emit_tile(context, builder, vector: Vector, n_rows: int, n_registers: int, args) -> None:
     """The loop over k for a tile of fixed size; leaves the builder behind it."""
-    c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb = args
+    c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb, add = args
     kind = llvm_type(vector)
     align = vector.dtype.bitwidth // 8
     zero = ir.Constant(kind, [0.0] * vector.lanes)
 
-    before = builder.block
+    fresh = builder.block
+    resume = builder.append_basic_block("k.resume")
     loop = builder.append_basic_block("k")
     end = builder.append_basic_block("k.end")
     offsets = [builder.mul(row_stride, INT(i)) for i in range(n_rows)]
+    targets = [
+        [
+            vector_address(builder, c, builder.add(builder.mul(ldc, INT(i)), INT(j * vector.lanes)), vector)
+            for j in range(n_registers)
+        ]
+        for i in range(n_rows)
+    ]
+    builder.cbranch(builder.icmp_signed("!=", add, INT(0)), resume, loop)
+
+    builder.position_at_end(resume)
+    old = [[builder.load(address) for address in row] for row in targets]
+    for value in (value for row in old for value in row):
+        value.align = align
     builder.branch(loop)
 
     builder.position_at_end(loop)
@@ -71,24 +85,25 @@ def _emit_tile(context, builder, vector: Vector, n_rows: int, n_registers: int, 
         (pa, a, pa_next),
         (pb, b, pb_next),
     ):
-        phi.add_incoming(first, before)
+        phi.add_incoming(first, fresh)
+        phi.add_incoming(first, resume)
         phi.add_incoming(following, loop)
     for i in range(n_rows):
         for j in range(n_registers):
-            sums[i][j].add_incoming(zero, before)
+            sums[i][j].add_incoming(zero, fresh)
+            sums[i][j].add_incoming(old[i][j], resume)
             sums[i][j].add_incoming(new[i][j], loop)
     builder.cbranch(builder.icmp_signed("<", k_next, k_total), loop, end)
 
     builder.position_at_end(end)
     for i in range(n_rows):
         for j in range(n_registers):
-            at = builder.add(builder.mul(ldc, INT(i)), INT(j * vector.lanes))
-            builder.store(new[i][j], vector_address(builder, c, at, vector)).align = align
+            builder.store(new[i][j], targets[i][j]).align = align
 
 
 @intrinsic
 def _product(
-    typingctx, c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb, n_rows, n_registers
+    typingctx, c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb, add, n_rows, n_registers
 ):
     vector = Vector(c.dtype)
 
@@ -108,25 +123,27 @@ def _product(
         return context.get_dummy_value()
 
     n = types.intp
-    return types.void(c, n, a, n, n, n, n, n, b, n, n, n), codegen
+    return types.void(c, n, a, n, n, n, n, n, b, n, n, n, n), codegen
 
 
 @jit
-def product(c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb, n_rows, n_registers):
+def product(c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb, add, n_rows, n_registers):
     """One tile of a matrix product.
 
     Parameters
     ----------
-    c : pointer, out
+    c : pointer, out or in/out
         (n_rows, n_registers · lanes), rows `ldc` elements apart.
     a : pointer, in
         Element (i, k) lies at ``i · row_stride + k · col_stride``; but after every `k_block` steps of k the
         next one lies `jump` elements on instead of `col_stride`.
     b : pointer, in
         (k_total, n_registers · lanes), rows `ldb` elements apart.
+    add : int
+        1 to go on from what stands in `c`: the chain of additions is the same as without the interruption.
     n_rows : int
         1 to TILE_ROWS.
     n_registers : int
         1 or 2.
     """
-    _product(c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb, n_rows, n_registers)
+    _product(c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb, add, n_rows, n_registers)
