@@ -31,6 +31,9 @@ STOCHASTIC_SOLVERS = ("sgd", "adam")
 AUTO_BATCH_SIZE = 200
 FLOATS = [np.float64, np.float32]
 
+MAX_REMEMBERED = 1024
+_valid_parameters: set[tuple] = set()  # found valid by scikit-learn's check
+
 # What a fit sets; a fit that starts afresh starts without them.
 FITTED = (
     "n_features_in_",
@@ -73,6 +76,13 @@ class Memory:
     incremental: bool = False
     best: float = float("inf")
     n_stale: int = 0
+
+
+def _is_plain(value) -> bool:
+    """Whether a parameter's value can be remembered: it cannot change, and equality says all about it."""
+    if type(value) is tuple:
+        return all(type(size) is int for size in value)
+    return value is None or type(value) in (str, bool, int, float)
 
 
 def is_stochastic(estimator) -> bool:
@@ -142,6 +152,20 @@ class BackPropagation(FittedNetwork):
         """Whether early stopping keeps the shares of the classes in its split."""
 
     # --- Fitting
+
+    def _validate_params(self) -> None:
+        # scikit-learn's check of 28 parameters takes as long as a thousand steps of a tiny network, and a
+        # search fits the same values again and again.
+        given = self.__dict__
+        values = tuple(given.get(name) for name in self._parameter_constraints)
+        key = (type(self), tuple(map(type, values)), values)
+        if not all(_is_plain(value) for value in values):
+            super()._validate_params()
+        elif key not in _valid_parameters:
+            super()._validate_params()
+            if len(_valid_parameters) >= MAX_REMEMBERED:
+                _valid_parameters.clear()
+            _valid_parameters.add(key)
 
     # Not called partial_fit, for which scikit-learn skips the validation of parameters once it is fitted.
     @_fit_context(prefer_skip_nested_validation=True)

@@ -87,8 +87,9 @@ class Labels:
 
 def target_kind(y) -> str:
     """ "binary", "multiclass" or "multilabel"; ValueError for anything that is no classification target."""
-    check_classification_targets(y)
     kind = type_of_target(y, input_name="y")
+    if kind not in ("binary", "multiclass", "multiclass-multioutput", "multilabel-indicator"):
+        check_classification_targets(y)  # raises, in scikit-learn's words
     if kind == "multiclass-multioutput":
         raise ValueError(
             "Multioutput target data is not supported: y must be one column of labels, "

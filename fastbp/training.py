@@ -185,7 +185,7 @@ def fit_stochastic(
         if failure is not None:
             failure = f"{failure}, at learning rate {trainer.learning_rate:g}."
         reached_last_epoch = trainer.status == "max_epochs"
-        curve = [float(value) for value in trainer.loss_curve]
+        curve = list(trainer.loss_curve)
         result = Result(
             parameters=trainer.parameters.copy(),
             loss=curve[-1] if curve else float("nan"),

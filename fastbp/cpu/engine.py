@@ -34,6 +34,8 @@ class _Batches:
         self.targets = flat_view(targets, network.dtype)
         self.weights = as_weights(sample_weight, network)
         self.n_rows = self.inputs.n_rows
+        weighted = self.weights.size > 0
+        self.total_weight = float(self.weights.sum(dtype=np.float64)) if weighted else float(self.n_rows)
         lanes = lanes_of(network.dtype)
         self.pass_rows = pass_rows(network, batch)
         registers = padded(self.pass_rows, lanes) // lanes
@@ -49,10 +51,6 @@ class _Batches:
     def layout(self) -> tuple[np.ndarray, ...]:
         arena = self.arena
         return self.network.table, arena.buffers, arena.transposed, arena.tiles, arena.special
-
-    @property
-    def total_weight(self) -> float:
-        return float(self.weights.sum(dtype=np.float64)) if self.weights.size else float(self.n_rows)
 
     def close(self) -> None:
         """End the threads of the team."""
@@ -117,7 +115,7 @@ class Trainer(_Batches):
         self._ints, self._floats = self._control()
         if state is not None and state.solver == training.solver:
             self._resume(state)
-        if training.shuffle:
+        if training.shuffle and training.batch_size < self.n_rows:
             shuffle_order(self.order, training.seed, self._ints[kernel.EPOCHS])
 
     def _control(self) -> tuple[np.ndarray, np.ndarray]:
@@ -263,6 +261,7 @@ class Objective(_Batches):
 
     def __init__(self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None) -> None:
         super().__init__(network, X, targets, sample_weight, as_inputs(X, network).n_rows, n_jobs)
+        self._loaded = False
         self._penalty = alpha / self.total_weight + l2
         self._penalised = network.mask(biases=False)
 
@@ -272,6 +271,7 @@ class Objective(_Batches):
         flat[:] = parameters
         gradient = aligned_zeros(self.network.n_parameters, self.network.dtype)
         loss = self.team.run(lambda thread: self._run(thread, flat, gradient))
+        self._loaded = self.pass_rows == self.n_rows
         weights = np.where(self._penalised, flat, 0)
         gradient += flat.dtype.type(self._penalty) * weights
         return loss + 0.5 * self._penalty * float(weights @ weights), gradient
@@ -296,6 +296,7 @@ class Objective(_Batches):
             self.starts,
             self.sums,
             self.total_weight,
+            self._loaded,
             self.sync,
         )
 

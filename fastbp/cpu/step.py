@@ -42,8 +42,9 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     EPOCHS_HERE,
     STALE,
     CURVE_USED,
+    LOADED,
     N_INTS,
-) = range(21)
+) = range(22)
 # The float64 control array.
 (
     RATE,
@@ -89,7 +90,8 @@ def end_epoch(ints, floats, order, curve):
             ints[STATUS] = CONVERGED
     if ints[EPOCHS_HERE] == ints[EPOCH_LIMIT] and ints[STATUS] == RUNNING:
         ints[STATUS] = MAX_EPOCHS
-    if ints[SHUFFLE] and ints[STATUS] == RUNNING:
+    # Where one batch takes all rows, their order changes nothing but rounding.
+    if ints[SHUFFLE] and ints[STATUS] == RUNNING and ints[BATCH] < ints[N_DATA]:
         shuffle_order(order, ints[SEED], ints[EPOCHS])
 
 
@@ -116,16 +118,21 @@ def one_pass(
     n_rows,
     factor,
     sums,
+    loaded,
 ):
-    """A thread's rows of one pass, from the data to the deltas; returns the registers of the whole pass."""
+    """A thread's rows of one pass, from the data to the deltas; returns the registers of the whole pass.
+
+    With `loaded` the arena holds these rows already: a batch of all rows, since the step before.
+    """
     step = lanes(pointer(work, 0))
     n_registers = -(-n_rows // step)
     first, last = n_registers * thread // n_threads, n_registers * (thread + 1) // n_threads
-    locate(order, position, n_rows, n_targets, starts, first, last, step)
-    gather_targets(special, work, targets, n_targets, starts, first, last)
-    locate(order, position, n_rows, 1 if indptr.shape[0] > 0 else n_inputs, starts, first, last, step)
-    gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, starts, first, last)
-    gather_weights(special, work, weights, order, position, n_rows, factor, first, last)
+    if not loaded:
+        locate(order, position, n_rows, n_targets, starts, first, last, step)
+        gather_targets(special, work, targets, n_targets, starts, first, last)
+        locate(order, position, n_rows, 1 if indptr.shape[0] > 0 else n_inputs, starts, first, last, step)
+        gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, starts, first, last)
+        gather_weights(special, work, weights, order, position, n_rows, factor, first, last)
     forward_and_backward(table, buffers, transposed, special, params, work, first, last, sums)
     return n_registers
 
@@ -185,7 +192,7 @@ def train(
         Steps made.
     """
     n_data, batch, pass_rows = ints[N_DATA], ints[BATCH], ints[PASS]
-    position, steps = ints[POSITION], ints[STEPS]
+    position, steps, loaded = ints[POSITION], ints[STEPS], ints[LOADED] == 1
     c = steps_coefficients[thread]
     done = 0
     while done < max_steps and ints[STATUS] == RUNNING and ints[CURVE_USED] < curve.shape[0]:
@@ -223,7 +230,9 @@ def train(
                 rows,
                 1.0 / weight,
                 sums,
+                loaded,
             )
+            loaded = rows == n_data
             meet(sync, n_threads)
             if thread == 0:
                 for r in range(n_registers):
@@ -281,7 +290,7 @@ def train(
             if stop_at_epoch_end:
                 break
     if thread == 0:
-        ints[POSITION], ints[STEPS] = position, steps
+        ints[POSITION], ints[STEPS], ints[LOADED] = position, steps, int(loaded)
     return done
 
 
@@ -309,6 +318,7 @@ def loss_and_gradient(
     starts,
     sums,
     total_weight,
+    loaded,
     sync,
 ):
     """Loss of all rows without penalties, and its gradient into `gradient`; every thread returns the loss."""
@@ -339,6 +349,7 @@ def loss_and_gradient(
             rows,
             1.0 / total_weight,
             sums,
+            loaded,
         )
         meet(sync, n_threads)
         for r in range(n_registers):
