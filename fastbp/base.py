@@ -53,6 +53,7 @@ FITTED = (
     "best_validation_score_",
     "_labels",
     "_memory",
+    "_stored",
 )
 
 
@@ -354,7 +355,7 @@ class BackPropagation(FittedNetwork):
 
     def _take_over(self, network: NetworkPlan, result: Result) -> None:
         """Set the fitted attributes."""
-        self.coefs_, self.intercepts_ = network.unpack(result.parameters)
+        self._store(network, *network.unpack(result.parameters))
         self.n_layers_ = len(self.coefs_) + 1
         self.n_iter_ = result.n_epochs
         self.loss_ = result.loss

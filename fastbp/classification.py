@@ -54,16 +54,21 @@ class Labels:
         targets[np.arange(len(index)), index] = 1
         return targets
 
+    def one_of_many(self, n_outputs: int) -> bool:
+        """Whether the largest of several outputs gives the label."""
+        return self.kind != "multilabel" and n_outputs > 1
+
     def decode(self, outputs: np.ndarray) -> np.ndarray:
-        """Labels of the network's outputs, of shape (n,), or (n, n_classes) for multilabel targets."""
+        """Labels of the network's outputs, of shape (n,), or (n, n_classes) for multilabel targets.
+
+        Not for outputs that are `one_of_many`: the engine finds the largest itself.
+        """
         if self.kind == "multilabel":
             indicator = (outputs > THRESHOLD).astype(int)
             return scipy.sparse.csr_matrix(indicator) if self.sparse else indicator
         if len(self.classes) == 1:
             return np.repeat(self.classes, len(outputs))
-        if outputs.shape[1] == 1:
-            return self.classes[(outputs[:, 0] > THRESHOLD).astype(int)]
-        return self.classes[outputs.argmax(axis=1)]
+        return self.classes[(outputs[:, 0] > THRESHOLD).astype(int)]
 
     def check_known(self, y, *, exactly: bool) -> None:
         """Refuse targets of another kind or with unknown labels; `exactly`: with missing ones, too."""

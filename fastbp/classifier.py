@@ -342,7 +342,10 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             The class with the largest output; with one output for each label, those above 1/2.
         """
-        return self._known_labels().decode(self._forward(X))
+        labels = self._known_labels()
+        if labels.one_of_many(self.n_outputs_):
+            return labels.classes[self._forward(X, largest=True)]
+        return labels.decode(self._forward(X))
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):

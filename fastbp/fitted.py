@@ -14,6 +14,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from fastbp import engine, weights
 from fastbp.plan import NetworkPlan
+from fastbp.stored import StoredWeights
+
+FEW_ROWS = 64  # up to here, packing the weights takes longer than it saves
 
 
 class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
@@ -56,6 +59,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     classes_: np.ndarray
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
+    _stored: StoredWeights
     n_layers_: int
     n_outputs_: int
     out_activation_: str
@@ -85,9 +89,16 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _fitted_dtype(self) -> np.dtype:
         return weights.common_dtype([np.asarray(coef) for coef in self.coefs_])
 
-    def _network(self) -> tuple[NetworkPlan, np.ndarray]:
-        """Plan and flat parameters of the weights as they are now."""
+    def _network(self, X=None) -> tuple[NetworkPlan, np.ndarray]:
+        """Plan and flat parameters of the weights as they are now.
+
+        For a few rows `X` they are in the layout that needs no packing.
+        """
         check_is_fitted(self, "coefs_")
+        stored = getattr(self, "_stored", None)
+        few = X is not None and getattr(X, "shape", (FEW_ROWS + 1,))[0] <= FEW_ROWS
+        if few and stored is not None and stored.are(self.coefs_, self.intercepts_):
+            return stored.plan, stored.vector
         coefs, intercepts = weights.check_fitted(self.coefs_, self.intercepts_)
         network = weights.cached_plan(
             n_inputs=coefs[0].shape[0],
@@ -108,9 +119,29 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {network.n_inputs} rows.")
         return canonical(X)
 
-    def _forward(self, X, layer: int | str | None = None) -> np.ndarray:
-        network, parameters = self._network()
-        return engine.get().forward(network, parameters, self._check_X(X, network), layer, n_jobs=self.n_jobs)
+    def _forward(self, X, layer: int | str | None = None, **options) -> np.ndarray:
+        network, parameters = self._network(X)
+        X = self._check_X(X, network)
+        return engine.get().forward(network, parameters, X, layer, n_jobs=self.n_jobs, **options)
+
+    def _store(self, network: NetworkPlan, coefs, intercepts) -> None:
+        """Set coefs_ and intercepts_, copies of the given weights."""
+        self._stored = StoredWeights(network, coefs, intercepts)
+        self.coefs_, self.intercepts_ = list(self._stored.coefs), list(self._stored.intercepts)
+
+    def __getstate__(self) -> dict:
+        # coefs_ and intercepts_ hold the same numbers
+        return {name: value for name, value in super().__getstate__().items() if name != "_stored"}
+
+    def __setstate__(self, state: dict) -> None:
+        super().__setstate__(state)
+        # Weights mapped from a file stay there: they may be shared by many processes.
+        if hasattr(self, "coefs_") and not any(isinstance(coef, np.memmap) for coef in self.coefs_):
+            try:
+                network, _ = self._network()
+            except ValueError:
+                return  # assigned by the user, and not yet fitting together
+            self._store(network, self.coefs_, self.intercepts_)
 
     # --- What users may ask
 

@@ -12,7 +12,7 @@ through it, lies in few neighbouring cache lines. Whatever lies beyond the colum
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from functools import cached_property
 
@@ -127,7 +127,22 @@ class NetworkPlan:
         rows = [[getattr(op, f.name) for f in fields(Op)] for op in self.ops]
         return np.array(rows, dtype=np.int64)
 
-    @property
+    @cached_property
+    def row_major(self) -> "NetworkPlan":
+        """The same network over another vector: each block the plain matrix (inputs + bias, outputs).
+
+        Slower for many rows, but the matrices can be the user's own arrays. Results have the same bits.
+        """
+        offset, ops = 0, []
+        for op in self.ops:
+            if op.kind == Kind.DENSE:
+                shape = dict(rows=op.n_in + op.bias, cols=op.n_out, ld=op.n_out, layout=Layout.IN_MAJOR)
+                op = replace(op, offset=offset, **shape)
+                offset += op.rows * op.ld
+            ops.append(op)
+        return replace(self, ops=tuple(ops), n_parameters=offset)
+
+    @cached_property
     def flops_per_row(self) -> int:
         """Floating-point operations of one row's forward and backward pass."""
         return 6 * sum(p * q for p, q in self.layer_shapes) - 2 * int(np.prod(self.layer_shapes[0]))

@@ -125,14 +125,14 @@ def pack64(network, coefs, intercepts):
     return flat
 
 
-def forward(network, parameters, X, layer=None, n_jobs=None):
+def forward(network, parameters, X, layer=None, n_jobs=None, largest=False):
     """Outputs of the `layer`-th dense layer (from 1), of the last (None), or the logits ("logits")."""
     zs, activations = forward_pass(network, *unpack64(network, parameters), X)
     if layer == "logits":
         result = zs[-1]
     else:
         result = activations[-1 if layer is None else layer]
-    return result.astype(network.dtype)
+    return result.argmax(axis=1) if largest else result.astype(network.dtype)
 
 
 def loss_and_gradient(network, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None):

@@ -200,7 +200,7 @@ class Trainer(_Batches):
         done = self.team.run(lambda thread: self._run(thread, max_steps, stop_at_epoch_end))
         used = int(self._ints[kernel.CURVE_USED])
         self.loss_curve.extend(self._curve[:used].tolist())
-        if self.status != "non_finite" and not np.isfinite(self.parameters).all():
+        if self.status != "non_finite" and not _all_finite(self.parameters):
             self._ints[kernel.STATUS] = kernel.NON_FINITE
         if self.status == "non_finite" and self.failure is None:
             in_epoch = int(self._ints[kernel.STEP_OF_EPOCH])
@@ -310,7 +310,12 @@ def loss_and_gradient(
 
 
 def forward(
-    network: NetworkPlan, parameters: np.ndarray, X, layer: int | str | None = None, n_jobs: int | None = None
+    network: NetworkPlan,
+    parameters: np.ndarray,
+    X,
+    layer: int | str | None = None,
+    n_jobs: int | None = None,
+    largest: bool = False,
 ) -> np.ndarray:
     """Outputs of a layer for all rows of X.
 
@@ -320,16 +325,19 @@ def forward(
     layer : int, "logits" or None
         1 … n_layers: that dense layer after its activation; "logits": the last one before it; None: the last.
 
+    largest : bool
+        Whether only the column of each row's largest output is wanted, the first of equals.
+
     Returns
     -------
-    ndarray of shape (n, width)
+    ndarray of shape (n, width); of integers, of shape (n,), for `largest`
     """
     inputs = as_inputs(X, network)
     stop = _n_ops(network, layer)
-    width = network.ops[stop - 1].n_out
+    width = 1 if largest else network.ops[stop - 1].n_out
     out = np.empty((inputs.n_rows, width), network.dtype)
     if not inputs.n_rows:
-        return out
+        return np.empty(0, np.intp) if largest else out
     panel = 2 * lanes_of(network.dtype)
     block = min(PREDICTION_ROWS, padded(inputs.n_rows, panel))
     flops = network.flops_per_row / 3 * inputs.n_rows
@@ -356,6 +364,7 @@ def forward(
             first,
             last,
             stop,
+            largest,
             flat,
         )
 
@@ -363,7 +372,14 @@ def forward(
         team.run(run)
     finally:
         team.close()
-    return out
+    return flat.astype(np.intp) if largest else out
+
+
+def _all_finite(vector: np.ndarray) -> bool:
+    # A sum is not finite if an element is not; it may also overflow, so that a second look is needed.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = vector.sum()
+    return bool(np.isfinite(total)) or bool(np.isfinite(vector).all())
 
 
 def _n_ops(network: NetworkPlan, layer: int | str | None) -> int:

@@ -4,7 +4,16 @@ from fastbp.compiler import jit
 from fastbp.cpu.arena import ACTIVATION, ACTIVATION_STRIDE, DESTINATION, N_OUT
 from fastbp.cpu.gather import gather_inputs
 from fastbp.cpu.network import forward
-from fastbp.cpu.simd import advance, lanes, pointer, scatter_block
+from fastbp.cpu.simd import (
+    advance,
+    lanes,
+    load,
+    pointer,
+    scatter_block,
+    spread,
+    store_first_lanes,
+)
+from fastbp.functions.activations import index_of_largest
 
 
 @jit
@@ -23,6 +32,7 @@ def predict(
     first_row,
     last_row,
     stop,
+    largest,
     out,
 ):
     """Outputs of the ops 0 … stop for rows first_row … last_row.
@@ -34,6 +44,8 @@ def predict(
         Rows computed at a time, the rows of the arena.
     stop : int
         Ops that run; the last of them gives the result.
+    largest : bool
+        Whether only the number of the largest output of each row is wanted: then the width is 1.
     out : flat (n_rows · width,), out
     """
     w = pointer(work, 0)
@@ -55,6 +67,12 @@ def predict(
                 w,
                 buffers[target, ACTIVATION] + (r // 2) * buffers[target, ACTIVATION_STRIDE] + (r % 2) * step,
             )
+            if largest or width == 1:
+                column = load(source, 0)
+                if largest:
+                    column = index_of_largest((source, panel), width, spread(w, 0.0))
+                store_first_lanes(pointer(out, start + r * step), column, rows - r * step)
+                continue
             for f in range(0, width, step):
                 scatter_block(
                     advance(source, f * panel),

@@ -525,6 +525,17 @@ def store_rows(builder, rows, p, stride, vector: Vector):
 
 
 @intrinsic
+def store_first_lanes(typingctx, p, value, count):
+    """Store the first `count` lanes of a register."""
+
+    def codegen(context, builder, sig, args):
+        store_first(builder, args[1], args[0], ir.IntType(64)(0), value, args[2])
+        return context.get_dummy_value()
+
+    return types.void(p, value, types.intp), codegen
+
+
+@intrinsic
 def transpose_block(typingctx, source, row_stride, target, target_stride):
     """Transpose an L × L block from rows at `source` to rows at `target` (strides in elements)."""
     vector = Vector(source.dtype)

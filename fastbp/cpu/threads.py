@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import lru_cache
 from typing import Any
 
 import joblib
@@ -32,11 +33,21 @@ def available_threads(n_jobs: int | None) -> int:
     """
     if n_jobs is not None:
         return max(1, joblib.effective_n_jobs(n_jobs)) if n_jobs < 0 else n_jobs
-    limit = joblib.cpu_count()
+    limit = _cores(os.environ.get("LOKY_MAX_CPU_COUNT"), _affinity())
     wish = os.environ.get("OMP_NUM_THREADS", "")
     if wish.isdigit() and int(wish) > 0:
         limit = min(limit, int(wish))
     return limit
+
+
+def _affinity() -> frozenset[int] | None:
+    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+
+
+@lru_cache(maxsize=8)
+def _cores(loky_limit: str | None, affinity: frozenset[int] | None) -> int:
+    """joblib's count, which reads the container's quota from files: asked once for each setting."""
+    return joblib.cpu_count()
 
 
 class Team:

@@ -98,6 +98,17 @@ def softmax_backward(delta, a, n):
         put(delta, j, get(a, j) * (get(delta, j) - inner))
 
 
+def index_of_largest(row, n, zero):
+    """The first of the largest elements of a row, as a float; `zero` is 0 in the row's type."""
+    largest, index = get(row, 0), zero
+    for j in range(1, n):
+        z = get(row, j)
+        more = z > largest
+        largest = select(more, z, largest)
+        index = select(more, float(j), index)
+    return index
+
+
 ACTIVATIONS: Registry[Activation] = Registry("activation")
 ACTIVATIONS.add(Activation("identity", "z", identity, identity_backward))
 ACTIVATIONS.add(Activation("logistic", "1 / (1 + exp(-z))", scalar.logistic, logistic_backward))

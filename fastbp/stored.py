@@ -1,0 +1,40 @@
+"""The weights of a fitted model: one vector, of which `coefs_` and `intercepts_` are views.
+
+Predictions of a few rows read this vector as it is; whoever changes an array in place changes the model.
+Arrays that were assigned anew are no views: they are packed at each use.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastbp.plan import NetworkPlan
+
+
+class StoredWeights:
+    """A vector in the layout of ``network.row_major`` and its views.
+
+    Parameters
+    ----------
+    network : NetworkPlan
+    coefs, intercepts : sequence of arrays
+        Copied.
+    """
+
+    def __init__(self, network: NetworkPlan, coefs: Sequence, intercepts: Sequence) -> None:
+        self.plan = network.row_major
+        self.vector = self.plan.pack(coefs, intercepts)
+        self.coefs: list[np.ndarray] = []
+        self.intercepts: list[np.ndarray] = []
+        for op, intercept in zip(self.plan.dense, intercepts, strict=True):
+            block = self.vector[op.offset : op.offset + op.rows * op.ld].reshape(op.rows, op.ld)
+            self.coefs.append(block[: op.n_in])
+            self.intercepts.append(block[op.n_in] if op.bias else np.array(intercept))
+
+    def are(self, coefs: Sequence, intercepts: Sequence) -> bool:
+        """Whether these are still the views of this vector."""
+        given, own = [*coefs, *intercepts], [*self.coefs, *self.intercepts]
+        if len(given) != len(own) or any(a is not b for a, b in zip(given, own, strict=True)):
+            return False
+        # Intercepts that the network was planned without are no part of the vector, but may have been set.
+        return all(op.bias or not b.any() for op, b in zip(self.plan.dense, self.intercepts, strict=True))
