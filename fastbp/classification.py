@@ -32,10 +32,16 @@ class Labels:
     @classmethod
     def of(cls, y, classes: np.ndarray | None = None) -> "Labels":
         """The labels of targets `y`; where `y` is not multilabel, `classes` may list them instead."""
-        kind = target_kind(y)
-        if kind == "multilabel":
-            return cls(kind, np.arange(y.shape[1]), scipy.sparse.issparse(y))
-        known = np.unique(y) if classes is None else classes
+        known = np.unique(y) if _are_plain_labels(y) else None
+        # Integers and strings are labels: scikit-learn's longer look tells floats and matrices apart, and
+        # warns where there are nearly as many classes as rows.
+        if known is None or 2 * len(known) > len(y):
+            kind = target_kind(y)
+            if kind == "multilabel":
+                return cls(kind, np.arange(y.shape[1]), scipy.sparse.issparse(y))
+            known = np.unique(y)
+        if classes is not None:
+            known = classes
         return cls("binary" if len(known) <= 2 else "multiclass", known)
 
     def n_outputs(self, out_activation: str) -> int:
@@ -88,6 +94,10 @@ class Labels:
                 "`y` has classes not in `self.classes_`. "
                 f"`self.classes_` has {self.classes}. 'y' has {found}."
             )
+
+
+def _are_plain_labels(y) -> bool:
+    return isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "biuU"
 
 
 def target_kind(y) -> str:
