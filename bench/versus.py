@@ -4,12 +4,12 @@
     python bench/versus.py --workloads tiny pbp --rounds 3 --threads 1 --dtype float64
     python bench/versus.py --workloads tab --predict --startup --memory
     python bench/versus.py --shapes --rounds 3          # 30 networks that nobody tuned for
-    python bench/versus.py --markdown --json run.json
+    python bench/versus.py --markdown --json run.json   # one run, one file: `picture.py` draws it
 
 A row of the table is a network, trained for all its epochs. For each peer: microseconds a step, the median
 over the rounds; how many times fastbp's time that is, the median of the ratios within each round; and the
 share of the rate at which NumPy multiplies 2048 x 2048 matrices on this machine, measured in the same rounds
-with the same dtype and threads.
+with the same dtype and threads. The line below names each peer whose median is under 0.95 of fastbp's.
 
 What makes it fair: each peer has a process of its own, the rounds of all peers are interleaved, dtype,
 threads, batches and epochs are the same, and nobody's compilation counts. Before anything is timed, all peers
@@ -22,6 +22,7 @@ import argparse
 import json
 import statistics
 import sys
+from pathlib import Path
 
 import peers
 import report
@@ -29,6 +30,8 @@ from measure import Run, progress
 from report import number, percent, table
 from worker import PREDICTED_MANY, available_cpus
 from workloads import WORKLOADS, random_shapes
+
+SOONER = 0.95  # of our time: a peer below it is named
 
 
 def main() -> int:
@@ -52,6 +55,8 @@ def main() -> int:
             if args.predict:
                 tables += predict_tables(fits, args.peers, run.reference)
             show(tables, fits, args.markdown)
+            if len(args.peers) > 1:
+                print("\n" + sooner_peers(fits, run.reference), flush=True)
             results += fits
             if args.startup:
                 results += (found := run.start_up())
@@ -60,7 +65,7 @@ def main() -> int:
                 results += (found := run.memory(workloads))
                 show([memory_table(found, args.peers)], found, args.markdown)
     if args.json:
-        with open(args.json, "w") as file:
+        with args.json.open("w") as file:
             json.dump({"machine": machine, "rounds": args.rounds, "results": results}, file, indent=1)
     return int(any(result["faults"] for result in results))
 
@@ -81,6 +86,17 @@ def fit_tables(results, names, reference):
         shares.append([r["workload"], *(percent(r["gemm_share"].get(p)) for p in names), number(rate)])
     yield header, rows
     yield ["share of the gemm rate", *map(peers.title, names), "gemm GFLOP/s"], shares
+
+
+def sooner_peers(results, reference) -> str:
+    """Return a line with every peer whose median fit took less than SOONER of the reference's."""
+    found = []
+    for r in results:
+        medians = {p: statistics.median(s) for p, s in r["seconds"].items()}
+        shares = {p: t / medians[reference] for p, t in medians.items() if reference in medians}
+        found += [f"{r['workload']} {peers.title(p)} {number(s)}" for p, s in shares.items() if s < SOONER]
+    compared = sum(len(r["seconds"]) > 1 and reference in r["seconds"] for r in results)
+    return f"peers below {SOONER}: {', '.join(found) or 'none'} (compared: {compared} of {len(results)})"
 
 
 def predict_tables(results, names, reference):
@@ -138,9 +154,11 @@ def parse_arguments():
     add("--memory", action="store_true", help="also the peak memory of a fit")
     add("--shapes", nargs="?", type=positive(int), const=30, metavar="N", help="N (30) random shapes")
     add("--sample-seconds", type=positive(float), default=0.2, help="least time of a sample, 0.2 by default")
-    add("--json", metavar="FILE", help="write everything measured, every sample, to FILE")
+    add("--json", type=Path, metavar="FILE", help="write everything measured, every sample, to FILE")
     add("--markdown", action="store_true", help="tables for a README")
     args = parser.parse_args()
+    if args.json and not args.json.parent.is_dir():
+        parser.error(f"--json: no folder {args.json.parent}")
     if args.workloads is None:
         args.workloads = [] if args.shapes else list(WORKLOADS)
     for name in args.workloads:

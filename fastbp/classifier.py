@@ -344,7 +344,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         """
         labels = self._known_labels()
         if labels.one_of_many(self.n_outputs_):
-            return labels.classes[self._forward(X, largest=True)]
+            # As in predict_proba: logistic outputs may all have been rounded to zero, or several to one.
+            layer = "logits" if self.out_activation_ == "logistic" else None
+            return labels.classes[self._forward(X, layer, largest=True)]
         return labels.decode(self._forward(X))
 
     @available_if(_has_probabilities)

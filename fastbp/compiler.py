@@ -4,6 +4,7 @@ Numba stamps a cached kernel with the kernel's own file, so that a change in ano
 would be served stale. Here every kernel is stamped with a digest of all sources that kernels come from.
 """
 
+import contextlib
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,18 @@ class PackageCache(FunctionCache):
         super().__init__(py_func)
         stamp = (self._impl.locator.get_source_stamp(), DIGEST)
         self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
+
+    # A folder that went away, a full disk, a damaged file: that costs time, and nothing else.
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with contextlib.suppress(Exception):
+            super().save_overload(sig, data)
 
 
 def jit(function: Any) -> Any:

@@ -95,10 +95,6 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         For a few rows `X` they are in the layout that needs no packing.
         """
         check_is_fitted(self, "coefs_")
-        stored = getattr(self, "_stored", None)
-        few = X is not None and getattr(X, "shape", (FEW_ROWS + 1,))[0] <= FEW_ROWS
-        if few and stored is not None and stored.are(self.coefs_, self.intercepts_):
-            return stored.plan, stored.vector
         coefs, intercepts = weights.check_fitted(self.coefs_, self.intercepts_)
         network = weights.cached_plan(
             n_inputs=coefs[0].shape[0],
@@ -111,6 +107,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             fit_intercept=self.fit_intercept or any(intercept.any() for intercept in intercepts),
             dtype=weights.common_dtype(coefs),
         )
+        stored = getattr(self, "_stored", None)
+        few = X is not None and len(getattr(X, "shape", ())) > 0 and X.shape[0] <= FEW_ROWS
+        # Another plan than at the fit means that parameters were set since.
+        same = stored is not None and stored.network is network
+        if few and same and stored.are(self.coefs_, self.intercepts_):
+            return stored.plan, stored.vector
         return network, network.pack(coefs, intercepts)
 
     def _check_X(self, X, network: NetworkPlan):

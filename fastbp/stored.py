@@ -22,6 +22,7 @@ class StoredWeights:
     """
 
     def __init__(self, network: NetworkPlan, coefs: Sequence, intercepts: Sequence) -> None:
+        self.network = network
         self.plan = network.row_major
         self.vector = self.plan.pack(coefs, intercepts)
         self.coefs: list[np.ndarray] = []

@@ -1,6 +1,7 @@
 """What several test files need."""
 
 import copy
+import gc
 
 import numpy as np
 from numpy.testing import assert_array_equal
@@ -50,6 +51,20 @@ def assert_equal_state(a, b):
         assert_array_equal(a, b)
     else:
         assert vars(a).keys() == vars(b).keys()
+
+
+def kernels():
+    """Every dispatcher of Numba's whose Python function lives in the package."""
+    from numba.core.dispatcher import Dispatcher
+
+    found = [
+        thing
+        for thing in gc.get_objects()
+        # Not isinstance, which asks objects for their __class__: some that are none of ours then warn.
+        if issubclass(type(thing), Dispatcher) and thing.py_func.__module__.startswith("fastbp")
+    ]
+    assert found
+    return found
 
 
 def random_weights(estimator, rng, scale=0.7):

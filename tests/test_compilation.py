@@ -1,12 +1,12 @@
 """When the compiler runs: never at import, never again for another shape, twice at most for a kernel."""
 
-import gc
 import subprocess
 import sys
 
 import data
 import numpy as np
 import pytest
+from helpers import kernels
 from scipy import sparse
 
 from fastbp import BPClassifier, BPRegressor
@@ -41,20 +41,6 @@ for module in pkgutil.walk_packages(fastbp.functions.__path__, "fastbp.functions
     importlib.import_module(module.name)
 """
     assert run(program) == ""
-
-
-def kernels():
-    """Every dispatcher of Numba's whose Python function lives in the package."""
-    from numba.core.dispatcher import Dispatcher
-
-    found = [
-        thing
-        for thing in gc.get_objects()
-        # Not isinstance, which asks objects for their __class__: some that are none of ours then warn.
-        if issubclass(type(thing), Dispatcher) and thing.py_func.__module__.startswith("fastbp")
-    ]
-    assert found
-    return found
 
 
 def varied_fits():

@@ -135,11 +135,12 @@ def test_gather_transpose_scatter(dtype):
     lanes, n = lanes_of(dtype), lanes_of(dtype) + 5
     x = np.random.RandomState(0).normal(size=(lanes, n)).astype(dtype)
     starts = np.arange(lanes)[::-1].copy() * n
-    panel = np.full((3 * lanes, lanes), -1, dtype)
+    blocks = -(-n // lanes) * lanes
+    panel = np.full((blocks + lanes, lanes), -1, dtype)
     back, transposed = np.zeros((lanes, n), dtype), np.empty((lanes, lanes), dtype)
     total = shuffle_blocks(x.ravel(), n, starts, panel.ravel(), back.ravel(), transposed.ravel(), lanes)
     np.testing.assert_array_equal(panel[:n], x[::-1].T)
-    assert (panel[n : 2 * lanes] == 0).all() and (panel[2 * lanes :] == -1).all()
+    assert (panel[n:blocks] == 0).all() and (panel[blocks:] == -1).all()
     np.testing.assert_array_equal(back[:3], x[::-1][:3])
     assert not back[3:].any()
     np.testing.assert_array_equal(transposed, panel[:lanes].T)

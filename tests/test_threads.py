@@ -77,6 +77,40 @@ def test_a_row_alone_has_the_bits_of_the_row_in_a_batch(params, container, dtype
         assert_array_equal(model.predict_proba(X[part]), together[part])
 
 
+@pytest.fixture
+def teams(monkeypatch):
+    """The numbers of threads of the teams that are made, in order."""
+    from fastbp.cpu import engine
+
+    sizes = []
+
+    class Spied(engine.Team):
+        def __init__(self, *args):
+            super().__init__(*args)
+            sizes.append(self.n_threads)
+
+    monkeypatch.setattr(engine, "Team", Spied)
+    return sizes
+
+
+def test_large_steps_use_the_threads_and_small_ones_do_not(teams):
+    X, y = digits()
+    fit(BPClassifier, WIDE, X, y, n_jobs=2)
+    fit(BPClassifier, SMALL, X, y, n_jobs=2)
+    assert teams == [2, 1]
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_more_threads_than_cores(solver, teams):
+    """They wait for one another at every step, and cores are switched among them."""
+    X, y = digits()
+    one = fit(BPClassifier, WIDE, X, y, solver=solver, batch_size=400, n_jobs=1)
+    many = fit(BPClassifier, WIDE, X, y, solver=solver, batch_size=400, n_jobs=8)
+    assert teams == [1, 8]
+    assert_same_bits(one, many)
+    assert_array_equal(one.predict_proba(X), many.predict_proba(X))
+
+
 def test_several_fits_at_once():
     X, y = digits()
     seeds = range(6)
@@ -110,7 +144,9 @@ def test_no_thread_is_left_behind():
     assert threading.active_count() <= before
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+# Python warns of what is tested here: a fork of a process that has had threads.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_joblib_workers(backend):
     X, y = data.iris()
     model = BPClassifier(**SMALL)
@@ -131,28 +167,45 @@ def test_search_in_threads_with_threads():
     assert_array_equal(*results)
 
 
-def fit_in_child(connection, X, y):
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_teams_in_joblib_workers(backend):
+    """Several threads in each of several workers, after a fit with several in this process."""
+    X, y = digits()
+    expected = fit(BPClassifier, WIDE, X, y, n_jobs=2)
+    with joblib.parallel_config(backend=backend):
+        found = joblib.Parallel(n_jobs=2)(
+            joblib.delayed(fit)(BPClassifier, WIDE, X, y, n_jobs=n_jobs) for n_jobs in (2, None, 3)
+        )
+    for model in found:
+        assert_same_bits(model, expected)
+
+
+def fit_in_child(connection, teams, X, y):
+    teams.clear()
     model = BPClassifier(**WIDE, n_jobs=2).fit(X, y)
-    connection.send((model.coefs_, model.predict_proba(X)))
+    connection.send((teams, model.coefs_, model.predict_proba(X)))
     connection.close()
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork on this platform")
 # Python warns of what is tested here: a fork of a process that has had threads.
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_forked_child_after_a_fit():
+def test_forked_child_after_a_fit(teams):
     """Threads do not survive a fork; a child that waits for them would hang."""
     X, y = digits()
     model = fit(BPClassifier, WIDE, X, y, n_jobs=2)
+    assert teams == [2]
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=fit_in_child, args=(theirs, X, y))
+    child = context.Process(target=fit_in_child, args=(theirs, teams, X, y))
     child.start()
     try:
         assert ours.poll(120), "the child hangs"
-        coefs, proba = ours.recv()
+        sizes, coefs, proba = ours.recv()
         child.join(60)
         assert child.exitcode == 0
+        assert sizes[0] == 2
     finally:
         if child.is_alive():
             child.kill()

@@ -40,10 +40,18 @@ class _Batches:
         self.pass_rows = pass_rows(network, batch)
         registers = padded(self.pass_rows, lanes) // lanes
         self.team = Team(n_jobs, useful_threads(network.flops_per_row * self.pass_rows, registers))
-        self.arena = plan_arena(network, self.pass_rows, self.team.n_threads, training=True)
-        self.work = self.arena.allocate(network)
+        try:
+            self._allocate()
+        except BaseException:
+            self.close()
+            raise
+
+    def _allocate(self) -> None:
+        """Take the memory; what fails here (it may be short) gives the team's threads back."""
+        self.arena = plan_arena(self.network, self.pass_rows, self.team.n_threads, training=True)
+        self.work = self.arena.allocate(self.network)
         self.order = np.arange(self.n_rows)
-        self.starts = np.zeros(padded(self.pass_rows, 2 * lanes), np.int64)
+        self.starts = np.zeros(padded(self.pass_rows, 2 * lanes_of(self.network.dtype)), np.int64)
         self.sums = np.zeros(len(self.starts))
         self.sync = np.zeros(SYNC_SIZE, np.int64)
 
@@ -98,10 +106,20 @@ class Trainer(_Batches):
         state: SolverState | None = None,
         n_jobs: int | None = None,
     ) -> None:
-        super().__init__(network, X, targets, sample_weight, training.batch_size, n_jobs)
         self.training = training
-        self.parameters = aligned_zeros(network.n_parameters, network.dtype)
+        self.loss_curve: list[float] = []
+        self.failure: tuple[int, int] | None = None
+        super().__init__(network, X, targets, sample_weight, training.batch_size, n_jobs)
         self.parameters[:] = parameters
+        if state is not None and state.solver == training.solver:
+            self._resume(state)
+        if training.shuffle and training.batch_size < self.n_rows:
+            shuffle_order(self.order, training.seed, self._ints[kernel.EPOCHS])
+
+    def _allocate(self) -> None:
+        super()._allocate()
+        network, training = self.network, self.training
+        self.parameters = aligned_zeros(network.n_parameters, network.dtype)
         n_states = SOLVERS[training.solver].n_states
         self._moments = aligned_zeros(n_states * network.n_parameters, network.dtype)
         self._gradient = aligned_zeros(
@@ -110,13 +128,7 @@ class Trainer(_Batches):
         self._coefficients = np.zeros((self.team.n_threads, 6))
         self._penalties = np.zeros(len(self.arena.tiles))
         self._curve = np.zeros(CURVE_CAPACITY)
-        self.loss_curve: list[float] = []
-        self.failure: tuple[int, int] | None = None
         self._ints, self._floats = self._control()
-        if state is not None and state.solver == training.solver:
-            self._resume(state)
-        if training.shuffle and training.batch_size < self.n_rows:
-            shuffle_order(self.order, training.seed, self._ints[kernel.EPOCHS])
 
     def _control(self) -> tuple[np.ndarray, np.ndarray]:
         plan = self.training
@@ -341,9 +353,9 @@ def forward(
     panel = 2 * lanes_of(network.dtype)
     block = min(PREDICTION_ROWS, padded(inputs.n_rows, panel))
     flops = network.flops_per_row / 3 * inputs.n_rows
-    team = Team(n_jobs, useful_threads(flops, padded(inputs.n_rows, panel) // panel))
     arena = plan_arena(network, block, 1, training=False)
     flat = out.reshape(-1)
+    team = Team(n_jobs, useful_threads(flops, padded(inputs.n_rows, panel) // panel))
 
     def run(thread: int) -> Any:
         panels = padded(inputs.n_rows, panel) // panel

@@ -44,10 +44,17 @@ from fastbp.cpu.functions import (
 from fastbp.cpu.simd import advance, lanes, pointer, transpose_block
 from fastbp.cpu.tile import TILE_ROWS, product
 
-# Blocks of weights that meet the panels of the batch one after another: K_BLOCK steps of k of a panel fill
-# two thirds of a first-level cache of 48 KB in either dtype. A multiple of every ld.
-K_BLOCK = 256
+# Blocks of weights that meet the panels of the batch one after another: LONGEST_BLOCK steps of k of a panel
+# fill most of a first-level cache of 48 KB in either dtype.
+LONGEST_BLOCK = 320
 ROW_BLOCK = 4 * TILE_ROWS
+
+
+@jit
+def k_block(k_total, ld):
+    """Steps of k in a block: about equal blocks, so that none is a mere rest, and multiples of ld."""
+    n_blocks = -(-k_total // LONGEST_BLOCK)
+    return -(-k_total // (n_blocks * ld)) * ld
 
 
 @jit
@@ -105,7 +112,8 @@ def times_block(c, c_stride, block, rows, ld, n, b, b_stride, first, last):
         Panels of `rows` features, `b_stride` apart.
     """
     panel = 2 * lanes(c)
-    for k in range(0, rows, K_BLOCK):
+    block_rows = k_block(rows, 1)
+    for k in range(0, rows, block_rows):
         for j in range(0, n, ld):
             tiles_times_panels(
                 advance(c, j * panel),
@@ -113,8 +121,8 @@ def times_block(c, c_stride, block, rows, ld, n, b, b_stride, first, last):
                 advance(block, j * rows + k * ld),
                 1,
                 ld,
-                min(K_BLOCK, rows - k),
-                K_BLOCK,
+                min(block_rows, rows - k),
+                block_rows,
                 0,
                 advance(b, k * panel),
                 b_stride,
@@ -129,7 +137,8 @@ def times_block(c, c_stride, block, rows, ld, n, b, b_stride, first, last):
 def times_transposed_block(c, c_stride, block, rows, ld, n, cols, b, b_stride, first, last):
     """C = W·B: an output for each of the first `n` rows of a parameter block, a sum over its columns."""
     panel = 2 * lanes(c)
-    for k in range(0, cols, K_BLOCK):
+    block_cols = k_block(cols, ld)
+    for k in range(0, cols, block_cols):
         for i in range(0, n, ROW_BLOCK):
             tiles_times_panels(
                 advance(c, i * panel),
@@ -137,7 +146,7 @@ def times_transposed_block(c, c_stride, block, rows, ld, n, cols, b, b_stride, f
                 advance(block, k * rows + i * ld),
                 ld,
                 1,
-                min(K_BLOCK, cols - k),
+                min(block_cols, cols - k),
                 ld,
                 rows * ld - ld + 1,
                 advance(b, k * panel),

@@ -34,7 +34,7 @@ def available_threads(n_jobs: int | None) -> int:
     if n_jobs is not None:
         return max(1, joblib.effective_n_jobs(n_jobs)) if n_jobs < 0 else n_jobs
     limit = _cores(os.environ.get("LOKY_MAX_CPU_COUNT"), _affinity())
-    wish = os.environ.get("OMP_NUM_THREADS", "")
+    wish = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list: one for each level
     if wish.isdigit() and int(wish) > 0:
         limit = min(limit, int(wish))
     return limit

@@ -1,0 +1,196 @@
+"""The kernels one by one, on one thread: products in GFLOP/s, activations and solvers in ns an element.
+
+For each a network is planned around one op, and all other ops are switched off in the table. The fastest of a
+few samples counts.
+"""
+
+import time
+
+import numpy as np
+import peers  # noqa: F401  (finds the fastbp of this checkout)
+
+from fastbp.compiler import jit
+from fastbp.cpu.arena import TILE_PARAMETERS, lanes_of, plan_arena
+from fastbp.cpu.gradient import APPLY_STORED, WRITE, gradient_tiles
+from fastbp.cpu.network import backward, forward
+from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.solvers import SOLVERS
+from fastbp.plan import FIELD, Kind, network_plan
+
+DTYPES = ["float32", "float64"]
+LAYERS = ["tiny: 20-32, batch 32", "deep: 64-64, batch 64", "tab: 128-64, batch 256"]
+LAYERS += ["fmnist: 784-256, batch 200", "wide: 1024-1024, batch 512"]
+SAMPLES, SAMPLE_SECONDS = 7, 0.02
+
+
+@jit
+def repeat_forward(times, last, table, buffers, params, work):
+    for _ in range(times):
+        forward(table, buffers, params, work, 0, last, True, table.shape[0])
+
+
+@jit
+def repeat_backward(times, last, table, buffers, transposed, special, params, work):
+    for _ in range(times):
+        backward(table, buffers, transposed, special, params, work, 0, last)
+
+
+@jit
+def repeat_tiles(times, rows, mode, solver, c, tiles, special, params, moments, work, gradient, penalties):
+    for _ in range(times):
+        gradient_tiles(
+            tiles, special, params, moments, work, gradient, 0, 1, rows, mode, solver, 0.0, c, penalties
+        )
+
+
+class Op:
+    """The last op before the loss of a small network, and all the memory that its kernels work on."""
+
+    def __init__(self, hidden, n_outputs: int, rows: int, dtype: str, activation: str = "identity"):
+        self.network = network = network_plan(
+            n_inputs=1,
+            hidden_layer_sizes=hidden,
+            n_outputs=n_outputs,
+            activation="identity",
+            out_activation=activation,
+            loss="squared_error",
+            fit_intercept=True,
+            dtype=np.dtype(dtype),
+        )
+        assert network.ops[-1].kind == Kind.LOSS
+        self.arena = plan_arena(network, rows, 1, training=True)
+        self.table = network.table.copy()
+        self.table[:, FIELD["training"]] = np.arange(len(self.table)) == len(self.table) - 2
+        own = self.arena.tiles[:, TILE_PARAMETERS] >= network.dense[-1].offset
+        self.tiles = self.arena.tiles[own]
+        self.rows, self.registers = rows, -(-rows // lanes_of(network.dtype))
+        rng = np.random.default_rng(0)
+        self.work = self.arena.allocate(network)
+        self.numbers = rng.standard_normal(len(self.work)).astype(dtype)
+        self.params, self.gradient = rng.standard_normal((2, network.n_parameters)).astype(dtype)
+        self.moments = np.zeros(2 * network.n_parameters, dtype)
+        self.penalties = np.zeros(len(self.tiles))
+        self.refill()
+
+    def refill(self) -> None:
+        self.work[:] = self.numbers
+
+    def forward(self, times: int, registers: int | None = None) -> None:
+        last = self.registers if registers is None else registers
+        repeat_forward(times, last, self.table, self.arena.buffers, self.params, self.work)
+
+    def backward(self, times: int, registers: int | None = None) -> None:
+        last = self.registers if registers is None else registers
+        arena = self.arena
+        layout = self.table, arena.buffers, arena.transposed, arena.special
+        repeat_backward(times, last, *layout, self.params, self.work)
+
+    def gradient_only(self, times: int) -> None:
+        self._tiles(times, WRITE, "sgd")
+
+    def update_only(self, times: int, solver: str) -> None:
+        self._tiles(times, APPLY_STORED, solver)
+
+    def _tiles(self, times: int, mode: int, solver: str) -> None:
+        repeat_tiles(
+            times,
+            self.rows,
+            mode,
+            SOLVERS.code(solver),
+            SOLVERS[solver].coefficients(1e-3, 0.9, 0.999, 1e-8, 1.0),
+            self.tiles,
+            self.arena.special,
+            self.params,
+            self.moments,
+            self.work,
+            self.gradient,
+            self.penalties,
+        )
+
+
+def seconds(call) -> float:
+    """Return the time that each repetition of ``call(times)`` takes, of the fastest sample."""
+    once = sample(lambda: call(1))
+    times = max(1, int(SAMPLE_SECONDS / once))
+    return min(sample(lambda: call(times)) for _ in range(SAMPLES)) / times
+
+
+def sample(call) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+class ProductKernels:
+    """The three matrix products of a layer; `backward` with the transposition that the gradient needs."""
+
+    params = (LAYERS, DTYPES)
+    param_names = ("layer", "dtype")
+    timeout = 300
+    unit = "GFLOP/s"
+
+    def setup(self, layer, dtype):
+        shape, batch = layer.split(": ")[1].split(", batch ")
+        n_in, n_out = map(int, shape.split("-"))
+        self.op = Op((n_in,), n_out, int(batch), dtype)
+        self.operations = 2 * n_in * n_out * int(batch)
+        for kernel in (self.op.forward, self.op.backward, self.op.gradient_only):
+            kernel(1)  # compiled, or read from the cache
+
+    def track_forward(self, layer, dtype):
+        return self.operations / seconds(self.op.forward) / 1e9
+
+    def track_backward(self, layer, dtype):
+        return self.operations / seconds(self.op.backward) / 1e9
+
+    def track_weight_gradient(self, layer, dtype):
+        return self.operations / seconds(self.op.gradient_only) / 1e9
+
+
+class ActivationKernels:
+    """ns an element. They work in place, so each sample is one call on fresh numbers, less an empty call."""
+
+    params = (
+        [name for name in (*ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()) if name != "identity"],
+        DTYPES,
+    )
+    param_names = ("activation", "dtype")
+    timeout = 300
+    unit = "ns"
+    width, rows, samples = 64, 512, 100
+
+    def setup(self, activation, dtype):
+        self.op = Op((), self.width, self.rows, dtype, activation)
+        for kernel in (self.op.forward, self.op.backward):
+            kernel(1)
+
+    def _nanoseconds(self, kernel):
+        full, empty = [], []
+        for _ in range(self.samples):
+            self.op.refill()
+            empty.append(sample(lambda: kernel(1, 0)))
+            full.append(sample(lambda: kernel(1)))
+        return (min(full) - min(empty)) / (self.width * self.rows) * 1e9
+
+    def track_forward(self, activation, dtype):
+        return self._nanoseconds(self.op.forward)
+
+    def track_backward(self, activation, dtype):
+        return self._nanoseconds(self.op.backward)
+
+
+class SolverKernels:
+    """ns a parameter of a 256-256 layer: the update alone, from a gradient that is there."""
+
+    params = (SOLVERS.names(), DTYPES)
+    param_names = ("solver", "dtype")
+    timeout = 300
+    unit = "ns"
+    width = 256
+
+    def setup(self, solver, dtype):
+        self.op = Op((self.width,), self.width, 32, dtype)
+        self.op.update_only(1, solver)
+
+    def track_update(self, solver, dtype):
+        return seconds(lambda times: self.op.update_only(times, solver)) / (self.width + 1) / self.width * 1e9

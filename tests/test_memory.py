@@ -1,0 +1,72 @@
+"""No copy of the data: peaks as tracemalloc sees them, to which NumPy reports its arrays."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from fastbp import BPClassifier, BPRegressor
+
+PARAMS = {"hidden_layer_sizes": (2,), "batch_size": 1000, "max_iter": 1, "random_state": 0}
+N_BYTES = 40_000_000
+
+
+def peak(call):
+    """The most memory held during a call, above what was held before it; and the call's result."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        result = call()
+        return tracemalloc.get_traced_memory()[1] - before, result
+    finally:
+        tracemalloc.stop()
+
+
+def large(dtype, n_features=200):
+    X = np.empty((N_BYTES // n_features // np.dtype(dtype).itemsize, n_features), dtype)
+    X[:] = np.linspace(-1, 1, n_features)
+    X[::2, 0] = 0.5
+    return X, np.arange(len(X)) % 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("Estimator", [BPClassifier, BPRegressor])
+def test_no_copy_of_the_rows(Estimator, solver, dtype, monkeypatch):
+    """But for the rows of the batch that are worked on, whose memory has a bound."""
+    from fastbp.cpu import arena
+
+    monkeypatch.setattr(arena, "PASS_BYTES", 4_000_000)
+    X, y = large(dtype)
+    model = Estimator(solver=solver, **PARAMS).fit(X[:2000], y[:2000])  # imports, compiles
+    assert peak(lambda: X.copy())[0] >= X.nbytes  # which the test would see
+    for call in (lambda: model.fit(X, y), lambda: model.predict(X), lambda: model.loss_and_gradients(X, y)):
+        assert peak(call)[0] < X.nbytes / 4
+    if solver == "adam":
+        assert peak(lambda: model.partial_fit(X, y))[0] < X.nbytes / 4
+
+
+def test_rows_that_need_a_copy_are_copied_once():
+    """Of Fortran's order, or integers: the peak is that of one copy."""
+    X, y = large(np.float64)
+    model = BPClassifier(**PARAMS).fit(X[:2000], y[:2000])
+    for other in (np.asfortranarray(X), X.astype(np.int64)):
+        assert X.nbytes <= peak(lambda X=other: model.fit(X, y))[0] < 1.5 * X.nbytes
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("hidden", [(), (100,), (64, 32, 16)], ids=str)
+def test_predictions_of_many_rows_are_bounded(hidden, dtype):
+    """The activations of hidden layers are never held for all rows."""
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(100_000, 10)).astype(dtype)
+    Y = X[:, :3]
+    classifier = BPClassifier(hidden, max_iter=1).fit(X[:500], np.arange(500) % 10)
+    regressor = BPRegressor(hidden, max_iter=1).fit(X[:500], Y[:500])
+    calls = [classifier.predict, classifier.predict_proba, regressor.predict]
+    if hidden:
+        calls.append(regressor.transform)
+    for call in calls:
+        used, result = peak(lambda call=call: call(X))
+        assert result.nbytes <= used < 3 * result.nbytes + 1_000_000

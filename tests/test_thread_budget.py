@@ -1,0 +1,246 @@
+"""How many threads a fit gets: the machine, the environment, the other fits of the process."""
+
+import os
+import subprocess
+import sys
+
+import data
+import joblib
+import pytest
+
+from fastbp import BPClassifier
+from fastbp.cpu import engine, threads
+from fastbp.cpu.threads import Team, available_threads, useful_threads
+
+
+@pytest.fixture(autouse=True)
+def afresh(monkeypatch):
+    """What has been asked of the machine is forgotten before and after; no team is at work."""
+    for name in ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    threads._cores.cache_clear()
+    assert threads._busy == 0
+    yield
+    threads._cores.cache_clear()
+    assert threads._busy == 0
+
+
+@pytest.fixture
+def eight_cores(monkeypatch):
+    monkeypatch.setattr(joblib, "cpu_count", lambda *args, **kwargs: 8)
+    if hasattr(os, "sched_getaffinity"):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+
+
+@pytest.fixture
+def make_team():
+    teams = []
+
+    def make(*args):
+        teams.append(Team(*args))
+        return teams[-1]
+
+    yield make
+    for team in teams:
+        team.close()
+
+
+# --- The machine and the environment
+
+
+def test_all_cores_by_default(eight_cores):
+    assert available_threads(None) == 8
+
+
+@pytest.mark.parametrize(
+    ("wish", "threads"),
+    [("3", 3), ("1", 1), ("8", 8), ("64", 8), ("", 8), ("0", 8), ("-2", 8), ("many", 8), ("3,2", 3)],
+)
+def test_omp_num_threads(wish, threads, eight_cores, monkeypatch):
+    """OpenMP's list is of one number for each level of nesting."""
+    monkeypatch.setenv("OMP_NUM_THREADS", wish)
+    assert available_threads(None) == threads
+
+
+def test_omp_num_threads_is_looked_up_at_each_fit(eight_cores, monkeypatch):
+    for wish in (5, 2, 7):
+        monkeypatch.setenv("OMP_NUM_THREADS", str(wish))
+        assert available_threads(None) == wish
+
+
+def test_a_number_is_taken_at_its_word(eight_cores, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert [available_threads(n) for n in (1, 2, 5, 100)] == [1, 2, 5, 100]
+
+
+def test_negative_numbers_count_from_the_cores():
+    n = joblib.cpu_count()
+    assert available_threads(-1) == n
+    assert available_threads(-2) == max(1, n - 1)
+    assert available_threads(-n) == 1
+    assert available_threads(-n - 5) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this platform")
+def test_affinity():
+    """Also where it changes between two fits of a process."""
+    cores = os.sched_getaffinity(0)
+    before = available_threads(None)
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        assert available_threads(None) == 1
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert available_threads(None) == before
+    assert before <= len(cores)
+
+
+def test_limit_of_joblib(monkeypatch):
+    available_threads(None)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert available_threads(None) == 1
+
+
+def test_quota_of_a_container(monkeypatch):
+    """joblib reads it: its count is what counts, not the machine's."""
+    monkeypatch.setattr(joblib, "cpu_count", lambda *args, **kwargs: 1)
+    assert available_threads(None) == 1
+
+
+def inner_threads():
+    return os.environ.get("OMP_NUM_THREADS"), available_threads(None)
+
+
+def test_workers_of_loky_share_the_cores():
+    """joblib tells each how many threads are its share."""
+    with joblib.parallel_config("loky", inner_max_num_threads=1):
+        found = joblib.Parallel(n_jobs=2)(joblib.delayed(inner_threads)() for _ in range(4))
+    assert found == [("1", 1)] * 4
+
+
+# --- Teams
+
+
+@pytest.mark.parametrize(
+    ("flops", "registers", "threads"),
+    [(0, 100, 1), (1e6, 100, 1), (1e7, 100, 5), (1e12, 100, 100), (1e12, 1, 1), (1e12, 0, 1)],
+)
+def test_small_work_stays_on_one_thread(flops, registers, threads):
+    assert useful_threads(flops, registers) == threads
+
+
+def test_one_budget_for_the_process(eight_cores, make_team):
+    first, second, third, fourth = (make_team(None, useful) for useful in (3, 1, 100, 100))
+    # A team counts beyond its first thread, which had to wait for the fit anyway.
+    assert [t.n_threads for t in (first, second, third, fourth)] == [3, 1, 6, 1]
+    third.close()
+    assert make_team(None, 4).n_threads == 4
+    assert make_team(None, 4).n_threads == 3
+
+
+def test_explicit_numbers_ignore_the_budget_but_count(eight_cores, make_team):
+    make_team(None, 8)
+    assert make_team(5, 100).n_threads == 5
+    assert make_team(5, 2).n_threads == 2
+    assert make_team(-1, 100).n_threads == joblib.effective_n_jobs(-1)
+    assert make_team(None, 100).n_threads == 1
+
+
+def test_closing_twice_gives_back_once(eight_cores, make_team):
+    first, _ = make_team(None, 4), make_team(None, 3)
+    first.close()
+    first.close()
+    assert make_team(None, 100).n_threads == 6
+
+
+def test_every_thread_of_a_team_runs_the_kernel_at_once(make_team):
+    """They would wait for one another for ever otherwise; the result is that of thread 0."""
+    from threading import Barrier, current_thread, main_thread
+
+    team = make_team(3, 3)
+    barrier = Barrier(3, timeout=60)
+    seen = []
+
+    def kernel(thread):
+        barrier.wait()
+        seen.append(thread)
+        assert current_thread() is not main_thread()
+        return 10 + thread
+
+    for _ in range(3):
+        assert team.run(kernel) == 10
+    assert sorted(seen) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize("culprit", [0, 1])
+def test_an_error_in_a_kernel_is_raised(culprit, make_team):
+    def kernel(thread):
+        if thread == culprit:
+            raise KeyError(thread)
+
+    with pytest.raises(KeyError):
+        make_team(2, 2).run(kernel)
+
+
+def test_a_fit_that_fails_gives_its_threads_back(eight_cores, monkeypatch):
+    """Memory may run out after the team was made; every later fit would be slower."""
+    X, y = data.digits()
+
+    def fail(*args, **kwargs):
+        raise MemoryError
+
+    model = BPClassifier((200,), max_iter=1).fit(X, y)
+    for name, call in (("plan_arena", model.fit), ("plan_arena", lambda X, y: model.predict_proba(X))):
+        with monkeypatch.context() as patch, pytest.raises(MemoryError):
+            patch.setattr(engine, name, fail)
+            call(X, y)
+        busy, threads._busy = threads._busy, 0
+        assert busy == 0
+
+
+def test_a_forked_child_has_the_whole_budget(eight_cores, make_team):
+    """The teams of the parent's other threads are not in the child."""
+    make_team(None, 6)
+    assert make_team(None, 100).n_threads == 3
+    threads_of_parent = threads._busy
+    try:
+        threads._forget_after_fork()
+        assert make_team(None, 100).n_threads == 8
+    finally:
+        threads._busy += threads_of_parent
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_fork_while_the_lock_is_held():
+    """In a process of its own: the child would wait for ever for a thread that it does not have."""
+    program = """
+import os, sys
+from fastbp.cpu import threads
+team = threads.Team(4, 4)
+with threads._lock:
+    child = os.fork()
+    if child == 0:
+        assert threads._busy == 0
+        threads.Team(2, 2).close()
+        assert threads._busy == 0
+        os._exit(7)
+team.close()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 7, done.stderr
+
+
+def test_fits_leave_the_budget_as_it_was():
+    X, y = data.digits()
+    for n_jobs in (None, 2, 3):
+        BPClassifier((100,), max_iter=1, n_jobs=n_jobs).fit(X, y).predict_proba(X)
+    with pytest.raises(ValueError, match="non-finite"):
+        BPClassifier((100,), max_iter=2, solver="sgd", learning_rate_init=1e300, n_jobs=2).fit(X * 1e200, y)
+    assert threads._busy == 0
