@@ -109,9 +109,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         )
         stored = getattr(self, "_stored", None)
         few = X is not None and len(getattr(X, "shape", ())) > 0 and X.shape[0] <= FEW_ROWS
-        # Another plan than at the fit means that parameters were set since.
-        same = stored is not None and stored.network is network
-        if few and same and stored.are(self.coefs_, self.intercepts_):
+        if (
+            few
+            and stored is not None
+            and stored.network is network  # else parameters were set since the fit
+            and stored.are(self.coefs_, self.intercepts_)
+        ):
             return stored.plan, stored.vector
         return network, network.pack(coefs, intercepts)
 

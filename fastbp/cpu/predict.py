@@ -6,9 +6,11 @@ from fastbp.cpu.gather import gather_inputs
 from fastbp.cpu.network import forward
 from fastbp.cpu.simd import (
     advance,
+    flush_subnormals,
     lanes,
     load,
     pointer,
+    restore_mode,
     scatter_block,
     spread,
     store_first_lanes,
@@ -48,6 +50,7 @@ def predict(
         Whether only the number of the largest output of each row is wanted: then the width is 1.
     out : flat (n_rows · width,), out
     """
+    mode = flush_subnormals()
     w = pointer(work, 0)
     step = lanes(w)
     panel = 2 * step
@@ -82,3 +85,4 @@ def predict(
                     rows - r * step,
                     min(step, width - f),
                 )
+    restore_mode(mode)

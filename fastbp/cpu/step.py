@@ -14,7 +14,7 @@ from fastbp.cpu.gather import gather_inputs, gather_targets, gather_weights, loc
 from fastbp.cpu.gradient import ADD, APPLY, APPLY_STORED, WRITE, gradient_tiles
 from fastbp.cpu.network import forward_and_backward
 from fastbp.cpu.shuffle import shuffle_order
-from fastbp.cpu.simd import lanes, pointer
+from fastbp.cpu.simd import flush_subnormals, lanes, pointer, restore_mode
 from fastbp.cpu.team import meet
 from fastbp.functions.schedules import judge_epoch, rate_after_epoch
 
@@ -191,6 +191,7 @@ def train(
     int
         Steps made.
     """
+    mode = flush_subnormals()
     n_data, batch, pass_rows = ints[N_DATA], ints[BATCH], ints[PASS]
     position, steps, loaded = ints[POSITION], ints[STEPS], ints[LOADED] == 1
     c = steps_coefficients[thread]
@@ -291,6 +292,7 @@ def train(
                 break
     if thread == 0:
         ints[POSITION], ints[STEPS], ints[LOADED] = position, steps, int(loaded)
+    restore_mode(mode)
     return done
 
 
@@ -322,6 +324,7 @@ def loss_and_gradient(
     sync,
 ):
     """Loss of all rows without penalties, and its gradient into `gradient`; every thread returns the loss."""
+    mode = flush_subnormals()
     n_data = order.shape[0]
     rule = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     loss = 0.0
@@ -371,4 +374,5 @@ def loss_and_gradient(
             sums,
         )
         meet(sync, n_threads)
+    restore_mode(mode)
     return loss

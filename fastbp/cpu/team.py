@@ -5,7 +5,6 @@ forked children and joblib's backends find no broken state. Waiting spins for a 
 yields to the scheduler: with more threads than cores the team still goes on.
 """
 
-import platform
 import sys
 
 from llvmlite import ir
@@ -15,13 +14,12 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from fastbp.compiler import jit
-from fastbp.cpu.simd import X86
+from fastbp.cpu.simd import ARM, X86
 
 ARRIVED, GENERATION = 0, 16  # a cache line apart, in the int64 array of a team
 SYNC_SIZE = 32
 SPINS = 2000
 
-_ARM = platform.machine().lower() in ("arm64", "aarch64")
 _yield_now = types.ExternalFunction(
     "SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32()
 )
@@ -55,7 +53,7 @@ def _pause(typingctx):
         if X86:
             kind = ir.FunctionType(ir.VoidType(), [])
             builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
-        elif _ARM:
+        elif ARM:
             kind = ir.FunctionType(ir.VoidType(), [ir.IntType(32)])
             hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.hint")
             builder.call(hint, [ir.IntType(32)(1)])
