@@ -12,11 +12,16 @@ import fastbp
 from fastbp.compiler import KERNEL_SOURCES, jit, source_digest
 from fastbp.cpu.arena import lanes_of
 from fastbp.cpu.simd import (
+    ARM,
+    X86,
     advance,
+    flush_subnormals,
     gather_block,
     load,
     pointer,
+    restore_mode,
     scatter_block,
+    store,
     sum_lanes,
     transpose_block,
 )
@@ -145,6 +150,26 @@ def test_gather_transpose_scatter(dtype):
     assert not back[3:].any()
     np.testing.assert_array_equal(transposed, panel[:lanes].T)
     assert total == pytest.approx(panel[0].sum(dtype=np.float64), rel=1e-5)
+
+
+@numba.njit
+def halve(x, n, flush):
+    mode = flush_subnormals() if flush else 0
+    for _ in range(n):
+        store(pointer(x, 0), 0, load(pointer(x, 0), 0) * 0.5)
+    if flush:
+        restore_mode(mode)
+
+
+@pytest.mark.skipif(not (X86 or ARM), reason="the mode cannot be set on this processor")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_subnormal_numbers_are_zero_in_kernels_and_nowhere_else(dtype):
+    tiny = np.finfo(dtype).tiny
+    for flush, expected in ((True, 0.0), (False, tiny / 4)):
+        x = np.full(lanes_of(dtype), tiny, dtype)
+        halve(x, 2, flush)
+        np.testing.assert_array_equal(x, dtype(expected))
+    assert dtype(tiny) * dtype(0.5) > 0  # the caller's mode is as it was
 
 
 @jit
