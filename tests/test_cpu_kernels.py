@@ -11,22 +11,12 @@ import pytest
 import fastbp
 from fastbp.compiler import KERNEL_SOURCES, jit, source_digest
 from fastbp.cpu.arena import lanes_of
-from fastbp.cpu.simd import (
-    ARM,
-    X86,
-    advance,
-    flush_subnormals,
-    gather_block,
-    load,
-    pointer,
-    restore_mode,
-    scatter_block,
-    store,
-    sum_lanes,
-    transpose_block,
-)
+from fastbp.cpu.memory import advance, load, pointer, store, sum_lanes
+from fastbp.cpu.mode import flush_subnormals, restore_mode
+from fastbp.cpu.simd import ARM, X86
 from fastbp.cpu.team import SYNC_SIZE, meet
 from fastbp.cpu.tile import TILE_ROWS, product
+from fastbp.cpu.transpose import gather_block, scatter_block, transpose_block
 
 DTYPES = [np.float32, np.float64]
 RTOL = {np.float32: 1e-5, np.float64: 1e-13}

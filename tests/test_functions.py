@@ -6,8 +6,8 @@ import pytest
 
 import fastbp.cpu.functions  # noqa: F401  makes the formulas callable from compiled code
 from fastbp.cpu.arena import lanes_of
+from fastbp.cpu.memory import load, pointer, store
 from fastbp.cpu.shuffle import shuffle_order
-from fastbp.cpu.simd import load, pointer, store
 from fastbp.functions import random, scalar
 from fastbp.functions.initialisers import INITIALISERS, Initialiser
 from fastbp.functions.registry import Registry

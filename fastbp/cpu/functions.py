@@ -10,16 +10,7 @@ from types import FunctionType, ModuleType
 
 from numba.extending import register_jitable
 
-from fastbp.cpu.simd import (
-    advance,
-    lane_numbers,
-    lanes,
-    load,
-    spread,
-    store,
-    store_scalar,
-    sum_lanes,
-)
+from fastbp.cpu.memory import advance, lane_numbers, lanes, load, spread, store, store_scalar, sum_lanes
 from fastbp.cpu.switch import make_switch
 from fastbp.functions import activations, losses, primitives, scalar, schedules, solvers
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS

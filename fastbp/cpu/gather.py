@@ -8,15 +8,8 @@ from fastbp.cpu.arena import (
     TARGET_STRIDE,
     WEIGHT,
 )
-from fastbp.cpu.simd import (
-    advance,
-    gather_block,
-    lanes,
-    load_scalar,
-    pointer,
-    store,
-    store_scalar,
-)
+from fastbp.cpu.memory import advance, lanes, load_scalar, pointer, store, store_scalar
+from fastbp.cpu.transpose import gather_block
 
 
 @jit

@@ -19,7 +19,7 @@ from fastbp.cpu.arena import (
     TILE_RIGHT,
 )
 from fastbp.cpu.functions import ACCUMULATE, update
-from fastbp.cpu.simd import advance, lanes, pointer
+from fastbp.cpu.memory import advance, lanes, pointer
 from fastbp.cpu.tile import product
 
 # What is done with a tile of the gradient.

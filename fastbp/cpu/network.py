@@ -41,8 +41,9 @@ from fastbp.cpu.functions import (
     activate_rows_backward,
     compute_loss,
 )
-from fastbp.cpu.simd import advance, lanes, pointer, transpose_block
+from fastbp.cpu.memory import advance, lanes, pointer
 from fastbp.cpu.tile import TILE_ROWS, product
+from fastbp.cpu.transpose import transpose_block
 
 # Blocks of weights that meet the panels of the batch one after another: LONGEST_BLOCK steps of k of a panel
 # fill most of a first-level cache of 48 KB in either dtype.

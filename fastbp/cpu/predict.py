@@ -3,18 +3,10 @@
 from fastbp.compiler import jit
 from fastbp.cpu.arena import ACTIVATION, ACTIVATION_STRIDE, DESTINATION, N_OUT
 from fastbp.cpu.gather import gather_inputs
+from fastbp.cpu.memory import advance, lanes, load, pointer, spread, store_first_lanes
+from fastbp.cpu.mode import flush_subnormals, restore_mode
 from fastbp.cpu.network import forward
-from fastbp.cpu.simd import (
-    advance,
-    flush_subnormals,
-    lanes,
-    load,
-    pointer,
-    restore_mode,
-    scatter_block,
-    spread,
-    store_first_lanes,
-)
+from fastbp.cpu.transpose import scatter_block
 from fastbp.functions.activations import index_of_largest
 
 

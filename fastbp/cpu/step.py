@@ -12,9 +12,10 @@ from fastbp.compiler import jit
 from fastbp.cpu.functions import coefficients
 from fastbp.cpu.gather import gather_inputs, gather_targets, gather_weights, locate
 from fastbp.cpu.gradient import ADD, APPLY, APPLY_STORED, WRITE, gradient_tiles
+from fastbp.cpu.memory import lanes, pointer
+from fastbp.cpu.mode import flush_subnormals, restore_mode
 from fastbp.cpu.network import forward_and_backward
 from fastbp.cpu.shuffle import shuffle_order
-from fastbp.cpu.simd import flush_subnormals, lanes, pointer, restore_mode
 from fastbp.cpu.team import meet
 from fastbp.functions.schedules import judge_epoch, rate_after_epoch
 

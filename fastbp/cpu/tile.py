@@ -13,16 +13,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastbp.compiler import jit
-from fastbp.cpu.simd import (
-    FUSED,
-    REGISTER_BYTES,
-    X86,
-    Vector,
-    call_llvm,
-    llvm_type,
-    splat,
-    vector_address,
-)
+from fastbp.cpu.memory import vector_address
+from fastbp.cpu.simd import FUSED, REGISTER_BYTES, X86, Vector, call_llvm, llvm_type, splat
 
 # Rows of a full tile. LLVM loads the broadcasts of a step before its first multiplication, so each row takes
 # three registers, two accumulators and a broadcast, besides two of B: with one row more it spills, and the
