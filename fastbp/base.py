@@ -25,6 +25,7 @@ from fastbp.functions.schedules import SCHEDULES
 from fastbp.holdout import Rows
 from fastbp.plan import NetworkPlan, SolverState, TrainingPlan, training_plan
 from fastbp.progress import make_progress
+from fastbp.stored import StoredWeights
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
 
 STOCHASTIC_SOLVERS = ("sgd", "adam")
@@ -355,7 +356,7 @@ class BackPropagation(FittedNetwork):
 
     def _take_over(self, network: NetworkPlan, result: Result) -> None:
         """Set the fitted attributes."""
-        self._store(network, *network.unpack(result.parameters))
+        self._store(StoredWeights(network, network.to_row_major(result.parameters)))
         self.n_layers_ = len(self.coefs_) + 1
         self.n_iter_ = result.n_epochs
         self.loss_ = result.loss

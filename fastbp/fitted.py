@@ -129,9 +129,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         X = self._check_X(X, network)
         return engine.get().forward(network, parameters, X, layer, n_jobs=self.n_jobs, **options)
 
-    def _store(self, network: NetworkPlan, coefs, intercepts) -> None:
-        """Set coefs_ and intercepts_, copies of the given weights."""
-        self._stored = StoredWeights(network, coefs, intercepts)
+    def _store(self, stored: StoredWeights) -> None:
+        """Set coefs_ and intercepts_."""
+        self._stored = stored
         self.coefs_, self.intercepts_ = list(self._stored.coefs), list(self._stored.intercepts)
 
     def __getstate__(self) -> dict:
@@ -146,7 +146,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
                 network, _ = self._network()
             except ValueError:
                 return  # assigned by the user, and not yet fitting together
-            self._store(network, self.coefs_, self.intercepts_)
+            vector = network.row_major.pack(self.coefs_, self.intercepts_)
+            self._store(StoredWeights(network, vector, self.intercepts_))
 
     # --- What users may ask
 

@@ -82,6 +82,10 @@ class Op:
     prediction: int = 1
     sync: int = 0
 
+    def matrix(self, vector: np.ndarray) -> np.ndarray:
+        """The parameter block in a row-major vector: a view of shape (n_in + bias, n_out)."""
+        return vector[self.offset : self.offset + self.rows * self.ld].reshape(self.rows, self.ld)
+
 
 FIELD = {f.name: i for i, f in enumerate(fields(Op))}
 
@@ -151,20 +155,32 @@ class NetworkPlan:
         """The flat parameter vector of given weights: a fresh array of `dtype`, padding zero."""
         flat = aligned_zeros(self.n_parameters, self.dtype)
         for op, coef, intercept in zip(self.dense, coefs, intercepts, strict=True):
-            whole = np.vstack([coef, intercept]) if op.bias else np.asarray(coef)
-            block = whole if op.layout == Layout.IN_MAJOR else whole.T
+            block = coef if op.layout == Layout.IN_MAJOR else np.asarray(coef).T
+            n_rows, n_columns = block.shape
             for panel, columns in _panels(flat, op):
-                panel[...] = block[:, columns]
+                panel[:n_rows, : n_columns - columns.start] = block[:, columns]
+                if op.bias and op.layout == Layout.IN_MAJOR:
+                    panel[n_rows] = intercept[columns]
+            if op.bias and op.layout == Layout.OUT_MAJOR:
+                panel[:, -1] = intercept  # the last column of the last panel
         return flat
 
-    def unpack(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Weights (n_in, n_out) and biases (n_out,) of a flat vector, as fresh C-contiguous arrays."""
-        coefs, intercepts = [], []
-        for op in self.dense:
-            whole = np.empty((op.n_in + op.bias, op.n_out), flat.dtype)
+    def to_row_major(self, flat: np.ndarray) -> np.ndarray:
+        """The same parameters as a vector of the plan `row_major`."""
+        vector = np.empty(self.row_major.n_parameters, flat.dtype)
+        for op, plain in zip(self.dense, self.row_major.dense, strict=True):
+            whole = plain.matrix(vector)
             block = whole if op.layout == Layout.IN_MAJOR else whole.T
             for panel, columns in _panels(flat, op):
                 block[:, columns] = panel
+        return vector
+
+    def unpack(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Weights (n_in, n_out) and biases (n_out,) of a flat vector, as fresh C-contiguous arrays."""
+        vector = self.to_row_major(flat)
+        coefs, intercepts = [], []
+        for op in self.row_major.dense:
+            whole = op.matrix(vector)
             coefs.append(whole[: op.n_in].copy())
             intercepts.append(whole[op.n_in].copy() if op.bias else np.zeros(op.n_out, flat.dtype))
         return coefs, intercepts

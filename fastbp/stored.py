@@ -17,20 +17,26 @@ class StoredWeights:
     Parameters
     ----------
     network : NetworkPlan
-    coefs, intercepts : sequence of arrays
-        Copied.
+    vector : ndarray
+        Of the plan ``network.row_major``; kept.
+    intercepts : sequence of arrays
+        Where the network has none: what the estimator shows instead.
     """
 
-    def __init__(self, network: NetworkPlan, coefs: Sequence, intercepts: Sequence) -> None:
+    def __init__(self, network: NetworkPlan, vector: np.ndarray, intercepts: Sequence | None = None) -> None:
         self.network = network
         self.plan = network.row_major
-        self.vector = self.plan.pack(coefs, intercepts)
+        self.vector = vector
         self.coefs: list[np.ndarray] = []
         self.intercepts: list[np.ndarray] = []
-        for op, intercept in zip(self.plan.dense, intercepts, strict=True):
-            block = self.vector[op.offset : op.offset + op.rows * op.ld].reshape(op.rows, op.ld)
-            self.coefs.append(block[: op.n_in])
-            self.intercepts.append(block[op.n_in] if op.bias else np.array(intercept))
+        for layer, op in enumerate(self.plan.dense):
+            whole = op.matrix(vector)
+            self.coefs.append(whole[: op.n_in])
+            if op.bias:
+                self.intercepts.append(whole[op.n_in])
+            else:
+                shown = np.zeros(op.n_out) if intercepts is None else intercepts[layer]
+                self.intercepts.append(np.array(shown, dtype=vector.dtype))
 
     def are(self, coefs: Sequence, intercepts: Sequence) -> bool:
         """Whether these are still the views of this vector."""

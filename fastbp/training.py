@@ -187,7 +187,7 @@ def fit_stochastic(
         reached_last_epoch = trainer.status == "max_epochs"
         curve = list(trainer.loss_curve)
         result = Result(
-            parameters=trainer.parameters.copy(),
+            parameters=trainer.parameters,
             loss=curve[-1] if curve else float("nan"),
             n_epochs=len(curve),
             loss_curve=curve,

@@ -161,11 +161,11 @@ class Trainer(_Batches):
         self._floats[kernel.RATE] = state.learning_rate
 
     def state(self) -> SolverState:
-        """A copy of what the solver remembers."""
+        """What the solver remembers; its moments are those of this trainer, not a copy."""
         n = self.network.n_parameters
         return SolverState(
             solver=self.training.solver,
-            moments=np.array(self._moments).reshape(-1, n),
+            moments=self._moments.reshape(-1, n),
             n_steps=int(self._ints[kernel.STEPS]),
             n_samples_seen=self.n_samples_seen,
             learning_rate=self.learning_rate,
