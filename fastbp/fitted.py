@@ -89,11 +89,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _fitted_dtype(self) -> np.dtype:
         return weights.common_dtype([np.asarray(coef) for coef in self.coefs_])
 
-    def _network(self, X=None) -> tuple[NetworkPlan, np.ndarray]:
-        """Plan and flat parameters of the weights as they are now.
-
-        For a few rows `X` they are in the layout that needs no packing.
-        """
+    def _plan(self) -> tuple[NetworkPlan, list[np.ndarray], list[np.ndarray]]:
+        """Plan, coefs_ and intercepts_ as they are now, checked to fit together."""
         check_is_fitted(self, "coefs_")
         coefs, intercepts = weights.check_fitted(self.coefs_, self.intercepts_)
         network = weights.cached_plan(
@@ -107,6 +104,14 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             fit_intercept=self.fit_intercept or any(intercept.any() for intercept in intercepts),
             dtype=weights.common_dtype(coefs),
         )
+        return network, coefs, intercepts
+
+    def _network(self, X=None) -> tuple[NetworkPlan, np.ndarray]:
+        """Plan and flat parameters of the weights as they are now.
+
+        For a few rows `X` they are in the layout that needs no packing.
+        """
+        network, coefs, intercepts = self._plan()
         stored = getattr(self, "_stored", None)
         few = X is not None and len(getattr(X, "shape", ())) > 0 and X.shape[0] <= FEW_ROWS
         if (
@@ -143,11 +148,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         # Weights mapped from a file stay there: they may be shared by many processes.
         if hasattr(self, "coefs_") and not any(isinstance(coef, np.memmap) for coef in self.coefs_):
             try:
-                network, _ = self._network()
+                network, coefs, intercepts = self._plan()
             except ValueError:
                 return  # assigned by the user, and not yet fitting together
-            vector = network.row_major.pack(self.coefs_, self.intercepts_)
-            self._store(StoredWeights(network, vector, self.intercepts_))
+            self._store(StoredWeights(network, network.row_major.pack(coefs, intercepts), intercepts))
 
     # --- What users may ask
 
@@ -165,7 +169,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             In the dtype of the network. Without hidden layers, X itself. A container chosen by `set_output`
             has the column names of `get_feature_names_out`.
         """
-        network, parameters = self._network()
+        network, parameters = self._network(X)
         X = self._check_X(X, network)
         last_hidden = len(network.layer_shapes) - 1
         if last_hidden == 0:
@@ -185,7 +189,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         list of n_layers_ - 1 ndarrays
             The l-th has the shape (n_samples, n_units of layer l); the last holds the network's outputs.
         """
-        network, parameters = self._network()
+        network, parameters = self._network(X)
         X = self._check_X(X, network)
         forward = engine.get().forward
         n_dense = len(network.layer_shapes)

@@ -40,7 +40,7 @@ TARGET, TARGET_STRIDE, WEIGHT, SCRATCH, SCRATCH_SIZE, ROWS_PADDED, GROUP, N_SPEC
 ) = range(10)
 # Fields of ops, as constants that kernels can read.
 KIND, CODE, SOURCE, DESTINATION = FIELD["kind"], FIELD["code"], FIELD["source"], FIELD["target"]
-N_IN, N_OUT, BIAS, OFFSET = FIELD["n_in"], FIELD["n_out"], FIELD["bias"], FIELD["offset"]
+N_IN, N_OUT, OFFSET = FIELD["n_in"], FIELD["n_out"], FIELD["offset"]
 ROWS, COLS, LD, LAYOUT = FIELD["rows"], FIELD["cols"], FIELD["ld"], FIELD["layout"]
 TRAINING, PREDICTION = FIELD["training"], FIELD["prediction"]
 DENSE, ELEMENTWISE, ROW, LOSS = (int(k) for k in (Kind.DENSE, Kind.ELEMENTWISE, Kind.ROW, Kind.LOSS))

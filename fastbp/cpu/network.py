@@ -52,7 +52,7 @@ ROW_BLOCK = 4 * TILE_ROWS
 
 
 @jit
-def k_block(k_total, ld):
+def block_length(k_total, ld):
     """Steps of k in a block: about equal blocks, so that none is a mere rest, and multiples of ld."""
     n_blocks = -(-k_total // LONGEST_BLOCK)
     return -(-k_total // (n_blocks * ld)) * ld
@@ -113,7 +113,7 @@ def times_block(c, c_stride, block, rows, ld, n, b, b_stride, first, last):
         Panels of `rows` features, `b_stride` apart.
     """
     panel = 2 * lanes(c)
-    block_rows = k_block(rows, 1)
+    block_rows = block_length(rows, 1)
     for k in range(0, rows, block_rows):
         for j in range(0, n, ld):
             tiles_times_panels(
@@ -138,7 +138,7 @@ def times_block(c, c_stride, block, rows, ld, n, b, b_stride, first, last):
 def times_transposed_block(c, c_stride, block, rows, ld, n, cols, b, b_stride, first, last):
     """C = W·B: an output for each of the first `n` rows of a parameter block, a sum over its columns."""
     panel = 2 * lanes(c)
-    block_cols = k_block(cols, ld)
+    block_cols = block_length(cols, ld)
     for k in range(0, cols, block_cols):
         for i in range(0, n, ROW_BLOCK):
             tiles_times_panels(
