@@ -129,6 +129,11 @@ def test_small_work_stays_on_one_thread(flops, registers, threads):
     assert useful_threads(flops, registers) == threads
 
 
+@pytest.mark.parametrize(("n_parameters", "threads"), [(0, 1), (100_000, 1), (2_000_000, 10)])
+def test_weights_of_a_large_network_are_shared_whatever_the_rows(n_parameters, threads):
+    assert useful_threads(1e7, 1, n_parameters) == threads
+
+
 def test_one_budget_for_the_process(eight_cores, make_team):
     first, second, third, fourth = (make_team(None, useful) for useful in (3, 1, 100, 100))
     # A team counts beyond its first thread, which had to wait for the fit anyway.

@@ -17,6 +17,8 @@ from fastbp import BPClassifier, BPRegressor
 
 # Large enough that threads could share the work, odd enough that their shares are unequal.
 WIDE = {"hidden_layer_sizes": (131, 67), "batch_size": 150, "max_iter": 2, "random_state": 0, **EVERY_EPOCH}
+# Weights in many blocks, widths that are no multiple of a register.
+LONG = {**WIDE, "hidden_layer_sizes": (530, 345, 7)}
 SMALL = {"hidden_layer_sizes": (5,), "batch_size": 16, "max_iter": 3, "random_state": 0, **EVERY_EPOCH}
 
 
@@ -61,7 +63,9 @@ def test_number_of_threads_with_sparse_rows_and_weights(Estimator):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize(
-    "params", [WIDE, SMALL, {**SMALL, "hidden_layer_sizes": ()}], ids=["wide", "small", "none"]
+    "params",
+    [WIDE, LONG, SMALL, {**SMALL, "hidden_layer_sizes": ()}],
+    ids=["wide", "long", "small", "none"],
 )
 def test_a_row_alone_has_the_bits_of_the_row_in_a_batch(params, container, dtype):
     X, y = digits(dtype)
@@ -73,7 +77,7 @@ def test_a_row_alone_has_the_bits_of_the_row_in_a_batch(params, container, dtype
         assert_array_equal(model.predict_proba(X[i : i + 1]), together[i : i + 1])
         if params["hidden_layer_sizes"]:
             assert_array_equal(model.transform(X[i : i + 1]), hidden[i : i + 1])
-    for part in (slice(0, 2), slice(3, 16), slice(5, 38), slice(250, 400)):
+    for part in (slice(0, 2), slice(3, 12), slice(3, 13), slice(3, 16), slice(5, 38), slice(250, 400)):
         assert_array_equal(model.predict_proba(X[part]), together[part])
 
 

@@ -25,3 +25,8 @@ CENTRAL_DIFFERENCES = {"rtol": 1e-6, "atol": 1e-8}
 
 # Two different optimisers at the same optimum of a convex problem.
 SAME_OPTIMUM = {"rtol": 1e-3, "atol": 1e-3}
+
+# A compiled engine against the naive one in float64, by the dtype of the compiled one. After ten steps the
+# roundings of float32 have gone through the network ten times, and through Adam's quotients.
+ONE_STEP = {"float64": {"rtol": 1e-11, "atol": 1e-13}, "float32": {"rtol": 1e-4, "atol": 1e-5}}
+TEN_STEPS = {"float64": {"rtol": 1e-9, "atol": 1e-11}, "float32": {"rtol": 1e-3, "atol": 1e-4}}

@@ -3,7 +3,8 @@
 Rows of the batch are cut into panels of PANEL rows. A buffer of width n holds, panel after panel, one memory
 row of PANEL values for each feature:
 
-    activations  (panel, padded(n + 1), PANEL)   feature n is the constant 1 that a bias multiplies
+    activations  (panel, padded(n + 1), PANEL)   feature n is the constant 1 that a bias multiplies,
+                                                 0 in a network without biases
     deltas       (panel, padded(n), PANEL)       derivative of the loss by the buffer's values
     transposed   (column panel, batch row, PANEL) for each dense layer: the operand of its weight gradient
                                                  that runs along the columns of the parameter block
@@ -24,7 +25,19 @@ from fastbp.plan import FIELD, Kind, Layout, NetworkPlan, aligned_zeros, padded
 # Columns of the table of buffers.
 ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE = range(4)
 # Offsets of what does not belong to one buffer.
-TARGET, TARGET_STRIDE, WEIGHT, SCRATCH, SCRATCH_SIZE, ROWS_PADDED, GROUP, N_SPECIAL = range(8)
+(
+    TARGET,
+    TARGET_STRIDE,
+    WEIGHT,
+    SCRATCH,
+    SCRATCH_SIZE,
+    ROWS_PADDED,
+    GROUP,
+    CONSTANT,
+    FEW_ROWS,
+    FEW_ROWS_LIMIT,
+    N_SPECIAL,
+) = range(11)
 # Columns of the table of gradient tiles.
 (
     TILE_LEFT,
@@ -92,7 +105,7 @@ class Arena:
             if stride:
                 panels = padded(self.rows, panel) // panel
                 view = work[offset : offset + panels * stride].reshape(panels, stride)
-                view[:, width * panel : (width + 1) * panel] = 1
+                view[:, width * panel : (width + 1) * panel] = self.special[CONSTANT]
         return work
 
 
@@ -144,7 +157,12 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
         special[WEIGHT] = take(panels * panel)
     special[SCRATCH_SIZE] = TILE_ROWS * panel
     special[SCRATCH] = take(n_threads * special[SCRATCH_SIZE])
+    if panels == 1:
+        longest = max(max(p + 1, q) for p, q in network.layer_shapes) + 2 * lanes
+        special[FEW_ROWS_LIMIT] = min(lanes, TILE_ROWS)
+        special[FEW_ROWS] = take((TILE_ROWS + lanes) * longest)
     special[ROWS_PADDED] = panels * panel
+    special[CONSTANT] = network.dense[0].bias
     widest = max(p + q for p, q in network.layer_shapes) * network.dtype.itemsize
     special[GROUP] = min(16, max(1, GROUP_BYTES // (widest * panel)))
     tiles = plan_tiles(network, buffers, transposed, rows, lanes) if training else NO_TILES

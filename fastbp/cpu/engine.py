@@ -39,7 +39,8 @@ class _Batches:
         lanes = lanes_of(network.dtype)
         self.pass_rows = pass_rows(network, batch)
         registers = padded(self.pass_rows, lanes) // lanes
-        self.team = Team(n_jobs, useful_threads(network.flops_per_row * self.pass_rows, registers))
+        flops = network.flops_per_row * self.pass_rows
+        self.team = Team(n_jobs, useful_threads(flops, registers, network.n_parameters))
         try:
             self._allocate()
         except BaseException:

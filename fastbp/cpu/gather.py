@@ -4,6 +4,7 @@ from fastbp.compiler import jit
 from fastbp.cpu.arena import (
     ACTIVATION,
     ACTIVATION_STRIDE,
+    CONSTANT,
     TARGET,
     TARGET_STRIDE,
     WEIGHT,
@@ -66,7 +67,7 @@ def gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, sta
             gather_sparse(source, indices, indptr, pointer(starts, r * step), n_inputs, target)
         else:
             gather_dense(source, pointer(starts, r * step), n_inputs, target)
-        store(target, n_inputs * panel, 1.0)
+        store(target, n_inputs * panel, float(special[CONSTANT]))
 
 
 @jit

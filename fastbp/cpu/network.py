@@ -10,11 +10,13 @@ from fastbp.cpu.arena import (
     ACTIVATION_STRIDE,
     CODE,
     COLS,
+    CONSTANT,
     DELTA,
     DELTA_STRIDE,
     DENSE,
     DESTINATION,
     ELEMENTWISE,
+    FEW_ROWS,
     GROUP,
     IN_MAJOR,
     KIND,
@@ -41,14 +43,21 @@ from fastbp.cpu.functions import (
     activate_rows_backward,
     compute_loss,
 )
-from fastbp.cpu.memory import advance, lanes, pointer
+from fastbp.cpu.memory import advance, lanes, load, pointer, store
 from fastbp.cpu.tile import TILE_ROWS, product
-from fastbp.cpu.transpose import transpose_block
+from fastbp.cpu.transpose import scatter_block, transpose_block
 
 # Blocks of weights that meet the panels of the batch one after another: LONGEST_BLOCK steps of k of a panel
 # fill most of a first-level cache of 48 KB in either dtype.
 LONGEST_BLOCK = 320
 ROW_BLOCK = 4 * TILE_ROWS
+FEW_ROWS_BLOCK = 16
+
+
+@jit
+def row_pitch(width, lanes):
+    """Values from one of few rows to the next: a register more than needed, for other cache sets."""
+    return (width + 2 * lanes - 1) // lanes * lanes
 
 
 @jit
@@ -160,6 +169,58 @@ def times_transposed_block(c, c_stride, block, rows, ld, n, cols, b, b_stride, f
 
 
 @jit
+def few_rows_times_block(c, c_stride, block, rows, ld, n, b, n_rows, constant, scratch):
+    """C = Wᵀ·B for a batch of up to TILE_ROWS rows: vectors run along the outputs, not along the batch.
+
+    So all lanes work. Each element is the same chain of additions as in `times_block`. Lanes behind `n_rows`
+    repeat the first row.
+
+    Parameters
+    ----------
+    c, b : pointer
+        One panel; `c` gets the `constant` behind its `n` features.
+    scratch : pointer
+        TILE_ROWS rows of inputs, a register's rows of outputs, each `row_pitch` long.
+    """
+    step = lanes(c)
+    panel = 2 * step
+    x_pitch, y_pitch = row_pitch(rows, step), row_pitch(n, step)
+    y = advance(scratch, TILE_ROWS * x_pitch)
+    for k in range(0, rows, step):
+        scatter_block(advance(b, k * panel), panel, advance(scratch, k), x_pitch, n_rows, min(step, rows - k))
+    # Whole vectors only; rows of another length than a panel's are the user's own, and end where they end.
+    n_whole = n if ld % step == 0 else n // step * step
+    # Long rows of weights are read along, few at a time, as caches expect.
+    block_rows = rows if ld <= panel else FEW_ROWS_BLOCK
+    for k in range(0, rows, block_rows):
+        for j in range(0, n_whole, panel):
+            product(
+                advance(y, j),
+                y_pitch,
+                advance(scratch, k),
+                x_pitch,
+                1,
+                min(block_rows, rows - k),
+                rows,
+                0,
+                advance(block, j // ld * ld * rows + k * ld + j % ld),
+                ld,
+                int(k > 0),
+                n_rows,
+                1 if n_whole - j <= step else 2,
+            )
+    for j in range(0, n_whole, step):
+        first = load(y, j)
+        for i in range(n_rows, step):
+            store(y, i * y_pitch + j, first)
+        transpose_block(advance(y, j), y_pitch, advance(c, j * panel), panel)
+    if n_whole < n:
+        at = advance(c, n_whole * panel)
+        times_block(at, c_stride, advance(block, n_whole), rows, ld, n - n_whole, b, c_stride, 0, 1)
+    store(c, n * panel, float(constant))
+
+
+@jit
 def transpose_registers_of(source, stride, n, target, rows_padded, first, last):
     """Write `n` features of registers first … last as column panels (column panel, batch row, PANEL)."""
     step = lanes(source)
@@ -174,8 +235,11 @@ def transpose_registers_of(source, stride, n, target, rows_padded, first, last):
 
 
 @jit
-def forward(table, buffers, params, work, first, last, training, stop):
-    """Run ops 0 … stop on registers first … last, whose inputs stand in buffer 0."""
+def forward(table, buffers, special, params, work, first, last, training, stop, few):
+    """Run ops 0 … stop on registers first … last, whose inputs stand in buffer 0.
+
+    `few` is the number of rows where they are few and in the first register, else 0.
+    """
     w = pointer(work, 0)
     step = lanes(w)
     for o in range(stop):
@@ -191,7 +255,11 @@ def forward(table, buffers, params, work, first, last, training, stop):
             block = pointer(params, table[o, OFFSET])
             b = advance(w, buffers[source, ACTIVATION])
             b_stride = buffers[source, ACTIVATION_STRIDE]
-            if table[o, LAYOUT] == IN_MAJOR:
+            if table[o, LAYOUT] == IN_MAJOR and few:
+                scratch = advance(w, special[FEW_ROWS])
+                constant = special[CONSTANT]
+                few_rows_times_block(a, stride, block, rows, ld, n_out, b, few, constant, scratch)
+            elif table[o, LAYOUT] == IN_MAJOR:
                 times_block(a, stride, block, rows, ld, n_out, b, b_stride, first, last)
             else:
                 times_transposed_block(
@@ -284,13 +352,13 @@ def backward(table, buffers, transposed, special, params, work, first, last):
 
 
 @jit
-def forward_and_backward(table, buffers, transposed, special, params, work, first, last, sums):
+def forward_and_backward(table, buffers, transposed, special, params, work, first, last, few, sums):
     """All of a thread's part of a step before the gradients, a group of panels at a time."""
     group = 2 * special[GROUP]
     start = first
     while start < last:
         end = min(last, start // 2 * 2 + group)
-        forward(table, buffers, params, work, start, end, True, table.shape[0])
+        forward(table, buffers, special, params, work, start, end, True, table.shape[0], few)
         loss(table, buffers, special, work, start, end, sums)
         backward(table, buffers, transposed, special, params, work, start, end)
         start = end

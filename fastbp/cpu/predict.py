@@ -1,7 +1,7 @@
 """Prediction: blocks of rows through the forward ops, memory bounded whatever the number of rows."""
 
 from fastbp.compiler import jit
-from fastbp.cpu.arena import ACTIVATION, ACTIVATION_STRIDE, DESTINATION, N_OUT
+from fastbp.cpu.arena import ACTIVATION, ACTIVATION_STRIDE, DESTINATION, FEW_ROWS_LIMIT, N_OUT
 from fastbp.cpu.gather import gather_inputs
 from fastbp.cpu.memory import advance, lanes, load, pointer, spread, store_first_lanes
 from fastbp.cpu.mode import flush_subnormals, restore_mode
@@ -56,7 +56,8 @@ def predict(
             # Lanes beyond the last row repeat the block's first.
             starts[i] = (start + (i if i < rows else 0)) * row_width
         gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, starts, 0, n_registers)
-        forward(table, buffers, params, work, 0, n_registers, False, stop)
+        few = rows if rows <= special[FEW_ROWS_LIMIT] else 0
+        forward(table, buffers, special, params, work, 0, n_registers, False, stop, few)
         for r in range(n_registers):
             source = advance(
                 w,

@@ -9,6 +9,7 @@ result does not depend on their number.
 import numpy as np
 
 from fastbp.compiler import jit
+from fastbp.cpu.arena import FEW_ROWS_LIMIT
 from fastbp.cpu.functions import coefficients
 from fastbp.cpu.gather import gather_inputs, gather_targets, gather_weights, locate
 from fastbp.cpu.gradient import ADD, APPLY, APPLY_STORED, WRITE, gradient_tiles
@@ -134,7 +135,8 @@ def one_pass(
         locate(order, position, n_rows, 1 if indptr.shape[0] > 0 else n_inputs, starts, first, last, step)
         gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, starts, first, last)
         gather_weights(special, work, weights, order, position, n_rows, factor, first, last)
-    forward_and_backward(table, buffers, transposed, special, params, work, first, last, sums)
+    few = n_rows if n_rows <= special[FEW_ROWS_LIMIT] else 0
+    forward_and_backward(table, buffers, transposed, special, params, work, first, last, few, sums)
     return n_registers
 
 

@@ -11,6 +11,7 @@ import joblib
 
 # Work below this is done sooner by one thread than handed to another: about 10 µs of arithmetic.
 FLOPS_A_THREAD = 2_000_000
+WEIGHTS_A_THREAD = 200_000  # moved by the solver: they come from a cache that cores share, or from memory
 
 _lock = threading.Lock()
 _busy = 0  # threads of teams at work in this process, beyond the first of each
@@ -105,6 +106,10 @@ class Team:
                 _busy -= self._extra
 
 
-def useful_threads(flops: float, registers: int) -> int:
-    """Threads that `flops` of work on that many registers of rows can keep busy."""
-    return max(1, min(registers, int(flops // FLOPS_A_THREAD)))
+def useful_threads(flops: float, registers: int, n_parameters: int = 0) -> int:
+    """Threads that can be kept busy by `flops` of work on that many registers of rows, or by weights.
+
+    A step on few rows of a large network is mostly the solver's, and that is shared whatever the rows.
+    """
+    by_rows = min(registers, int(flops // FLOPS_A_THREAD))
+    return max(1, by_rows, n_parameters // WEIGHTS_A_THREAD)

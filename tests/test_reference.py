@@ -1,0 +1,179 @@
+"""Invariant: the compiled engine equals the naive one, after one batch and after ten steps."""
+
+import itertools
+
+import numpy as np
+import pytest
+import reference
+from numpy.testing import assert_allclose
+from scipy import sparse
+from tolerances import ONE_STEP, TEN_STEPS
+
+from fastbp.cpu import engine
+from fastbp.functions.activations import ACTIVATIONS
+from fastbp.functions.losses import LOSSES
+from fastbp.plan import network_plan, training_plan
+
+DTYPES = [np.float32, np.float64]
+ids = ["float32", "float64"]
+HIDDEN = [entry.name for entry in ACTIVATIONS if entry.hidden]
+SOLVERS = {
+    "sgd": {"momentum": 0.0},
+    "momentum": {"momentum": 0.9, "nesterovs_momentum": False},
+    "nesterov": {"momentum": 0.9},
+    "adam": {"solver": "adam"},
+}
+
+
+def make_network(dtype, *, widths=(6, 9, 5), n_outputs=3, activation="tanh", loss=None, fit_intercept=True):
+    name = loss or "log_loss+softmax"
+    user, _, merged = name.partition("+")
+    return network_plan(
+        n_inputs=widths[0],
+        hidden_layer_sizes=widths[1:],
+        n_outputs=n_outputs,
+        activation=activation,
+        out_activation=merged or "identity",
+        loss=user,
+        fit_intercept=fit_intercept,
+        dtype=dtype,
+    )
+
+
+def make_training(**changes):
+    defaults = {
+        "solver": "sgd",
+        "learning_rate": "constant",
+        "learning_rate_init": 0.01,
+        "power_t": 0.5,
+        "momentum": 0.9,
+        "nesterovs_momentum": True,
+        "beta_1": 0.9,
+        "beta_2": 0.999,
+        "epsilon": 1e-8,
+        "alpha": 0.1,
+        "l2": 0.05,
+        "batch_size": 16,
+        "shuffle": True,
+        "seed": 3,
+        "tol": 0.0,
+        "n_iter_no_change": np.inf,
+        "max_epochs": 1000,
+        "monitor": "loss",
+    }
+    return training_plan(**{**defaults, **changes})
+
+
+def make_data(network, n, seed=0):
+    """Inputs, and targets that every loss allows."""
+    rng = np.random.RandomState(seed)
+    X = rng.normal(size=(n, network.n_inputs)).astype(network.dtype)
+    if network.class_targets:
+        targets = rng.randint(network.n_outputs, size=(n, 1))
+    else:
+        targets = rng.randint(0, 2, size=(n, network.n_outputs))
+    coefs = [rng.normal(size=s) / np.sqrt(s[0]) for s in network.layer_shapes]
+    has_bias = network.dense[0].bias
+    intercepts = [has_bias * rng.normal(size=s[1]) * 0.3 for s in network.layer_shapes]
+    return X, targets.astype(network.dtype), network.pack(coefs, intercepts)
+
+
+def assert_same_training(network, training, n, weight=None, n_jobs=1, container=np.asarray):
+    X, targets, start = make_data(network, n)
+    args = (targets, weight, start)
+    with (
+        engine.Trainer(network, training, container(X), *args, n_jobs=n_jobs) as fast,
+        reference.Trainer(network, training, X, *args) as slow,
+    ):
+        for steps, tolerance in ((1, ONE_STEP), (9, TEN_STEPS)):
+            assert fast.train(steps) == slow.train(steps) == steps
+            for a, b in zip(network.unpack(fast.parameters), network.unpack(slow.parameters), strict=True):
+                for x, y in zip(a, b, strict=True):
+                    assert_allclose(x, y, **tolerance[network.dtype.name])
+        assert_allclose(fast.loss_curve, slow.loss_curve, **TEN_STEPS[network.dtype.name])
+        assert fast.loss_curve or fast.n_steps_per_epoch > 10
+        moved = max(
+            np.abs(c - d).max()
+            for c, d in zip(*(network.unpack(p)[0] for p in (slow.parameters, start)), strict=True)
+        )
+        assert moved > 1e-4
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize(("activation", "loss"), list(itertools.product(HIDDEN, LOSSES.names())))
+def test_every_activation_with_every_loss(activation, loss, dtype):
+    network = make_network(np.dtype(dtype), activation=activation, loss=loss)
+    assert_same_training(network, make_training(), n=75)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize(("solver", "loss"), list(itertools.product(SOLVERS, LOSSES.names())))
+def test_every_solver_with_every_loss(solver, loss, dtype):
+    network = make_network(np.dtype(dtype), loss=loss)
+    assert_same_training(network, make_training(**SOLVERS[solver]), n=75)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize("batch", [1, 2, 3, 7, 10, 11, 16, 17, 33, 70])
+def test_every_size_of_batch(batch, dtype, n_jobs):
+    """Few rows are computed along the outputs, many along the rows."""
+    network = make_network(np.dtype(dtype), widths=(41, 70, 33, 7))
+    assert_same_training(network, make_training(batch_size=batch), n=8 * batch + batch // 2, n_jobs=n_jobs)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize("batch", [3, 40])
+def test_weights_in_several_blocks(batch, dtype):
+    network = make_network(np.dtype(dtype), widths=(700, 350, 21))
+    assert_same_training(network, make_training(batch_size=batch), n=5 * batch, n_jobs=2)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize("batch", [3, 40])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_sample_weights_and_containers(fit_intercept, container, batch, dtype):
+    network = make_network(np.dtype(dtype), fit_intercept=fit_intercept)
+    weight = np.random.RandomState(1).randint(0, 3, size=5 * batch).astype(dtype)
+    assert_same_training(network, make_training(batch_size=batch), 5 * batch, weight, container=container)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize("batch", [3, 40])
+@pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive"])
+def test_schedules(learning_rate, batch, dtype):
+    network = make_network(np.dtype(dtype))
+    training = make_training(batch_size=batch, learning_rate=learning_rate, tol=10.0, n_iter_no_change=2)
+    assert_same_training(network, make_training(batch_size=batch, learning_rate=learning_rate), n=2 * batch)
+    X, targets, start = make_data(network, 2 * batch)
+    with (
+        engine.Trainer(network, training, X, targets, None, start) as fast,
+        reference.Trainer(network, training, X, targets, None, start) as slow,
+    ):
+        # A tolerance that no epoch meets: the rule stops, or lowers the rate until it stops.
+        assert fast.train(10_000) == slow.train(10_000) < 10_000
+        assert fast.status == slow.status == "converged"
+        assert_allclose(fast.learning_rate, slow.learning_rate, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize("loss", LOSSES.names())
+def test_full_gradient(loss, dtype):
+    network = make_network(np.dtype(dtype), loss=loss)
+    X, targets, start = make_data(network, 50)
+    weight = np.random.RandomState(1).uniform(size=50).astype(dtype)
+    fast = engine.loss_and_gradient(network, start, X, targets, weight, 0.1, 0.05)
+    slow = reference.loss_and_gradient(network, start, X, targets, weight, 0.1, 0.05)
+    for a, b in zip(fast, slow, strict=True):
+        assert_allclose(a, b, **ONE_STEP[network.dtype.name])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize("n", [1, 3, 10, 11, 40])
+def test_forward(n, dtype):
+    network = make_network(np.dtype(dtype), widths=(40, 70, 33))
+    X, _, start = make_data(network, n)
+    for layer in (1, 2, 3, "logits", None):
+        fast, slow = (e.forward(network, start, X, layer) for e in (engine, reference))
+        assert_allclose(fast, slow, **ONE_STEP[network.dtype.name])
