@@ -1,4 +1,4 @@
-"""The only place that calls ``numba.njit``: compiler options and the cache stamp.
+"""The only place that calls Numba's compiler: its options and the cache stamp.
 
 Numba stamps a cached kernel with the kernel's own file, so that a change in another module that it calls
 would be served stale. Here every kernel is stamped with a digest of all sources that kernels come from.
@@ -50,11 +50,14 @@ class PackageCache(FunctionCache):
             super().save_overload(sig, data)
 
 
+# In IEEE arithmetic: NaN must be seen. Kernels allocate nothing and keep no array: counting references
+# (atomically) would take half the time of a small network's step.
+OPTIONS = {"error_model": "numpy", "_nrt": False}
+
+
 def jit(function: Any) -> Any:
-    """Compile lazily, without the GIL, in IEEE arithmetic (NaN must be seen), cached on disk if possible."""
-    # Kernels allocate nothing and keep no array: counting references (atomically) would take half the time of
-    # a small network's step.
-    dispatcher = numba.njit(nogil=True, error_model="numpy", _nrt=False)(function)
+    """Compile lazily, without the GIL, cached on disk if possible."""
+    dispatcher = numba.njit(nogil=True, **OPTIONS)(function)
     try:
         dispatcher._cache = PackageCache(function)
     except RuntimeError:
@@ -69,3 +72,20 @@ def jit(function: Any) -> Any:
 
     dispatcher.get_call_template = without_literals
     return dispatcher
+
+
+_compiled: list[Any] = []  # machine code must stay where it is
+
+
+def address_of(function: Any, argument_types: tuple[types.Type, ...]) -> int:
+    """The address of the machine code of a function that returns nothing; compiled now unless it is cached.
+
+    Its calling convention is Numba's own (``fastbp.cpu.call``).
+    """
+    dispatcher = numba.njit(no_cpython_wrapper=True, **OPTIONS)(function)
+    with contextlib.suppress(RuntimeError):
+        dispatcher._cache = PackageCache(function)
+    dispatcher.compile(argument_types)
+    result = dispatcher.overloads[argument_types]
+    _compiled.append(dispatcher)
+    return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)

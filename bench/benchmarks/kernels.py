@@ -10,8 +10,10 @@ import numpy as np
 import peers  # noqa: F401  (finds the fastbp of this checkout)
 
 from fastbp.compiler import jit
+from fastbp.cpu import functions
 from fastbp.cpu.arena import TILE_PARAMETERS, lanes_of, plan_arena
 from fastbp.cpu.gradient import APPLY_STORED, WRITE, gradient_tiles
+from fastbp.cpu.memory import pointer
 from fastbp.cpu.network import backward, forward
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.solvers import SOLVERS
@@ -24,9 +26,9 @@ SAMPLES, SAMPLE_SECONDS = 7, 0.02
 
 
 @jit
-def repeat_forward(times, last, table, buffers, params, work):
+def repeat_forward(times, last, table, buffers, special, params, work):
     for _ in range(times):
-        forward(table, buffers, params, work, 0, last, True, table.shape[0])
+        forward(table, buffers, special, params, work, 0, last, True, table.shape[0], 0)
 
 
 @jit
@@ -36,10 +38,23 @@ def repeat_backward(times, last, table, buffers, transposed, special, params, wo
 
 
 @jit
-def repeat_tiles(times, rows, mode, solver, c, tiles, special, params, moments, work, gradient, penalties):
+def repeat_tiles(times, rows, mode, update, rule, tiles, special, params, moments, work, gradient, penalties):
     for _ in range(times):
         gradient_tiles(
-            tiles, special, params, moments, work, gradient, 0, 1, rows, mode, solver, 0.0, c, penalties
+            tiles,
+            special,
+            params,
+            moments,
+            work,
+            gradient,
+            0,
+            1,
+            rows,
+            mode,
+            update,
+            0.0,
+            pointer(rule, 0),
+            penalties,
         )
 
 
@@ -59,7 +74,7 @@ class Op:
         )
         assert network.ops[-1].kind == Kind.LOSS
         self.arena = plan_arena(network, rows, 1, training=True)
-        self.table = network.table.copy()
+        self.table = functions.link(network).copy()
         self.table[:, FIELD["training"]] = np.arange(len(self.table)) == len(self.table) - 2
         own = self.arena.tiles[:, TILE_PARAMETERS] >= network.dense[-1].offset
         self.tiles = self.arena.tiles[own]
@@ -77,7 +92,9 @@ class Op:
 
     def forward(self, times: int, registers: int | None = None) -> None:
         last = self.registers if registers is None else registers
-        repeat_forward(times, last, self.table, self.arena.buffers, self.params, self.work)
+        repeat_forward(
+            times, last, self.table, self.arena.buffers, self.arena.special, self.params, self.work
+        )
 
     def backward(self, times: int, registers: int | None = None) -> None:
         last = self.registers if registers is None else registers
@@ -96,8 +113,8 @@ class Op:
             times,
             self.rows,
             mode,
-            SOLVERS.code(solver),
-            SOLVERS[solver].coefficients(1e-3, 0.9, 0.999, 1e-8, 1.0),
+            functions.update(solver, self.network.dtype),
+            np.array(SOLVERS[solver].coefficients(1e-3, 0.9, 0.999, 1e-8, 1.0)),
             self.tiles,
             self.arena.special,
             self.params,

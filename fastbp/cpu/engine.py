@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from fastbp.cpu import functions
 from fastbp.cpu import step as kernel
 from fastbp.cpu.arena import lanes_of, pass_rows, plan_arena
 from fastbp.cpu.data import as_inputs, as_weights, flat_view
@@ -59,7 +60,7 @@ class _Batches:
     @property
     def layout(self) -> tuple[np.ndarray, ...]:
         arena = self.arena
-        return self.network.table, arena.buffers, arena.transposed, arena.tiles, arena.special
+        return functions.link(self.network), arena.buffers, arena.transposed, arena.tiles, arena.special
 
     def close(self) -> None:
         """End the threads of the team."""
@@ -126,7 +127,7 @@ class Trainer(_Batches):
         self._gradient = aligned_zeros(
             network.n_parameters if training.batch_size > self.pass_rows else 0, network.dtype
         )
-        self._coefficients = np.zeros((self.team.n_threads, 6))
+        self._coefficients = np.zeros(self.team.n_threads * kernel.RULE_SIZE)
         self._penalties = np.zeros(len(self.arena.tiles))
         self._curve = np.zeros(CURVE_CAPACITY)
         self._ints, self._floats = self._control()
@@ -141,7 +142,10 @@ class Trainer(_Batches):
         ints[kernel.PASS] = self.pass_rows
         ints[kernel.SHUFFLE] = plan.shuffle
         ints[kernel.SEED] = plan.seed
-        ints[kernel.SOLVER] = SOLVERS.code(plan.solver)
+        ints[kernel.UPDATE] = functions.update(plan.solver, self.network.dtype)
+        ints[kernel.COEFFICIENTS] = functions.coefficients(plan.solver)
+        if plan.batch_size > self.pass_rows:
+            ints[kernel.ACCUMULATE] = functions.update(None, self.network.dtype)
         ints[kernel.SCHEDULE] = plan.schedule
         ints[kernel.MONITOR_LOSS] = plan.monitor_loss
         ints[kernel.EPOCH_LIMIT] = plan.max_epochs
@@ -310,6 +314,7 @@ class Objective(_Batches):
             self.sums,
             self.total_weight,
             self._loaded,
+            functions.update(None, self.network.dtype) if self.pass_rows < self.n_rows else 0,
             self.sync,
         )
 
@@ -355,6 +360,7 @@ def forward(
     block = min(PREDICTION_ROWS, padded(inputs.n_rows, panel))
     flops = network.flops_per_row / 3 * inputs.n_rows
     arena = plan_arena(network, block, 1, training=False)
+    table = functions.link(network)
     flat = out.reshape(-1)
     team = Team(n_jobs, useful_threads(flops, padded(inputs.n_rows, panel) // panel))
 
@@ -363,7 +369,7 @@ def forward(
         first = panels * thread // team.n_threads * panel
         last = min(panels * (thread + 1) // team.n_threads * panel, inputs.n_rows)
         return predict(
-            network.table,
+            table,
             arena.buffers,
             arena.special,
             parameters,

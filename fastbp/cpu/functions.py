@@ -1,4 +1,4 @@
-"""The registered functions, compiled for vector registers: loops over panels, one arm for each entry.
+"""The registered functions, compiled for vector registers: loops over panels, called by address.
 
 A panel holds the values of PANEL rows of the batch: one row of memory for each feature, two registers wide.
 So a register holds one feature of as many rows of the batch as it has lanes, and a formula for one row of the
@@ -6,16 +6,20 @@ batch is computed for all these rows at once.
 """
 
 from collections.abc import Callable
+from functools import cache, lru_cache
 from types import FunctionType, ModuleType
 
+import numpy as np
+from numba import types
 from numba.extending import register_jitable
 
+from fastbp.compiler import address_of
 from fastbp.cpu.memory import advance, lane_numbers, lanes, load, spread, store, store_scalar, sum_lanes
-from fastbp.cpu.switch import make_switch
 from fastbp.functions import activations, losses, primitives, scalar, schedules, solvers
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
-from fastbp.functions.solvers import SOLVERS
+from fastbp.functions.solvers import N_COEFFICIENTS, SOLVERS
+from fastbp.plan import FIELD, Kind, NetworkPlan
 
 
 def _register(module: ModuleType) -> None:
@@ -30,49 +34,52 @@ for _module in (scalar, activations, losses, solvers, schedules):
 
 fma, select = primitives.fma, primitives.select
 
+# Columns that the CPU adds to the table of ops.
+FORWARD, BACKWARD = len(FIELD), len(FIELD) + 1
 
-def _forward_arm(value: Callable) -> Callable:
-    def arm(a, n_rows, n_registers):
+
+def _forward_loop(value: Callable) -> Callable:
+    def loop(a, n_rows, n_registers):
         step = lanes(a)
         for i in range(n_rows):
             for r in range(n_registers):
                 at = (2 * i + r) * step
                 store(a, at, value(load(a, at)))
 
-    return arm
+    return loop
 
 
-def _backward_arm(backward: Callable) -> Callable:
-    def arm(delta, a, n_rows, n_registers):
+def _backward_loop(backward: Callable) -> Callable:
+    def loop(delta, a, n_rows, n_registers):
         step = lanes(a)
         for i in range(n_rows):
             for r in range(n_registers):
                 at = (2 * i + r) * step
                 store(delta, at, backward(load(delta, at), load(a, at)))
 
-    return arm
+    return loop
 
 
-def _row_forward_arm(value: Callable) -> Callable:
-    def arm(a, n_rows, n_registers):
+def _row_forward_loop(value: Callable) -> Callable:
+    def loop(a, n_rows, n_registers):
         step = lanes(a)
         for r in range(n_registers):
             value((advance(a, r * step), 2 * step), n_rows)
 
-    return arm
+    return loop
 
 
-def _row_backward_arm(backward: Callable) -> Callable:
-    def arm(delta, a, n_rows, n_registers):
+def _row_backward_loop(backward: Callable) -> Callable:
+    def loop(delta, a, n_rows, n_registers):
         step = lanes(a)
         for r in range(n_registers):
             backward((advance(delta, r * step), 2 * step), (advance(a, r * step), 2 * step), n_rows)
 
-    return arm
+    return loop
 
 
-def _loss_arm(row: Callable) -> Callable:
-    def arm(z, y, delta, weight, n, n_registers, sums):
+def _loss_loop(row: Callable) -> Callable:
+    def loop(z, y, delta, weight, n, n_registers, sums):
         step = lanes(z)
         for r in range(n_registers):
             at = r * step
@@ -85,13 +92,21 @@ def _loss_arm(row: Callable) -> Callable:
             )
             store_scalar(sums, r, sum_lanes(value))
 
-    return arm
+    return loop
 
 
-def _update_arm(update: Callable, n_states: int) -> Callable:
-    def arm(w, g, ldg, s, t, ld, n_rows, n_registers, penalty, bias_row, bias_col, c, sums):
+def _update_loop(update: Callable, n_states: int) -> Callable:
+    def loop(w, g, ldg, s, t, ld, n_rows, n_registers, penalty, bias_row, bias_col, coefficients, sums):
         step = lanes(w)
         squares = spread(w, 0.0)
+        c = (
+            spread(w, coefficients[0]),
+            spread(w, coefficients[1]),
+            spread(w, coefficients[2]),
+            spread(w, coefficients[3]),
+            spread(w, coefficients[4]),
+            spread(w, coefficients[5]),
+        )
         for i in range(n_rows):
             row_penalty = 0.0 if i == bias_row else penalty
             for r in range(n_registers):
@@ -111,19 +126,10 @@ def _update_arm(update: Callable, n_states: int) -> Callable:
                     store(t, at, second)
         store_scalar(sums, 0, 0.5 * sum_lanes(squares))
 
-    return arm
+    return loop
 
 
-def _coefficients_arm(coefficients: Callable) -> Callable:
-    def arm(rate, h0, h1, h2, step, out):
-        c = coefficients(rate, h0, h1, h2, step)
-        for i in range(6):
-            out[i] = c[i]
-
-    return arm
-
-
-def _accumulate_arm(w, g, ldg, s, t, ld, n_rows, n_registers, penalty, bias_row, bias_col, c, sums):
+def _accumulate_loop(w, g, ldg, s, t, ld, n_rows, n_registers, penalty, bias_row, bias_col, c, sums):
     """Not a solver: adds the gradient of a tile to that of the whole batch, kept in `w`."""
     step = lanes(w)
     for i in range(n_rows):
@@ -132,13 +138,70 @@ def _accumulate_arm(w, g, ldg, s, t, ld, n_rows, n_registers, penalty, bias_row,
             store(w, at, load(w, at) + load(g, i * ldg + r * step))
 
 
-# Codes are the registries'; ACCUMULATE comes behind the solvers.
-ACCUMULATE = len(SOLVERS)
+def _coefficients_loop(coefficients: Callable) -> Callable:
+    def loop(rate, h0, h1, h2, step, out):
+        c = coefficients(rate, h0, h1, h2, step)
+        for i in range(N_COEFFICIENTS):
+            out[i] = c[i]
 
-activate = make_switch([_forward_arm(entry.value) for entry in ACTIVATIONS])
-activate_backward = make_switch([_backward_arm(entry.backward) for entry in ACTIVATIONS])
-activate_rows = make_switch([_row_forward_arm(entry.value) for entry in ROW_ACTIVATIONS])
-activate_rows_backward = make_switch([_row_backward_arm(entry.backward) for entry in ROW_ACTIVATIONS])
-compute_loss = make_switch([_loss_arm(entry.row) for entry in LOSSES])
-update = make_switch([*(_update_arm(entry.update, entry.n_states) for entry in SOLVERS), _accumulate_arm])
-coefficients = make_switch([_coefficients_arm(entry.coefficients) for entry in SOLVERS])
+    return loop
+
+
+INT, REAL = types.int64, types.float64
+DOUBLES = types.CPointer(REAL)
+
+
+def _pointer_type(dtype: np.dtype) -> types.CPointer:
+    return types.CPointer(types.float32 if dtype == np.float32 else types.float64)
+
+
+@cache
+def activation(name: str, row: bool, dtype: np.dtype) -> tuple[int, int]:
+    """Addresses of an activation: forward ``(a, n, registers)``, backward ``(delta, a, n, registers)``."""
+    p = _pointer_type(dtype)
+    if row:
+        whole = ROW_ACTIVATIONS[name]
+        forward, backward = _row_forward_loop(whole.value), _row_backward_loop(whole.backward)
+    else:
+        entry = ACTIVATIONS[name]
+        forward, backward = _forward_loop(entry.value), _backward_loop(entry.backward)
+    return address_of(forward, (p, INT, INT)), address_of(backward, (p, p, INT, INT))
+
+
+@cache
+def loss(name: str, dtype: np.dtype) -> int:
+    """Address of a loss ``(z, y, delta, weight, n, n_registers, sums)``."""
+    p = _pointer_type(dtype)
+    return address_of(_loss_loop(LOSSES[name].row), (p, p, p, p, INT, INT, DOUBLES))
+
+
+@cache
+def update(solver: str | None, dtype: np.dtype) -> int:
+    """Address of a solver's step on a tile, parameters as in `_update_loop`; for None, of the sum."""
+    p = _pointer_type(dtype)
+    kinds = (p, p, INT, p, p, INT, INT, INT, REAL, INT, INT, DOUBLES, DOUBLES)
+    if solver is None:
+        return address_of(_accumulate_loop, kinds)
+    entry = SOLVERS[solver]
+    return address_of(_update_loop(entry.update, entry.n_states), kinds)
+
+
+@cache
+def coefficients(solver: str) -> int:
+    """Address of a solver's coefficients ``(rate, h0, h1, h2, step, out)``."""
+    loop = _coefficients_loop(SOLVERS[solver].coefficients)
+    return address_of(loop, (REAL, REAL, REAL, REAL, REAL, DOUBLES))
+
+
+@lru_cache(maxsize=64)
+def link(network: NetworkPlan) -> np.ndarray:
+    """The table of ops with the addresses of their functions in columns FORWARD and BACKWARD."""
+    addresses = np.zeros((len(network.ops), 2), np.int64)
+    for row, op in zip(addresses, network.ops, strict=True):
+        if op.kind == Kind.LOSS:
+            row[0] = loss(LOSSES.names()[op.code], network.dtype)
+        elif op.kind != Kind.DENSE:
+            is_row = op.kind == Kind.ROW
+            registry = ROW_ACTIVATIONS if is_row else ACTIVATIONS
+            row[:] = activation(registry.names()[op.code], is_row, network.dtype)
+    return np.hstack([network.table, addresses])

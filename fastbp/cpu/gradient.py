@@ -18,7 +18,7 @@ from fastbp.cpu.arena import (
     TILE_REGISTERS,
     TILE_RIGHT,
 )
-from fastbp.cpu.functions import ACCUMULATE, update
+from fastbp.cpu.call import call
 from fastbp.cpu.memory import advance, lanes, pointer
 from fastbp.cpu.tile import product
 
@@ -38,9 +38,9 @@ def gradient_tiles(
     n_threads,
     n_rows,
     mode,
-    solver,
+    update,
     penalty,
-    c,
+    coefficients,
     penalties,
 ):
     """A thread's share of the tiles.
@@ -58,8 +58,10 @@ def gradient_tiles(
         solver's step from `gradient`, nothing computed.
     penalty : float
         λ of the L2 penalty ½λ‖W‖², added to the gradient of all but biases when a step is made.
-    c : tuple of 6 floats
-        The solver's coefficients.
+    update : int
+        Address of the solver's loop; in mode ADD, of the loop that adds.
+    coefficients : pointer
+        The solver's, of float64.
     penalties : (n_tiles,), out
         Each tile's penalty before the step.
     """
@@ -89,8 +91,8 @@ def gradient_tiles(
                 registers,
             )
         if mode != WRITE:
-            update(
-                ACCUMULATE if mode == ADD else solver,
+            call(
+                update,
                 (
                     pointer(gradient, at) if mode == ADD else pointer(params, at),
                     g,
@@ -103,7 +105,7 @@ def gradient_tiles(
                     penalty,
                     tiles[tile, TILE_BIAS_ROW],
                     tiles[tile, TILE_BIAS_COL],
-                    c,
+                    coefficients,
                     pointer(penalties, tile),
                 ),
             )

@@ -8,14 +8,12 @@ from fastbp.compiler import jit
 from fastbp.cpu.arena import (
     ACTIVATION,
     ACTIVATION_STRIDE,
-    CODE,
     COLS,
     CONSTANT,
     DELTA,
     DELTA_STRIDE,
     DENSE,
     DESTINATION,
-    ELEMENTWISE,
     FEW_ROWS,
     GROUP,
     IN_MAJOR,
@@ -27,7 +25,6 @@ from fastbp.cpu.arena import (
     N_OUT,
     OFFSET,
     PREDICTION,
-    ROW,
     ROWS,
     ROWS_PADDED,
     SOURCE,
@@ -36,13 +33,8 @@ from fastbp.cpu.arena import (
     TRAINING,
     WEIGHT,
 )
-from fastbp.cpu.functions import (
-    activate,
-    activate_backward,
-    activate_rows,
-    activate_rows_backward,
-    compute_loss,
-)
+from fastbp.cpu.call import call
+from fastbp.cpu.functions import BACKWARD, FORWARD
 from fastbp.cpu.memory import advance, lanes, load, pointer, store
 from fastbp.cpu.tile import TILE_ROWS, product
 from fastbp.cpu.transpose import scatter_block, transpose_block
@@ -270,10 +262,7 @@ def forward(table, buffers, special, params, work, first, last, training, stop, 
             while r < last:
                 registers = 2 if r % 2 == 0 and r + 1 < last else 1
                 here = advance(a, (r // 2) * stride + (r % 2) * step)
-                if kind == ELEMENTWISE:
-                    activate(table[o, CODE], (here, table[o, N_OUT], registers))
-                elif kind == ROW:
-                    activate_rows(table[o, CODE], (here, table[o, N_OUT], registers))
+                call(table[o, FORWARD], (here, table[o, N_OUT], registers))
                 r += registers
 
 
@@ -286,8 +275,8 @@ def loss(table, buffers, special, work, first, last, sums):
     target = table[o, DESTINATION]
     for r in range(first, last):
         p, at = r // 2, (r % 2) * step
-        compute_loss(
-            table[o, CODE],
+        call(
+            table[o, FORWARD],
             (
                 advance(w, buffers[target, ACTIVATION] + p * buffers[target, ACTIVATION_STRIDE] + at),
                 advance(w, special[TARGET] + p * special[TARGET_STRIDE] + at),
@@ -344,10 +333,7 @@ def backward(table, buffers, transposed, special, params, work, first, last):
                 at = (r % 2) * step
                 d = advance(delta, (r // 2) * delta_stride + at)
                 v = advance(a, (r // 2) * stride + at)
-                if kind == ELEMENTWISE:
-                    activate_backward(table[o, CODE], (d, v, table[o, N_OUT], registers))
-                elif kind == ROW:
-                    activate_rows_backward(table[o, CODE], (d, v, table[o, N_OUT], registers))
+                call(table[o, BACKWARD], (d, v, table[o, N_OUT], registers))
                 r += registers
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastbp.compiler import jit
 from fastbp.cpu.arena import FEW_ROWS_LIMIT
-from fastbp.cpu.functions import coefficients
+from fastbp.cpu.call import call
 from fastbp.cpu.gather import gather_inputs, gather_targets, gather_weights, locate
 from fastbp.cpu.gradient import ADD, APPLY, APPLY_STORED, WRITE, gradient_tiles
 from fastbp.cpu.memory import lanes, pointer
@@ -31,7 +31,9 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     PASS,
     SHUFFLE,
     SEED,
-    SOLVER,
+    UPDATE,
+    COEFFICIENTS,
+    ACCUMULATE,
     SCHEDULE,
     MONITOR_LOSS,
     EPOCH_LIMIT,
@@ -46,7 +48,8 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     CURVE_USED,
     LOADED,
     N_INTS,
-) = range(22)
+) = range(24)
+RULE_SIZE = 8  # of a thread's coefficients: a cache line
 # The float64 control array.
 (
     RATE,
@@ -182,7 +185,7 @@ def train(
     values, indices, indptr : the data, flat; `indptr` is empty where it is dense
     targets, weights, order : of all rows; `weights` empty for none
     starts : (rows of a pass, padded) int64, scratch
-    steps_coefficients : (n_threads, 6), scratch
+    steps_coefficients : (n_threads · RULE_SIZE,) float64, scratch
     sums : (registers of a pass,), scratch
     penalties : (n_tiles,), scratch
     curve : out
@@ -197,17 +200,16 @@ def train(
     mode = flush_subnormals()
     n_data, batch, pass_rows = ints[N_DATA], ints[BATCH], ints[PASS]
     position, steps, loaded = ints[POSITION], ints[STEPS], ints[LOADED] == 1
-    c = steps_coefficients[thread]
+    rule = pointer(steps_coefficients, thread * RULE_SIZE)
     done = 0
     while done < max_steps and ints[STATUS] == RUNNING and ints[CURVE_USED] < curve.shape[0]:
         batch_rows = min(batch, n_data - position)
         weight = batch_rows * floats[MEAN_WEIGHT]
         penalty = floats[ALPHA] / weight + floats[L2]
-        coefficients(
-            ints[SOLVER],
-            (floats[RATE], floats[H0], floats[H1], floats[H2], float(steps + 1), c),
+        call(
+            ints[COEFFICIENTS],
+            (floats[RATE], floats[H0], floats[H1], floats[H2], float(steps + 1), rule),
         )
-        rule = (c[0], c[1], c[2], c[3], c[4], c[5])
         loss = 0.0
         single = batch_rows <= pass_rows
         for start in range(0, batch_rows, pass_rows):
@@ -254,7 +256,7 @@ def train(
                 n_threads,
                 rows,
                 APPLY if single else WRITE if start == 0 else ADD,
-                ints[SOLVER],
+                ints[UPDATE] if single else ints[ACCUMULATE],
                 penalty,
                 rule,
                 penalties,
@@ -272,7 +274,7 @@ def train(
                 n_threads,
                 0,
                 APPLY_STORED,
-                ints[SOLVER],
+                ints[UPDATE],
                 penalty,
                 rule,
                 penalties,
@@ -324,12 +326,12 @@ def loss_and_gradient(
     sums,
     total_weight,
     loaded,
+    accumulate,
     sync,
 ):
     """Loss of all rows without penalties, and its gradient into `gradient`; every thread returns the loss."""
     mode = flush_subnormals()
     n_data = order.shape[0]
-    rule = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     loss = 0.0
     for start in range(0, n_data, pass_rows):
         rows = min(pass_rows, n_data - start)
@@ -371,9 +373,9 @@ def loss_and_gradient(
             n_threads,
             rows,
             WRITE if start == 0 else ADD,
-            0,
+            accumulate,
             0.0,
-            rule,
+            pointer(sums, 0),
             sums,
         )
         meet(sync, n_threads)

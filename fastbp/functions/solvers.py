@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fastbp.functions.primitives import fma, sqrt
 from fastbp.functions.registry import Registry
 
+N_COEFFICIENTS = 6
+
 
 @dataclass(frozen=True)
 class Solver:
