@@ -108,7 +108,7 @@ class BackPropagation(FittedNetwork):
 
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions({entry.name for entry in ACTIVATIONS if entry.hidden})],
+        "activation": [StrOptions({entry.name for entry in ACTIVATIONS if entry.hidden}), list, tuple],
         "out_activation": [StrOptions({"auto", *ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()})],
         "loss": [StrOptions(set(loss_names()))],
         "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS})],
@@ -211,7 +211,7 @@ class BackPropagation(FittedNetwork):
             n_inputs=X.shape[1],
             hidden_layer_sizes=hidden,
             n_outputs=self.n_outputs_,
-            activation=self.activation,
+            activation=self._activation_names(),
             out_activation=self.out_activation_,
             loss=self.loss,
             fit_intercept=self.fit_intercept,
@@ -261,7 +261,9 @@ class BackPropagation(FittedNetwork):
         """The flat parameter vector before training."""
         # Drawn even where they are not used: the random state then stands at the same place, and a warm
         # start with early stopping sets the same rows aside as the fit before.
-        coefs, intercepts = weights.draw(network, self.init, self.out_init, self.activation, random_state)
+        coefs, intercepts = weights.draw(
+            network, self.init, self.out_init, self._activation_names(), random_state
+        )
         if goes_on:
             coefs, intercepts = weights.check_fitted(self.coefs_, self.intercepts_)
             if [coef.shape for coef in coefs] != network.layer_shapes:

@@ -86,6 +86,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         draft.__dict__.update(self.__dict__)
         return draft
 
+    def _activation_names(self) -> str | tuple[str, ...]:
+        """One name for all hidden layers, or one for each; hashable."""
+        return self.activation if isinstance(self.activation, str) else tuple(self.activation)
+
     def _fitted_dtype(self) -> np.dtype:
         return weights.common_dtype([np.asarray(coef) for coef in self.coefs_])
 
@@ -97,7 +101,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             n_inputs=coefs[0].shape[0],
             hidden_layer_sizes=tuple(coef.shape[1] for coef in coefs[:-1]),
             n_outputs=coefs[-1].shape[1],
-            activation=self.activation,
+            activation=self._activation_names(),
             out_activation=self.out_activation_,
             loss=self.loss,
             # intercepts that were assigned to a model without any count, too

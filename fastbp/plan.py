@@ -1,8 +1,8 @@
 """Plans: the one place where names become codes and sizes become offsets.
 
-A network is a short list of ops over numbered activation buffers. Buffer 0 holds the inputs, buffer l the
-outputs of the l-th dense layer; elementwise and row ops work in place. The backward pass is the same list
-from its end.
+A network is a short list of ops over numbered activation buffers. Buffer 0 holds the inputs, and each dense
+layer fills one of its own; elementwise and row ops work in place, unless the derivative needs what was there
+before. The backward pass is the same list from its end.
 
 Parameters live in one flat vector. The block of a dense layer is a matrix, "in-major" (a row for each input,
 the bias last: one more input that is always 1) or "out-major" (a row for each output), whichever wastes fewer
@@ -105,6 +105,8 @@ class NetworkPlan:
         float32 or float64, of everything computed.
     n_parameters : int
         Length of the flat parameter vector, padding included.
+    widths : tuple of int
+        Of the buffers.
     """
 
     ops: tuple[Op, ...]
@@ -114,6 +116,7 @@ class NetworkPlan:
     class_targets: bool
     dtype: np.dtype
     n_parameters: int
+    widths: tuple[int, ...]
 
     @cached_property
     def dense(self) -> tuple[Op, ...]:
@@ -150,6 +153,20 @@ class NetworkPlan:
     def flops_per_row(self) -> int:
         """Floating-point operations of one row's forward and backward pass."""
         return 6 * sum(p * q for p, q in self.layer_shapes) - 2 * int(np.prod(self.layer_shapes[0]))
+
+    def n_ops_until(self, layer: int | str | None) -> int:
+        """How many ops lead to the outputs of a dense layer.
+
+        Parameters
+        ----------
+        layer : int, "logits" or None
+            1 … n_layers: that layer after its activation; "logits": the last one before it; None: the last.
+        """
+        starts = [i for i, op in enumerate(self.ops) if op.kind == Kind.DENSE]
+        if layer == "logits":
+            return starts[-1] + 1
+        ends = [*starts[1:], len(self.ops) - 1]  # the last op is the loss
+        return ends[-1 if layer is None else int(layer) - 1]
 
     def pack(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> np.ndarray:
         """The flat parameter vector of given weights: a fresh array of `dtype`, padding zero."""
@@ -273,7 +290,7 @@ def _panels(flat: np.ndarray, op: Op) -> Iterable[tuple[np.ndarray, slice]]:
         yield view[:, :width], slice(first, first + width)
 
 
-def _dense(offset: int, layer: int, n_in: int, n_out: int, bias: bool, itemsize: int) -> Op:
+def _dense(offset: int, source: int, target: int, n_in: int, n_out: int, bias: bool, itemsize: int) -> Op:
     lanes = ALIGNMENT // itemsize
     n_rows = n_in + bias
     out_major = n_out * padded(n_rows, lanes) < n_rows * padded(n_out, lanes)
@@ -281,8 +298,8 @@ def _dense(offset: int, layer: int, n_in: int, n_out: int, bias: bool, itemsize:
     return Op(
         kind=Kind.DENSE,
         code=0,
-        source=layer,
-        target=layer + 1,
+        source=source,
+        target=target,
         n_in=n_in,
         n_out=n_out,
         bias=int(bias),
@@ -315,7 +332,7 @@ def network_plan(
     n_inputs: int,
     hidden_layer_sizes: Sequence[int],
     n_outputs: int,
-    activation: str,
+    activation: str | Sequence[str],
     out_activation: str,
     loss: str,
     fit_intercept: bool,
@@ -328,8 +345,10 @@ def network_plan(
     n_inputs, n_outputs : int
     hidden_layer_sizes : sequence of int
         May be empty: then the network is a linear model with an output activation.
-    activation, out_activation : str
-        Names; `out_activation` is resolved ("auto" is the estimators' word).
+    activation : str or sequence of str
+        A name, or one for each hidden layer.
+    out_activation : str
+        A name; it is resolved ("auto" is the estimators' word).
     loss : str
         The user's name.
     fit_intercept : bool
@@ -341,35 +360,59 @@ def network_plan(
         For an unknown name or a combination that cannot be trained; it names the parameter.
     """
     dtype = np.dtype(dtype)
-    hidden = [entry.name for entry in ACTIVATIONS if entry.hidden]
-    if activation not in hidden:
-        raise ValueError(f"activation={activation!r} is unknown for hidden layers; choose one of {hidden}.")
+    names = hidden_activations(activation, len(hidden_layer_sizes))
     if out_activation not in ACTIVATIONS and out_activation not in ROW_ACTIVATIONS:
         known = ["auto", *ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()]
         raise ValueError(f"out_activation={out_activation!r} is unknown; choose one of {known}.")
     entry = LOSSES[_resolve_loss(loss, out_activation)]
 
     ops: list[Op] = []
-    offset = 0
-    widths = [n_inputs, *hidden_layer_sizes, n_outputs]
-    for layer, (n_in, n_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
-        dense = _dense(offset, layer, n_in, n_out, fit_intercept, dtype.itemsize)
+    widths = [n_inputs]
+    offset, source = 0, 0
+    for layer, (name, n_out) in enumerate(
+        zip([*names, out_activation], [*hidden_layer_sizes, n_outputs], strict=True)
+    ):
+        target = len(widths)
+        dense = _dense(offset, source, target, widths[source], n_out, fit_intercept, dtype.itemsize)
         offset += dense.rows * padded(dense.cols, dense.ld)
-        last = layer == len(widths) - 2
-        ops += [dense, *_activation(out_activation if last else activation, layer + 1, n_out, entry, last)]
-    ops.append(Op(Kind.LOSS, LOSSES.code(entry.name), len(widths) - 1, len(widths) - 1, n_outputs, n_outputs))
+        widths.append(n_out)
+        ops.append(dense)
+        source = target
+        if name != "identity":
+            op = _activation(name, target, n_out, merged=layer == len(names) and name == entry.merged_with)
+            ops.append(op)
+            if op.target != op.source:
+                widths.append(n_out)
+                source = op.target
+    ops.append(Op(Kind.LOSS, LOSSES.code(entry.name), source, source, n_outputs, n_outputs))
     n_targets = 1 if entry.class_targets else n_outputs
-    return NetworkPlan(tuple(ops), n_inputs, n_outputs, n_targets, entry.class_targets, dtype, offset)
+    return NetworkPlan(
+        tuple(ops), n_inputs, n_outputs, n_targets, entry.class_targets, dtype, offset, tuple(widths)
+    )
 
 
-def _activation(name: str, buffer: int, width: int, loss, last: bool) -> list[Op]:
-    """The op of an activation, if it needs one."""
-    if name == "identity":
-        return []
-    row = name in ROW_ACTIVATIONS
-    kind, code = (Kind.ROW, ROW_ACTIVATIONS.code(name)) if row else (Kind.ELEMENTWISE, ACTIVATIONS.code(name))
-    merged = last and loss.merged_with == name
-    return [Op(kind, code, buffer, buffer, width, width, training=int(not merged))]
+def _activation(name: str, buffer: int, width: int, merged: bool) -> Op:
+    """The op of an activation: in place, or into the next buffer where its derivative needs its input."""
+    training = int(not merged)
+    if name in ROW_ACTIVATIONS:
+        return Op(Kind.ROW, ROW_ACTIVATIONS.code(name), buffer, buffer, width, width, training=training)
+    target = buffer + (ACTIVATIONS[name].from_input and not merged)
+    return Op(Kind.ELEMENTWISE, ACTIVATIONS.code(name), buffer, target, width, width, training=training)
+
+
+def hidden_activations(activation: str | Sequence[str], n_layers: int) -> list[str]:
+    """The activation of each hidden layer, or ValueError."""
+    known = [entry.name for entry in ACTIVATIONS if entry.hidden]
+    names = [activation] * n_layers if isinstance(activation, str) else list(activation)
+    for name in [activation] if isinstance(activation, str) else names:
+        if name not in known:
+            raise ValueError(f"activation={name!r} is unknown for hidden layers; choose one of {known}.")
+    if len(names) != n_layers:
+        raise ValueError(
+            f"activation={activation!r} names {len(names)} activations for {n_layers} hidden layers; give "
+            "one name for all, or a list with one for each."
+        )
+    return names
 
 
 def training_plan(

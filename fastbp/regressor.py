@@ -24,11 +24,13 @@ class BPRegressor(RegressorMixin, BackPropagation):
     hidden_layer_sizes : array-like of int or int, default=(100,)
         Units of each hidden layer, all > 0. The one parameter that may be given by position. ``()`` makes a
         linear model with an output activation: linear regression.
-    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
-        Of the hidden layers: z, 1 / (1 + exp(-z)), tanh(z) or max(0, z).
-    out_activation : {'auto', 'identity', 'logistic', 'tanh', 'relu', 'exp', 'softmax'}, default='auto'
-        Of the output layer, see the table in the notes. 'auto' is 'identity' for the squared errors,
-        'logistic' for log_loss and 'exp' for poisson.
+    activation : str or list of str, default='relu'
+        Of all hidden layers, or of each: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu',
+        'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign', 'hard_sigmoid', 'hard_tanh' or 'relu6'.
+        The formulas are in the notes.
+    out_activation : str, default='auto'
+        Of the output layer: 'auto', 'softmax', 'exp' or one of the above, see the tables in the notes.
+        'auto' is 'identity' for the squared errors, 'logistic' for log_loss and 'exp' for poisson.
     loss : str, default='squared_error'
         What is minimised: 'squared_error', 'mean_squared_error', 'sum_squared_error', 'log_loss' or
         'poisson'. The formulas and the output activations that go with them are in the notes.
@@ -145,6 +147,31 @@ class BPRegressor(RegressorMixin, BackPropagation):
 
     Notes
     -----
+    Activations of a unit with input z:
+
+    ============  ==================================================
+    activation    value
+    ============  ==================================================
+    identity      z
+    logistic      1 / (1 + exp(-z))
+    tanh          tanh(z)
+    relu          max(0, z)
+    exp           exp(z)
+    leaky_relu    max(z, z / 100)
+    elu           z, or exp(z) - 1 for z < 0
+    selu          1.0507 z, or 1.0507 * 1.6733 (exp(z) - 1) for z < 0
+    gelu          z Phi(z)
+    gelu_tanh     z / 2 (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3)))
+    silu          z / (1 + exp(-z))
+    mish          z tanh(log(1 + exp(z)))
+    softplus      log(1 + exp(z))
+    softsign      z / (1 + |z|)
+    hard_sigmoid  min(max(z / 6 + 1/2, 0), 1)
+    hard_tanh     min(max(z, -1), 1)
+    relu6         min(max(z, 0), 6)
+    softmax       exp(z_k) / sum_j exp(z_j), outputs only
+    ============  ==================================================
+
     Loss of one row with outputs f, targets y and K outputs:
 
     ===================  ===================================================  ======================

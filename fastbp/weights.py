@@ -16,14 +16,23 @@ cached_plan = lru_cache(maxsize=128)(network_plan)
 
 
 def draw(
-    network: NetworkPlan, init: str, out_init: str, activation: str, random_state: np.random.RandomState
+    network: NetworkPlan,
+    init: str,
+    out_init: str,
+    activation: str | Sequence[str],
+    random_state: np.random.RandomState,
 ) -> Weights:
-    """Initial weights by name; the output layer's by `out_init`, where "auto" is the same as `init`."""
+    """Initial weights by name; the output layer's by `out_init`, where "auto" is the same as `init`.
+
+    `activation` is the name for all layers, as in scikit-learn, or one for each hidden layer: the output
+    layer then takes the last.
+    """
     coefs, intercepts = [], []
     last = len(network.layer_shapes) - 1
     for layer, (n_in, n_out) in enumerate(network.layer_shapes):
         name = out_init if layer == last and out_init != "auto" else init
-        coef, intercept = INITIALISERS[name].draw(random_state, n_in, n_out, activation)
+        own = activation if isinstance(activation, str) else [*activation, *activation[-1:], ""][layer]
+        coef, intercept = INITIALISERS[name].draw(random_state, n_in, n_out, own)
         coefs.append(coef.astype(network.dtype))
         intercepts.append(intercept.astype(network.dtype))
     return coefs, intercepts

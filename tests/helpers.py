@@ -5,6 +5,7 @@ import gc
 
 import numpy as np
 from numpy.testing import assert_array_equal
+from reference import ACTIVATE
 from scipy import sparse
 
 # Trains for exactly max_iter epochs.
@@ -79,27 +80,14 @@ def logistic(z):
     return 1 / (1 + np.exp(-z))
 
 
-def softmax(z):
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
-
-
-ACTIVATIONS = {
-    "identity": lambda z: z,
-    "logistic": logistic,
-    "tanh": np.tanh,
-    "relu": lambda z: np.maximum(z, 0),
-    "softmax": softmax,
-    "exp": np.exp,
-}
-
-
 def forward(estimator, X):
     """The textbook forward pass: the list of every layer's activations."""
     layers = []
     h = X
+    hidden = estimator.activation
     for number, (W, b) in enumerate(zip(estimator.coefs_, estimator.intercepts_, strict=True), start=1):
         last = number == len(estimator.coefs_)
-        h = ACTIVATIONS[estimator.out_activation_ if last else estimator.activation](h @ W + b)
+        own = hidden if isinstance(hidden, str) or last else hidden[number - 1]
+        h = ACTIVATE[estimator.out_activation_ if last else own](h @ W + b)
         layers.append(h)
     return layers

@@ -10,13 +10,22 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse
 from scipy.special import expit, log_softmax, softmax, xlogy
+from scipy.stats import norm
 
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.random import permutation
 from fastbp.plan import Kind, SolverState
 
-# f(z), and the vector-Jacobian product delta · df/dz written with the output a = f(z)
+SELU = 1.0507009873554805, 1.6732632423543772
+ROOT = np.sqrt(2 / np.pi)
+
+
+def sech2(x):
+    return 1 / np.cosh(x) ** 2
+
+
+# f(z), and its derivative
 ACTIVATE = {
     "identity": lambda z: z,
     "logistic": expit,
@@ -24,15 +33,49 @@ ACTIVATE = {
     "relu": lambda z: np.maximum(z, 0),
     "exp": np.exp,
     "softmax": lambda z: softmax(z, axis=1),
+    "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
+    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
+    "selu": lambda z: SELU[0] * np.where(z > 0, z, SELU[1] * np.expm1(np.minimum(z, 0))),
+    "gelu": lambda z: z * norm.cdf(z),
+    "gelu_tanh": lambda z: z / 2 * (1 + np.tanh(ROOT * (z + 0.044715 * z**3))),
+    "silu": lambda z: z * expit(z),
+    "mish": lambda z: z * np.tanh(np.logaddexp(0, z)),
+    "softplus": lambda z: np.logaddexp(0, z),
+    "softsign": lambda z: z / (1 + np.abs(z)),
+    "hard_sigmoid": lambda z: np.clip(z / 6 + 0.5, 0, 1),
+    "hard_tanh": lambda z: np.clip(z, -1, 1),
+    "relu6": lambda z: np.clip(z, 0, 6),
 }
-BACK = {
-    "identity": lambda delta, a: delta,
-    "logistic": lambda delta, a: delta * a * (1 - a),
-    "tanh": lambda delta, a: delta * (1 - a**2),
-    "relu": lambda delta, a: delta * (a > 0),
-    "exp": lambda delta, a: delta * a,
-    "softmax": lambda delta, a: a * (delta - (delta * a).sum(axis=1, keepdims=True)),
+DERIVATIVE = {
+    "identity": np.ones_like,
+    "logistic": lambda z: expit(z) * expit(-z),
+    "tanh": sech2,
+    "relu": lambda z: z > 0,
+    "exp": np.exp,
+    "leaky_relu": lambda z: np.where(z > 0, 1, 0.01),
+    "elu": lambda z: np.where(z > 0, 1, np.exp(np.minimum(z, 0))),
+    "selu": lambda z: SELU[0] * np.where(z > 0, 1, SELU[1] * np.exp(np.minimum(z, 0))),
+    "gelu": lambda z: norm.cdf(z) + z * norm.pdf(z),
+    "gelu_tanh": lambda z: (
+        (1 + np.tanh(ROOT * (z + 0.044715 * z**3))) / 2
+        + z / 2 * sech2(ROOT * (z + 0.044715 * z**3)) * ROOT * (1 + 3 * 0.044715 * z**2)
+    ),
+    "silu": lambda z: expit(z) + z * expit(z) * expit(-z),
+    "mish": lambda z: np.tanh(np.logaddexp(0, z)) + z * sech2(np.logaddexp(0, z)) * expit(z),
+    "softplus": expit,
+    "softsign": lambda z: 1 / (1 + np.abs(z)) ** 2,
+    "hard_sigmoid": lambda z: (np.abs(z) < 3) / 6,
+    "hard_tanh": lambda z: np.abs(z) < 1,
+    "relu6": lambda z: (z > 0) & (z < 6),
 }
+
+
+def back(name, delta, z):
+    """delta times the Jacobian of f at z."""
+    if name == "softmax":
+        a = softmax(z, axis=1)
+        return a * (delta - (delta * a).sum(axis=1, keepdims=True))
+    return delta * DERIVATIVE[name](z)
 
 
 def describe(network):
@@ -80,7 +123,7 @@ def row_losses(loss, out_activation, z, f, y):
     if loss == "poisson" and out_activation == "exp":
         return (xlogy(y, y) - y * z - y + f).sum(axis=1), f - y
     factor = {"squared_error": 0.5, "mean_squared_error": 1 / z.shape[1], "sum_squared_error": 1.0}[loss]
-    return factor * ((f - y) ** 2).sum(axis=1), BACK[out_activation](factor * 2 * (f - y), f)
+    return factor * ((f - y) ** 2).sum(axis=1), back(out_activation, factor * 2 * (f - y), z)
 
 
 def batch_loss_and_gradient(network, coefs, intercepts, X, targets, weight, denominator, alpha, l2):
@@ -105,7 +148,7 @@ def batch_loss_and_gradient(network, coefs, intercepts, X, targets, weight, deno
         coef_gradients.insert(0, activations[layer].T @ delta + penalty)
         intercept_gradients.insert(0, delta.sum(axis=0))
         if layer > 0:
-            delta = BACK[names[layer - 1]](delta @ coefs[layer].T, activations[layer])
+            delta = back(names[layer - 1], delta @ coefs[layer].T, zs[layer - 1])
 
     squares = sum((coef**2).sum() for coef in coefs)
     value += 0.5 * (alpha / denominator + l2) * squares

@@ -139,7 +139,7 @@ def test_continuous_targets_of_a_classifier():
 # Parameters: each message begins "The 'name' parameter of …", as everywhere in scikit-learn.
 BAD_PARAMETERS = {
     "hidden_layer_sizes": [0, -1, 2.5, "abc", (0,), (5, -1), (2.5,), ("a",), ((3, 4),), None],
-    "activation": ["sigmoid", "softmax", None, 1, ["relu"]],
+    "activation": ["sigmoid", "softmax", None, 1, ["step"]],
     "out_activation": ["sigmoid", None, 1],
     "loss": ["mse", None, 1],
     "solver": ["rmsprop", None],

@@ -4,16 +4,18 @@ import itertools
 
 import numpy as np
 import pytest
-from helpers import ACTIVATIONS, forward, random_weights
+from helpers import forward, random_weights
 from numpy.testing import assert_allclose
 from scipy.special import xlogy
 from tolerances import CENTRAL_DIFFERENCES, CLOSED_FORM, STEP
 
 from fastbp import BPClassifier, BPRegressor
+from fastbp.functions.activations import ACTIVATIONS
 
 HIDDEN = ["identity", "logistic", "tanh", "relu"]
+OUTPUTS = [*HIDDEN, "exp", "softmax"]
 SQUARED = ["squared_error", "mean_squared_error", "sum_squared_error"]
-SQUARED_HEADS = list(itertools.product(SQUARED, ACTIVATIONS))
+SQUARED_HEADS = list(itertools.product(SQUARED, OUTPUTS))
 CLASSIFIER_HEADS = [*SQUARED_HEADS, ("log_loss", "softmax"), ("log_loss", "logistic")]
 REGRESSOR_HEADS = [*SQUARED_HEADS, ("log_loss", "logistic"), ("poisson", "exp")]
 
@@ -91,6 +93,38 @@ def test_regression(loss, out_activation, activation):
     assert_gradient_by_central_differences(
         *network("outputs", loss=loss, out_activation=out_activation, activation=activation)
     )
+
+
+@pytest.mark.parametrize("activation", [entry.name for entry in ACTIVATIONS if entry.hidden])
+def test_every_activation_hidden_and_for_the_output(activation):
+    estimator, X, y = network("outputs", activation=activation, out_activation=activation, alpha=0.1)
+    assert_gradient_by_central_differences(estimator, X, y, np.arange(N, dtype=float))
+    assert_allclose(estimator.predict(X), forward(estimator, X)[-1], **CLOSED_FORM)
+
+
+def test_an_activation_for_each_layer():
+    names = ["silu", "relu", "mish", "tanh"]
+    estimator, X, y = network("outputs", activation=names, hidden_layer_sizes=(4, 3, 5, 4), alpha=0.1)
+    assert_gradient_by_central_differences(estimator, X, y)
+    for ours, textbook in zip(estimator.activations(X), forward(estimator, X), strict=True):
+        assert_allclose(ours, textbook, **CLOSED_FORM)
+    one = BPRegressor((4, 3), activation="silu", random_state=0, max_iter=2).fit(X, y)
+    each = BPRegressor((4, 3), activation=("silu", "silu"), random_state=0, max_iter=2).fit(X, y)
+    assert_allclose(one.predict(X), each.predict(X), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("activation", "message"),
+    [
+        (["relu"], "names 1 activations for 2 hidden layers"),
+        (["relu", "exp"], "activation='exp' is unknown for hidden layers"),
+        (["relu", 3], "activation=3 is unknown for hidden layers"),
+    ],
+)
+def test_wrong_lists_of_activations(activation, message):
+    X, y = make_data("outputs")
+    with pytest.raises(ValueError, match=message):
+        BPRegressor((4, 3), activation=activation).fit(X, y)
 
 
 @pytest.mark.parametrize("kind", ["binary", "multilabel"])

@@ -64,7 +64,7 @@ LOOKALIKES = [
     ("n_jobs", None, 0),
     ("n_jobs", None, "2"),
     ("learning_rate", "constant", "adam"),
-    ("activation", "relu", ["relu"]),
+    ("activation", "relu", ["step"]),
     ("init", "glorot", b"glorot"),
 ]
 

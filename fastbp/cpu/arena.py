@@ -100,8 +100,7 @@ class Arena:
         """The work array: zeros, but for the constant feature of each buffer."""
         work = aligned_zeros(self.size, network.dtype)
         panel = 2 * lanes_of(network.dtype)
-        widths = [network.n_inputs, *(n_out for _, n_out in network.layer_shapes)]
-        for (offset, stride, _, _), width in zip(self.buffers, widths, strict=True):
+        for (offset, stride, _, _), width in zip(self.buffers, network.widths, strict=True):
             if stride:
                 panels = padded(self.rows, panel) // panel
                 view = work[offset : offset + panels * stride].reshape(panels, stride)
@@ -111,8 +110,7 @@ class Arena:
 
 def bytes_per_row(network: NetworkPlan) -> int:
     """Work memory that training takes for a row of the batch."""
-    widths = [network.n_inputs, *(n_out for _, n_out in network.layer_shapes)]
-    return (2 * sum(widths) + sum(op.cols for op in network.dense)) * network.dtype.itemsize
+    return (2 * sum(network.widths) + sum(op.cols for op in network.dense)) * network.dtype.itemsize
 
 
 def pass_rows(network: NetworkPlan, batch: int) -> int:
@@ -138,12 +136,15 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
         start, size = size, size + padded(n, panel)
         return start
 
-    widths = [network.n_inputs, *(n_out for _, n_out in network.layer_shapes)]
-    buffers = np.zeros((len(widths), 4), dtype=np.int64)
-    for row, width in zip(buffers, widths, strict=True):
+    # An elementwise op turns the deltas of its output into those of its input where they stand.
+    same_deltas = {op.target: op.source for op in network.ops if op.kind == Kind.ELEMENTWISE}
+    buffers = np.zeros((len(network.widths), 4), dtype=np.int64)
+    for i, (row, width) in enumerate(zip(buffers, network.widths, strict=True)):
         row[ACTIVATION_STRIDE] = padded(width + 1, lanes) * panel
         row[ACTIVATION] = take(panels * row[ACTIVATION_STRIDE])
-        if training:
+        if training and same_deltas.get(i, i) != i:
+            row[DELTA:] = buffers[same_deltas[i], DELTA:]
+        elif training:
             row[DELTA_STRIDE] = padded(width, lanes) * panel
             row[DELTA] = take(panels * row[DELTA_STRIDE])
     transposed = np.zeros(len(network.ops), dtype=np.int64)

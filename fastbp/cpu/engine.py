@@ -14,7 +14,7 @@ from fastbp.cpu.team import SYNC_SIZE
 from fastbp.cpu.threads import Team, useful_threads
 from fastbp.functions.schedules import judge_epoch
 from fastbp.functions.solvers import SOLVERS
-from fastbp.plan import Kind, NetworkPlan, SolverState, TrainingPlan, aligned_zeros, padded
+from fastbp.plan import NetworkPlan, SolverState, TrainingPlan, aligned_zeros, padded
 
 STATUS_NAMES = {
     kernel.RUNNING: "running",
@@ -351,7 +351,7 @@ def forward(
     ndarray of shape (n, width); of integers, of shape (n,), for `largest`
     """
     inputs = as_inputs(X, network)
-    stop = _n_ops(network, layer)
+    stop = network.n_ops_until(layer)
     width = 1 if largest else network.ops[stop - 1].n_out
     out = np.empty((inputs.n_rows, width), network.dtype)
     if not inputs.n_rows:
@@ -399,11 +399,3 @@ def _all_finite(vector: np.ndarray) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         total = vector.sum()
     return bool(np.isfinite(total)) or bool(np.isfinite(vector).all())
-
-
-def _n_ops(network: NetworkPlan, layer: int | str | None) -> int:
-    """How many ops to run for the outputs of `layer`."""
-    if layer == "logits":
-        return max(i for i, op in enumerate(network.ops) if op.kind == Kind.DENSE) + 1
-    wanted = len(network.layer_shapes) if layer is None else layer
-    return max(i for i, op in enumerate(network.ops) if op.kind != Kind.LOSS and op.target == wanted) + 1

@@ -35,33 +35,33 @@ for _module in (scalar, activations, losses, solvers, schedules):
 fma, select = primitives.fma, primitives.select
 
 # Columns that the CPU adds to the table of ops.
-FORWARD, BACKWARD = len(FIELD), len(FIELD) + 1
+FORWARD, BACKWARD, DERIVATIVE_OF = range(len(FIELD), len(FIELD) + 3)
 
 
 def _forward_loop(value: Callable) -> Callable:
-    def loop(a, n_rows, n_registers):
+    def loop(z, a, n_rows, n_registers):
         step = lanes(a)
         for i in range(n_rows):
             for r in range(n_registers):
                 at = (2 * i + r) * step
-                store(a, at, value(load(a, at)))
+                store(a, at, value(load(z, at)))
 
     return loop
 
 
 def _backward_loop(backward: Callable) -> Callable:
-    def loop(delta, a, n_rows, n_registers):
-        step = lanes(a)
+    def loop(delta, v, n_rows, n_registers):
+        step = lanes(v)
         for i in range(n_rows):
             for r in range(n_registers):
                 at = (2 * i + r) * step
-                store(delta, at, backward(load(delta, at), load(a, at)))
+                store(delta, at, backward(load(delta, at), load(v, at)))
 
     return loop
 
 
 def _row_forward_loop(value: Callable) -> Callable:
-    def loop(a, n_rows, n_registers):
+    def loop(z, a, n_rows, n_registers):
         step = lanes(a)
         for r in range(n_registers):
             value((advance(a, r * step), 2 * step), n_rows)
@@ -157,7 +157,10 @@ def _pointer_type(dtype: np.dtype) -> types.CPointer:
 
 @cache
 def activation(name: str, row: bool, dtype: np.dtype) -> tuple[int, int]:
-    """Addresses of an activation: forward ``(a, n, registers)``, backward ``(delta, a, n, registers)``."""
+    """Addresses of an activation: forward ``(z, a, n, registers)``, backward ``(delta, v, n, registers)``.
+
+    v is what the derivative is a function of: a, or z. A row activation works in place.
+    """
     p = _pointer_type(dtype)
     if row:
         whole = ROW_ACTIVATIONS[name]
@@ -165,7 +168,7 @@ def activation(name: str, row: bool, dtype: np.dtype) -> tuple[int, int]:
     else:
         entry = ACTIVATIONS[name]
         forward, backward = _forward_loop(entry.value), _backward_loop(entry.backward)
-    return address_of(forward, (p, INT, INT)), address_of(backward, (p, p, INT, INT))
+    return address_of(forward, (p, p, INT, INT)), address_of(backward, (p, p, INT, INT))
 
 
 @cache
@@ -195,13 +198,17 @@ def coefficients(solver: str) -> int:
 
 @lru_cache(maxsize=64)
 def link(network: NetworkPlan) -> np.ndarray:
-    """The table of ops with the addresses of their functions in columns FORWARD and BACKWARD."""
-    addresses = np.zeros((len(network.ops), 2), np.int64)
-    for row, op in zip(addresses, network.ops, strict=True):
+    """The table of ops with the CPU's columns: FORWARD and BACKWARD, addresses of the op's function, and
+    DERIVATIVE_OF, the buffer whose values its derivative is a function of.
+    """
+    more = np.zeros((len(network.ops), 3), np.int64)
+    for row, op in zip(more, network.ops, strict=True):
         if op.kind == Kind.LOSS:
             row[0] = loss(LOSSES.names()[op.code], network.dtype)
-        elif op.kind != Kind.DENSE:
-            is_row = op.kind == Kind.ROW
-            registry = ROW_ACTIVATIONS if is_row else ACTIVATIONS
-            row[:] = activation(registry.names()[op.code], is_row, network.dtype)
-    return np.hstack([network.table, addresses])
+        elif op.kind == Kind.ROW:
+            row[:] = *activation(ROW_ACTIVATIONS.names()[op.code], True, network.dtype), op.target
+        elif op.kind == Kind.ELEMENTWISE:
+            name = ACTIVATIONS.names()[op.code]
+            of = op.source if ACTIVATIONS[name].from_input else op.target
+            row[:] = *activation(name, False, network.dtype), of
+    return np.hstack([network.table, more])

@@ -34,7 +34,7 @@ from fastbp.cpu.arena import (
     WEIGHT,
 )
 from fastbp.cpu.call import call
-from fastbp.cpu.functions import BACKWARD, FORWARD
+from fastbp.cpu.functions import BACKWARD, DERIVATIVE_OF, FORWARD
 from fastbp.cpu.memory import advance, lanes, load, pointer, store
 from fastbp.cpu.tile import TILE_ROWS, product
 from fastbp.cpu.transpose import scatter_block, transpose_block
@@ -258,11 +258,12 @@ def forward(table, buffers, special, params, work, first, last, training, stop, 
                     a, stride, block, rows, ld, n_out, table[o, COLS], b, b_stride, first, last
                 )
         elif kind != LOSS:
+            z = advance(w, buffers[table[o, SOURCE], ACTIVATION])  # as wide as `a`, or the same
             r = first
             while r < last:
                 registers = 2 if r % 2 == 0 and r + 1 < last else 1
-                here = advance(a, (r // 2) * stride + (r % 2) * step)
-                call(table[o, FORWARD], (here, table[o, N_OUT], registers))
+                at = (r // 2) * stride + (r % 2) * step
+                call(table[o, FORWARD], (advance(z, at), advance(a, at), table[o, N_OUT], registers))
                 r += registers
 
 
@@ -325,14 +326,14 @@ def backward(table, buffers, transposed, special, params, work, first, last):
                         before, before_stride, block, rows, ld, n_in, delta, delta_stride, first, last
                     )
         else:
-            a = advance(w, buffers[target, ACTIVATION])
+            values = advance(w, buffers[table[o, DERIVATIVE_OF], ACTIVATION])
             stride = buffers[target, ACTIVATION_STRIDE]
             r = first
             while r < last:
                 registers = 2 if r % 2 == 0 and r + 1 < last else 1
                 at = (r % 2) * step
                 d = advance(delta, (r // 2) * delta_stride + at)
-                v = advance(a, (r // 2) * stride + at)
+                v = advance(values, (r // 2) * stride + at)
                 call(table[o, BACKWARD], (d, v, table[o, N_OUT], registers))
                 r += registers
 

@@ -1,10 +1,10 @@
-"""Activation functions: each with its derivative as a function of its own output."""
+"""Activation functions: each with its derivative as a function of its own output, or of its input."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastbp.functions import scalar
-from fastbp.functions.primitives import get, put, select
+from fastbp.functions.primitives import absolute, fma, get, put, select
 from fastbp.functions.registry import Registry
 
 
@@ -20,9 +20,12 @@ class Activation:
     value : callable
         ``value(z) -> a``.
     backward : callable
-        ``backward(delta, a) -> delta · f′(z)``, the chain rule through f, from the output a.
+        ``backward(delta, a) -> delta · f′(z)``, the chain rule through f, from the output a; or
+        ``backward(delta, z)`` where `from_input`.
     hidden : bool
         Whether hidden layers may use it; all may be used for the output.
+    from_input : bool
+        Whether the derivative needs z: where the output does not tell it.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Activation:
     value: Callable
     backward: Callable
     hidden: bool = True
+    from_input: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,134 @@ def exp_backward(delta, a):
     return delta * a
 
 
+def clip(z, low, high):
+    """`z` within [low, high]; NaN stays NaN."""
+    return select(z < low, low, select(z > high, high, z))
+
+
+LEAK = 0.01
+
+
+def leaky_relu(z):
+    return select(z < 0.0, LEAK * z, z)
+
+
+def leaky_relu_backward(delta, a):
+    return select(a > 0.0, delta, LEAK * delta)
+
+
+def elu(z):
+    # Clevert, Unterthiner, Hochreiter 2015, with alpha 1.
+    return select(z < 0.0, scalar.expm1(select(z < 0.0, z, 0.0)), z)
+
+
+def elu_backward(delta, a):
+    return select(a > 0.0, delta, delta * (a + 1.0))
+
+
+# Klambauer, Unterthiner, Mayr, Hochreiter 2017, equation 14.
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+
+
+def selu(z):
+    return SELU_SCALE * select(z < 0.0, SELU_ALPHA * scalar.expm1(select(z < 0.0, z, 0.0)), z)
+
+
+def selu_backward(delta, a):
+    return delta * select(a > 0.0, SELU_SCALE, a + SELU_SCALE * SELU_ALPHA)
+
+
+def gelu(z):
+    # Hendrycks and Gimpel 2016: z times the normal distribution's cumulative probability.
+    return z * scalar.normal_cdf(z)
+
+
+def gelu_backward(delta, z):
+    return delta * fma(z, scalar.normal_density(z), scalar.normal_cdf(z))
+
+
+ROOT_2_OVER_PI, CUBIC = 0.7978845608028654, 0.044715
+
+
+def gelu_tanh(z):
+    # Its approximation by tanh, section 2 of the same paper.
+    return 0.5 * z * (1.0 + scalar.tanh(ROOT_2_OVER_PI * fma(CUBIC * z * z, z, z)))
+
+
+def gelu_tanh_backward(delta, z):
+    t = scalar.tanh(ROOT_2_OVER_PI * fma(CUBIC * z * z, z, z))
+    inner = ROOT_2_OVER_PI * fma(3.0 * CUBIC * z, z, 1.0)
+    return delta * (0.5 * (1.0 + t) + 0.5 * z * ((1.0 - t) * (1.0 + t)) * inner)
+
+
+def silu(z):
+    # Elfwing, Uchibe, Doya 2017; also called swish.
+    return z * scalar.logistic(z)
+
+
+def silu_backward(delta, z):
+    p = scalar.logistic(z)
+    return delta * (p * fma(z, 1.0 - p, 1.0))
+
+
+def mish(z):
+    # Misra 2019: z tanh(ln(1 + e^z)); with e = e^z the tanh is e(e + 2) / (e(e + 2) + 2).
+    e = scalar.exp(select(z > 20.0, 20.0, z))
+    n = e * (e + 2.0)
+    return z * (n / (n + 2.0))
+
+
+def mish_backward(delta, z):
+    e = scalar.exp(select(z > 20.0, 20.0, z))
+    n = e * (e + 2.0)
+    t = n / (n + 2.0)
+    # d tanh(s)/dz with s = ln(1 + e): (1 − t²)·e / (1 + e), and 1 − t = 2 / (n + 2)
+    slope = 2.0 / (n + 2.0) * (1.0 + t) * (e / (1.0 + e))
+    return delta * fma(z, slope, t)
+
+
+def softplus(z):
+    return select(z > 0.0, z, 0.0) + scalar.log1p_exp_neg(absolute(z))
+
+
+def softplus_backward(delta, a):
+    return -delta * scalar.expm1(-a)
+
+
+def softsign(z):
+    return z / (1.0 + absolute(z))
+
+
+def softsign_backward(delta, a):
+    rest = 1.0 - absolute(a)
+    return delta * (rest * rest)
+
+
+def hard_sigmoid(z):
+    # Slope 1/6, as in PyTorch and Keras 3.
+    return clip(fma(z, 1.0 / 6.0, 0.5), 0.0, 1.0)
+
+
+def hard_sigmoid_backward(delta, a):
+    return select(a > 0.0, select(a < 1.0, delta * (1.0 / 6.0), 0.0), 0.0)
+
+
+def hard_tanh(z):
+    return clip(z, -1.0, 1.0)
+
+
+def hard_tanh_backward(delta, a):
+    return select(absolute(a) < 1.0, delta, 0.0)
+
+
+def relu6(z):
+    return clip(z, 0.0, 6.0)
+
+
+def relu6_backward(delta, a):
+    return select(a > 0.0, select(a < 6.0, delta, 0.0), 0.0)
+
+
 def softmax(row, n):
     largest = get(row, 0)
     for j in range(1, n):
@@ -115,6 +247,30 @@ ACTIVATIONS.add(Activation("logistic", "1 / (1 + exp(-z))", scalar.logistic, log
 ACTIVATIONS.add(Activation("tanh", "tanh(z)", scalar.tanh, tanh_backward))
 ACTIVATIONS.add(Activation("relu", "max(0, z)", relu, relu_backward))
 ACTIVATIONS.add(Activation("exp", "exp(z)", scalar.exp, exp_backward, hidden=False))
+ACTIVATIONS.add(Activation("leaky_relu", "max(z, z / 100)", leaky_relu, leaky_relu_backward))
+ACTIVATIONS.add(Activation("elu", "z, or exp(z) - 1 for z < 0", elu, elu_backward))
+ACTIVATIONS.add(
+    Activation("selu", "1.0507 z, or 1.0507 * 1.6733 (exp(z) - 1) for z < 0", selu, selu_backward)
+)
+ACTIVATIONS.add(Activation("gelu", "z Phi(z)", gelu, gelu_backward, from_input=True))
+ACTIVATIONS.add(
+    Activation(
+        "gelu_tanh",
+        "z / 2 (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3)))",
+        gelu_tanh,
+        gelu_tanh_backward,
+        from_input=True,
+    )
+)
+ACTIVATIONS.add(Activation("silu", "z / (1 + exp(-z))", silu, silu_backward, from_input=True))
+ACTIVATIONS.add(Activation("mish", "z tanh(log(1 + exp(z)))", mish, mish_backward, from_input=True))
+ACTIVATIONS.add(Activation("softplus", "log(1 + exp(z))", softplus, softplus_backward))
+ACTIVATIONS.add(Activation("softsign", "z / (1 + |z|)", softsign, softsign_backward))
+ACTIVATIONS.add(
+    Activation("hard_sigmoid", "min(max(z / 6 + 1/2, 0), 1)", hard_sigmoid, hard_sigmoid_backward)
+)
+ACTIVATIONS.add(Activation("hard_tanh", "min(max(z, -1), 1)", hard_tanh, hard_tanh_backward))
+ACTIVATIONS.add(Activation("relu6", "min(max(z, 0), 6)", relu6, relu6_backward))
 
 ROW_ACTIVATIONS: Registry[RowActivation] = Registry("row activation")
 ROW_ACTIVATIONS.add(RowActivation("softmax", "exp(z_k) / sum_j exp(z_j)", softmax, softmax_backward))

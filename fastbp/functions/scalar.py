@@ -140,3 +140,68 @@ def log1p_exp_neg(x):
     e = exp(-x)
     s = e / (e + 2.0)
     return 2.0 * (atanh_series(s) + s)
+
+
+def log_scaled_erfc(t):
+    """ln(erfc(x)·exp(x²) / t) with t = 2 / (2 + x) for x ≥ 0: a Chebyshev series in 2t − 1.
+
+    The form is that of Press et al., "Numerical Recipes", 3rd ed., section 6.2.2; Clenshaw's recurrence.
+    """
+    s = 2.0 * t - 1.0
+    d = s + s
+    if single(t):
+        b, before = fma(d, 6.5290544390988515e-09, -8.523809591492654e-08), 6.5290544390988515e-09
+        b, before = fma(d, b, 1.5626441722066142e-08 - before), b
+        b, before = fma(d, b, 1.3036558355805232e-06 - before), b
+        b, before = fma(d, b, -1.6242900046470256e-06 - before), b
+        b, before = fma(d, b, -2.0278578112534242e-05 - before), b
+        b, before = fma(d, b, 4.252332480690777e-05 - before), b
+        b, before = fma(d, b, 0.00036683949785276145 - before), b
+        b, before = fma(d, b, -0.0009465953444820369 - before), b
+        b, before = fma(d, b, -0.009561514786808632 - before), b
+        b, before = fma(d, b, 0.019476473204185836 - before), b
+        b, before = fma(d, b, 0.6419697923564902 - before), b
+    else:
+        b, before = fma(d, -2.816663087747177e-17, 1.210237189224279e-16), -2.816663087747177e-17
+        b, before = fma(d, b, -9.457494571291233e-17 - before), b
+        b, before = fma(d, b, -1.5230282014571043e-15 - before), b
+        b, before = fma(d, b, 7.106097613609237e-15 - before), b
+        b, before = fma(d, b, 3.810905255189232e-16 - before), b
+        b, before = fma(d, b, -1.1270822361367252e-13 - before), b
+        b, before = fma(d, b, 3.130921399342958e-13 - before), b
+        b, before = fma(d, b, 8.944879273090725e-13 - before), b
+        b, before = fma(d, b, -6.886027526497553e-12 - before), b
+        b, before = fma(d, b, 2.3940380830391146e-12 - before), b
+        b, before = fma(d, b, 9.646791102015527e-11 - before), b
+        b, before = fma(d, b, -2.273651222931836e-10 - before), b
+        b, before = fma(d, b, -9.91364156493033e-10 - before), b
+        b, before = fma(d, b, 5.059343495551469e-09 - before), b
+        b, before = fma(d, b, 6.5290544390988515e-09 - before), b
+        b, before = fma(d, b, -8.523809591492654e-08 - before), b
+        b, before = fma(d, b, 1.5626441722066142e-08 - before), b
+        b, before = fma(d, b, 1.3036558355805232e-06 - before), b
+        b, before = fma(d, b, -1.6242900046470256e-06 - before), b
+        b, before = fma(d, b, -2.0278578112534242e-05 - before), b
+        b, before = fma(d, b, 4.252332480690777e-05 - before), b
+        b, before = fma(d, b, 0.00036683949785276145 - before), b
+        b, before = fma(d, b, -0.0009465953444820369 - before), b
+        b, before = fma(d, b, -0.009561514786808632 - before), b
+        b, before = fma(d, b, 0.019476473204185836 - before), b
+        b, before = fma(d, b, 0.6419697923564902 - before), b
+    return fma(s, b, -0.6513268598908547 - before)
+
+
+def normal_cdf(z):
+    """Φ(z) = ½ erfc(−z / √2), the standard normal distribution's cumulative probability.
+
+    Within 4 ulp of 1 everywhere; in the lower tail the relative error grows as z².
+    """
+    x = absolute(z) * 0.7071067811865476
+    t = 2.0 / (2.0 + x)
+    tail = 0.5 * t * exp(log_scaled_erfc(t) - x * x)
+    return select(z > 0.0, 1.0 - tail, tail)
+
+
+def normal_density(z):
+    """The standard normal distribution's density, exp(−z²/2) / √(2π)."""
+    return 0.3989422804014327 * exp(-0.5 * z * z)
