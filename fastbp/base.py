@@ -111,6 +111,7 @@ class BackPropagation(FittedNetwork):
         "activation": [StrOptions({entry.name for entry in ACTIVATIONS if entry.hidden}), list, tuple],
         "out_activation": [StrOptions({"auto", *ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()})],
         "loss": [StrOptions(set(loss_names()))],
+        "loss_params": [dict, None],
         "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "l2": [Interval(Real, 0, None, closed="left")],
@@ -214,6 +215,7 @@ class BackPropagation(FittedNetwork):
             activation=self._activation_names(),
             out_activation=self.out_activation_,
             loss=self.loss,
+            loss_params=self._loss_params(),
             fit_intercept=self.fit_intercept,
             dtype=X.dtype,
         )

@@ -8,8 +8,6 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from fastbp.plan import NetworkPlan
 
-THRESHOLD = 0.5  # of an output that stands for one label; targets are 0 and 1
-
 
 @dataclass(frozen=True)
 class Labels:
@@ -64,17 +62,19 @@ class Labels:
         """Whether the largest of several outputs gives the label."""
         return self.kind != "multilabel" and n_outputs > 1
 
-    def decode(self, outputs: np.ndarray) -> np.ndarray:
+    def decode(self, outputs: np.ndarray, threshold: float) -> np.ndarray:
         """Labels of the network's outputs, of shape (n,), or (n, n_classes) for multilabel targets.
+
+        `threshold` is what an output that stands for one label is compared with.
 
         Not for outputs that are `one_of_many`: the engine finds the largest itself.
         """
         if self.kind == "multilabel":
-            indicator = (outputs > THRESHOLD).astype(int)
+            indicator = (outputs > threshold).astype(int)
             return scipy.sparse.csr_matrix(indicator) if self.sparse else indicator
         if len(self.classes) == 1:
             return np.repeat(self.classes, len(outputs))
-        return self.classes[(outputs[:, 0] > THRESHOLD).astype(int)]
+        return self.classes[(outputs[:, 0] > threshold).astype(int)]
 
     def check_known(self, y, *, exactly: bool) -> None:
         """Refuse targets of another kind or with unknown labels; `exactly`: with missing ones, too."""

@@ -10,15 +10,17 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastbp.base import BackPropagation, has_partial_fit
-from fastbp.classification import THRESHOLD, Labels
-from fastbp.functions.losses import default_output, loss_names
+from fastbp.classification import Labels
+from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import Rows, accuracy
 from fastbp.plan import NetworkPlan
 
 
 def _has_probabilities(estimator) -> bool:
     out = getattr(estimator, "out_activation_", estimator.out_activation)
-    return out in ("auto", "logistic", "softmax")
+    if out == "auto":
+        return estimator.loss not in LOSSES or not LOSSES[estimator.loss].signed
+    return out in ("logistic", "softmax")
 
 
 def _has_no_probabilities(estimator) -> bool:
@@ -42,9 +44,14 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         The formulas are in the notes.
     out_activation : str, default='auto'
         Of the output layer: 'auto', 'softmax', 'exp' or one of the above, see the tables in the notes.
-        'auto' is 'softmax' for three and more classes, 'logistic' for two classes and for multilabel targets.
-    loss : {'log_loss', 'squared_error', 'mean_squared_error', 'sum_squared_error'}, default='log_loss'
-        What is minimised; the formulas and the output activations that go with them are in the notes.
+        'auto' is 'softmax' for three and more classes, 'logistic' for two classes and for multilabel targets;
+        of the hinge losses it is 'identity'.
+    loss : str, default='log_loss'
+        What is minimised: 'log_loss', 'focal', 'hinge', 'squared_hinge', 'squared_error', 'mean_squared_error'
+        or 'sum_squared_error'. The formulas and the output activations that go with them are in the notes.
+    loss_params : dict, default=None
+        Parameters of the loss that are not to have their default: of 'log_loss' `label_smoothing` in [0, 1),
+        0; of 'focal' `gamma` in [0, inf), 2. For instance ``{"label_smoothing": 0.1}``.
     solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
         'sgd' is stochastic gradient descent with momentum, 'adam' is Adam (Kingma and Ba 2014); both take
         mini-batches. 'lbfgs' is SciPy's L-BFGS-B over all rows at once: good for small data.
@@ -189,23 +196,27 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     Loss of one row with outputs f, targets y and K outputs:
 
-    ===================  ===================================================  ======================
-    loss                 value                                                output activation
-    ===================  ===================================================  ======================
-    squared_error        1/2 sum_k (f_k - y_k)^2                              any
-    mean_squared_error   1/K sum_k (f_k - y_k)^2                              any
-    sum_squared_error    sum_k (f_k - y_k)^2                                  any
-    log_loss             -log f_c, c the row's class                          softmax
-    log_loss             -sum_k (y_k log f_k + (1 - y_k) log(1 - f_k))        logistic
-    ===================  ===================================================  ======================
+    ==================  ===================================================  =================
+    loss                value                                                output activation
+    ==================  ===================================================  =================
+    squared_error       1/2 sum_k (f_k - y_k)^2                              any
+    mean_squared_error  1/K sum_k (f_k - y_k)^2                              any
+    sum_squared_error   sum_k (f_k - y_k)^2                                  any
+    log_loss            -log f_c, c the row's class; label_smoothing         softmax
+    log_loss            -sum_k (y_k log f_k + (1 - y_k) log(1 - f_k)); same  logistic
+    focal               -(1 - f_c)^gamma log f_c                             softmax
+    focal               -sum_k (1 - q_k)^gamma log q_k, q_k of what is true  logistic
+    hinge               sum_k max(0, 1 - s_k f_k), s_k = 2 y_k - 1           any
+    squared_hinge       sum_k max(0, 1 - s_k f_k)^2                          any
+    ==================  ===================================================  =================
 
     The objective is the mean of the losses, weighted by `sample_weight`, plus the penalties. The loss that is
     reported is the loss whose gradient is followed.
 
     The squared errors compare the outputs with targets of zeros and ones, one column for two classes, else
-    one for each class. Only 'softmax' and 'logistic' outputs are probabilities; there are `predict_proba` and
-    `predict_log_proba` for them, and `decision_function` for the others. ``out_activation="softmax"`` with
-    two classes makes two outputs.
+    one for each class; the hinge losses compare them with signs. Only 'softmax' and 'logistic' outputs are
+    probabilities; there are `predict_proba` and `predict_log_proba` for them, and `decision_function` for the
+    others. ``out_activation="softmax"`` with two classes makes two outputs.
 
     Differences from scikit-learn's MLPClassifier: every parameter but `hidden_layer_sizes` is given by
     keyword; training ends after `n_iter_no_change` stale epochs, not one later; the first value that is not
@@ -244,7 +255,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     _parameter_constraints: dict = {
         **BackPropagation._parameter_constraints,
-        "loss": [StrOptions(set(loss_names()) - {"poisson"})],
+        "loss": [StrOptions(set(loss_names("classifier")))],
     }
 
     def __init__(
@@ -254,6 +265,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         activation="relu",
         out_activation="auto",
         loss="log_loss",
+        loss_params=None,
         solver="adam",
         alpha=1e-4,
         l2=0.0,
@@ -285,6 +297,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.activation = activation
         self.out_activation = out_activation
         self.loss = loss
+        self.loss_params = loss_params
         self.solver = solver
         self.alpha = alpha
         self.l2 = l2
@@ -374,7 +387,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
             # As in predict_proba: logistic outputs may all have been rounded to zero, or several to one.
             layer = "logits" if self.out_activation_ == "logistic" else None
             return labels.classes[self._forward(X, layer, largest=True)]
-        return labels.decode(self._forward(X))
+        return labels.decode(self._forward(X), self._threshold())
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):
@@ -436,7 +449,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     @available_if(_has_no_probabilities)
     def decision_function(self, X):
-        """Outputs minus 1/2, for output activations that give no probabilities.
+        """Outputs, where they are no probabilities: minus 1/2, but those of hinge losses as they are.
 
         Parameters
         ----------
@@ -450,10 +463,14 @@ class BPClassifier(ClassifierMixin, BackPropagation):
             the largest wins.
         """
         labels = self._known_labels()
-        scores = self._forward(X) - THRESHOLD
+        scores = self._forward(X) - self._threshold()
         return scores[:, 0] if labels.kind == "binary" else scores
 
     # --- The adapter's hooks
+
+    def _threshold(self) -> float:
+        """What an output that stands for one label is compared with."""
+        return 0.0 if find_loss(self.loss, self.out_activation_, "classifier").signed else 0.5
 
     def _known_labels(self) -> Labels:
         check_is_fitted(self, "coefs_")
@@ -484,7 +501,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         multiclass = self._labels.kind == "multiclass"
         out = self.out_activation
         self.out_activation_ = (
-            default_output(self.loss, classifier=True, multiclass=multiclass) if out == "auto" else out
+            default_output(self.loss, task="classifier", multiclass=multiclass) if out == "auto" else out
         )
         self.n_outputs_ = self._labels.n_outputs(self.out_activation_)
 
@@ -492,7 +509,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return self._labels.encode(y, network)
 
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
-        return accuracy(outputs, rows.targets, rows.sample_weight, self._labels.kind == "multilabel")
+        return accuracy(
+            outputs, rows.targets, rows.sample_weight, self._labels.kind == "multilabel", self._threshold()
+        )
 
     def _stratified(self) -> bool:
         # scikit-learn's rule, so that the same random state sets the same rows aside

@@ -90,6 +90,11 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """One name for all hidden layers, or one for each; hashable."""
         return self.activation if isinstance(self.activation, str) else tuple(self.activation)
 
+    def _loss_params(self) -> tuple[tuple[str, object], ...]:
+        """`loss_params`, hashable."""
+        pairs = (self.loss_params or {}).items()
+        return tuple((str(name), tuple(v) if isinstance(v, list | np.ndarray) else v) for name, v in pairs)
+
     def _fitted_dtype(self) -> np.dtype:
         return weights.common_dtype([np.asarray(coef) for coef in self.coefs_])
 
@@ -104,6 +109,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             activation=self._activation_names(),
             out_activation=self.out_activation_,
             loss=self.loss,
+            loss_params=self._loss_params(),
             # intercepts that were assigned to a model without any count, too
             fit_intercept=self.fit_intercept or any(intercept.any() for intercept in intercepts),
             dtype=weights.common_dtype(coefs),

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
+from sklearn.metrics import d2_pinball_score
 from sklearn.model_selection import train_test_split
-
-from fastbp.classification import THRESHOLD
 
 
 @dataclass
@@ -49,12 +48,18 @@ def split(
     return parts
 
 
-def accuracy(outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, multilabel: bool) -> float:
-    """Share of the weight of rows whose every label is right."""
+def accuracy(
+    outputs: np.ndarray,
+    targets: np.ndarray,
+    weight: np.ndarray | None,
+    multilabel: bool,
+    threshold: float,
+) -> float:
+    """Share of the weight of rows whose every label is right; targets are 0 and 1."""
     if multilabel:
-        right = ((outputs > THRESHOLD) == (targets > THRESHOLD)).all(axis=1)
+        right = ((outputs > threshold) == (targets > 0.5)).all(axis=1)
     elif outputs.shape[1] == 1:
-        right = (outputs[:, 0] > THRESHOLD) == (targets[:, 0] > THRESHOLD)
+        right = (outputs[:, 0] > threshold) == (targets[:, 0] > 0.5)
     else:
         label = targets[:, 0] if targets.shape[1] == 1 else targets.argmax(axis=1)
         right = outputs.argmax(axis=1) == label
@@ -71,3 +76,12 @@ def r_squared(outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | Non
     constant = np.where(residual == 0, 1.0, 0.0)
     varies = total != 0
     return float(np.mean(np.where(varies, 1 - residual / np.where(varies, total, 1), constant)))
+
+
+def d2_pinball(y: np.ndarray, outputs: np.ndarray, quantiles: list[float], weight) -> float:
+    """The mean over several quantiles of the share of pinball loss that the best constant leaves."""
+    scores = [
+        d2_pinball_score(y, column, sample_weight=weight, alpha=quantile)
+        for column, quantile in zip(outputs.T, quantiles, strict=True)
+    ]
+    return float(np.mean(scores))

@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
-from fastbp.functions.losses import LOSSES, loss_names
+from fastbp.functions.losses import LOSSES, find_loss
 from fastbp.functions.schedules import SCHEDULES
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
@@ -99,7 +99,8 @@ class NetworkPlan:
     ops : tuple of Op
         In forward order; the last is the loss.
     n_inputs, n_outputs, n_targets : int
-        `n_targets` columns of targets a row: 1 for class indices, else `n_outputs`.
+        `n_targets` columns of targets a row: 1 for class indices and for several quantiles of one target,
+        else `n_outputs`.
     class_targets : bool
     dtype : numpy.dtype
         float32 or float64, of everything computed.
@@ -107,6 +108,8 @@ class NetworkPlan:
         Length of the flat parameter vector, padding included.
     widths : tuple of int
         Of the buffers.
+    constants : tuple of float
+        The parameters of the loss.
     """
 
     ops: tuple[Op, ...]
@@ -117,6 +120,7 @@ class NetworkPlan:
     dtype: np.dtype
     n_parameters: int
     widths: tuple[int, ...]
+    constants: tuple[float, ...]
 
     @cached_property
     def dense(self) -> tuple[Op, ...]:
@@ -311,22 +315,6 @@ def _dense(offset: int, source: int, target: int, n_in: int, n_out: int, bias: b
     )
 
 
-def _resolve_loss(loss: str, out_activation: str) -> str:
-    """The loss's name in the registry, or ValueError that says what to change."""
-    if loss in LOSSES:
-        return loss
-    merged = f"{loss}+{out_activation}"
-    if merged in LOSSES:
-        return merged
-    partners = [entry.merged_with for entry in LOSSES if entry.name.startswith(f"{loss}+")]
-    if not partners:
-        raise ValueError(f"loss={loss!r} is unknown; choose one of {loss_names()}.")
-    raise ValueError(
-        f"loss={loss!r} needs out_activation in {partners}, got out_activation={out_activation!r}. "
-        'Leave out_activation at "auto" or choose loss="squared_error", which takes any.'
-    )
-
-
 def network_plan(
     *,
     n_inputs: int,
@@ -335,6 +323,7 @@ def network_plan(
     activation: str | Sequence[str],
     out_activation: str,
     loss: str,
+    loss_params: tuple[tuple[str, object], ...] = (),
     fit_intercept: bool,
     dtype: np.dtype,
 ) -> NetworkPlan:
@@ -351,6 +340,8 @@ def network_plan(
         A name; it is resolved ("auto" is the estimators' word).
     loss : str
         The user's name.
+    loss_params : pairs of name and value
+        Those of its parameters that are not to have their default.
     fit_intercept : bool
     dtype : float32 or float64
 
@@ -364,7 +355,8 @@ def network_plan(
     if out_activation not in ACTIVATIONS and out_activation not in ROW_ACTIVATIONS:
         known = ["auto", *ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()]
         raise ValueError(f"out_activation={out_activation!r} is unknown; choose one of {known}.")
-    entry = LOSSES[_resolve_loss(loss, out_activation)]
+    entry = find_loss(loss, out_activation)
+    constants = entry.constants(dict(loss_params))
 
     ops: list[Op] = []
     widths = [n_inputs]
@@ -385,9 +377,17 @@ def network_plan(
                 widths.append(n_out)
                 source = op.target
     ops.append(Op(Kind.LOSS, LOSSES.code(entry.name), source, source, n_outputs, n_outputs))
-    n_targets = 1 if entry.class_targets else n_outputs
+    one_target = entry.class_targets or entry.one_target
     return NetworkPlan(
-        tuple(ops), n_inputs, n_outputs, n_targets, entry.class_targets, dtype, offset, tuple(widths)
+        tuple(ops),
+        n_inputs,
+        n_outputs,
+        1 if one_target else n_outputs,
+        entry.class_targets,
+        dtype,
+        offset,
+        tuple(widths),
+        constants,
     )
 
 

@@ -1,15 +1,18 @@
 """BPRegressor: scikit-learn's MLPRegressor, trained by compiled kernels."""
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse
 from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from fastbp.base import BackPropagation, has_partial_fit
-from fastbp.functions.losses import default_output
-from fastbp.holdout import Rows, r_squared
+from fastbp.functions.losses import default_output, find_loss, loss_names
+from fastbp.holdout import Rows, d2_pinball, r_squared
 from fastbp.plan import NetworkPlan
 
 
@@ -29,11 +32,18 @@ class BPRegressor(RegressorMixin, BackPropagation):
         'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign', 'hard_sigmoid', 'hard_tanh' or 'relu6'.
         The formulas are in the notes.
     out_activation : str, default='auto'
-        Of the output layer: 'auto', 'softmax', 'exp' or one of the above, see the tables in the notes.
-        'auto' is 'identity' for the squared errors, 'logistic' for log_loss and 'exp' for poisson.
+        Of the output layer: 'auto', 'softmax', 'exp', 'increasing' or one of the above, see the notes.
+        'auto' is 'logistic' for log_loss, 'exp' for poisson, gamma and tweedie, 'increasing' for several
+        quantiles, else 'identity'.
     loss : str, default='squared_error'
-        What is minimised: 'squared_error', 'mean_squared_error', 'sum_squared_error', 'log_loss' or
-        'poisson'. The formulas and the output activations that go with them are in the notes.
+        What is minimised: 'squared_error', 'mean_squared_error', 'sum_squared_error', 'absolute_error',
+        'huber', 'log_cosh', 'pinball', 'poisson', 'gamma', 'tweedie' or 'log_loss'. The formulas and the
+        output activations that go with them are in the notes.
+    loss_params : dict, default=None
+        Parameters of the loss that are not to have their default: of 'huber' `delta` in (0, inf), 1; of
+        'pinball' `quantile` in (0, 1), 1/2, or an increasing list for several quantiles of one target at
+        once: they never cross; of 'tweedie' `power` in (1, 2), 1.5; of 'log_loss' `label_smoothing` in
+        [0, 1), 0.
     solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
         'sgd' is stochastic gradient descent with momentum, 'adam' is Adam (Kingma and Ba 2014); both take
         mini-batches. 'lbfgs' is SciPy's L-BFGS-B over all rows at once: good for small data.
@@ -170,19 +180,27 @@ class BPRegressor(RegressorMixin, BackPropagation):
     hard_tanh     min(max(z, -1), 1)
     relu6         min(max(z, 0), 6)
     softmax       exp(z_k) / sum_j exp(z_j), outputs only
+    increasing    z_0, then f_(k-1) + log(1 + exp(z_k)), outputs only
     ============  ==================================================
 
     Loss of one row with outputs f, targets y and K outputs:
 
-    ===================  ===================================================  ======================
-    loss                 value                                                output activation
-    ===================  ===================================================  ======================
-    squared_error        1/2 sum_k (f_k - y_k)^2                              any
-    mean_squared_error   1/K sum_k (f_k - y_k)^2                              any
-    sum_squared_error    sum_k (f_k - y_k)^2                                  any
-    log_loss             -sum_k (y_k log f_k + (1 - y_k) log(1 - f_k))        logistic; y in [0, 1]
-    poisson              sum_k (y_k log(y_k / f_k) - y_k + f_k)               exp; y >= 0
-    ===================  ===================================================  ======================
+    ==================  =======================================================  =====================
+    loss                value                                                    output activation
+    ==================  =======================================================  =====================
+    squared_error       1/2 sum_k (f_k - y_k)^2                                  any
+    mean_squared_error  1/K sum_k (f_k - y_k)^2                                  any
+    sum_squared_error   sum_k (f_k - y_k)^2                                      any
+    log_loss            -sum_k (y_k log f_k + (1 - y_k) log(1 - f_k)); same      logistic; y in [0, 1]
+    absolute_error      sum_k |f_k - y_k|                                        any
+    huber               sum_k d^2 / 2, or delta (d - delta / 2) where d > delta  any
+    log_cosh            sum_k log cosh(f_k - y_k)                                any
+    pinball             sum_k max(q e, (q - 1) e), q the quantile                any
+    pinball             the same, several quantiles of one target                increasing
+    poisson             sum_k (y_k log(y_k / f_k) - y_k + f_k)                   exp; y >= 0
+    gamma               sum_k (y_k / f_k - 1 - log(y_k / f_k))                   exp; y > 0
+    tweedie             deviance / 2 of that power                               exp; y >= 0
+    ==================  =======================================================  =====================
 
     The objective is the mean of the losses, weighted by `sample_weight`, plus the penalties. The loss that is
     reported is the loss whose gradient is followed.
@@ -218,6 +236,11 @@ class BPRegressor(RegressorMixin, BackPropagation):
     (200, 30)
     """
 
+    _parameter_constraints: dict = {
+        **BackPropagation._parameter_constraints,
+        "loss": [StrOptions(set(loss_names("regressor")))],
+    }
+
     def __init__(
         self,
         hidden_layer_sizes=(100,),
@@ -225,6 +248,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         activation="relu",
         out_activation="auto",
         loss="squared_error",
+        loss_params=None,
         solver="adam",
         alpha=1e-4,
         l2=0.0,
@@ -256,6 +280,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.activation = activation
         self.out_activation = out_activation
         self.loss = loss
+        self.loss_params = loss_params
         self.solver = solver
         self.alpha = alpha
         self.l2 = l2
@@ -336,10 +361,31 @@ class BPRegressor(RegressorMixin, BackPropagation):
         Returns
         -------
         ndarray of shape (n_samples,) for one target, else (n_samples, n_targets)
-            In the dtype of the network.
+            In the dtype of the network. For several quantiles, a column for each.
         """
         outputs = self._forward(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+    def score(self, X, y, sample_weight=None):
+        """R², or for several quantiles the mean of their D² (`sklearn.metrics.d2_pinball_score`).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Target values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        float
+            1 is perfect; 0 is what the best constant gets.
+        """
+        if quantiles := self._quantiles():
+            return d2_pinball(column_or_1d(y), self.predict(X), quantiles, sample_weight)
+        return super().score(X, y, sample_weight)
 
     # --- The adapter's hooks
 
@@ -353,26 +399,33 @@ class BPRegressor(RegressorMixin, BackPropagation):
             raise ValueError("Complex data not supported: y must be real.")
         return X, y.reshape(len(y), -1)
 
+    def _quantiles(self) -> list:
+        """Several quantiles of one target, or none."""
+        given: Any = (self.loss_params or {}).get("quantile", 0.5) if self.loss == "pinball" else 0.5
+        return list(given) if np.ndim(given) == 1 and np.size(given) > 1 else []
+
     def _learn_targets(self, y, *, goes_on, incremental):
-        out = self.out_activation
+        quantiles, out = self._quantiles(), self.out_activation
         self.out_activation_ = (
-            default_output(self.loss, classifier=False, multiclass=False) if out == "auto" else out
+            default_output(self.loss, task="regressor", several=bool(quantiles)) if out == "auto" else out
         )
-        if self.loss == "log_loss":
-            if self.out_activation_ != "logistic":
-                raise ValueError(
-                    "loss='log_loss' of a regressor needs out_activation='logistic', "
-                    f"got out_activation={out!r}."
-                )
-            if y.min() < 0 or y.max() > 1:
-                raise ValueError("loss='log_loss' of a regressor needs y in [0, 1].")
-        if self.loss == "poisson" and y.min() < 0:
-            raise ValueError("loss='poisson' needs y >= 0.")
-        if goes_on and y.shape[1] != self.n_outputs_:
+        entry = find_loss(self.loss, self.out_activation_, "regressor")
+        if not entry.domain.holds(y):
+            raise ValueError(f"loss={self.loss!r} of a regressor needs {entry.domain.text}.")
+        if quantiles and not entry.one_target:
             raise ValueError(
-                f"y has {y.shape[1]} targets, but the regressor was fitted on {self.n_outputs_}."
+                f"Several quantiles need out_activation='increasing', got out_activation={out!r}: then they "
+                "never cross."
             )
-        self.n_outputs_ = y.shape[1]
+        if entry.one_target and (not quantiles or y.shape[1] != 1):
+            raise ValueError(
+                f"out_activation='increasing' with loss='pinball' needs several quantiles of one target; got "
+                f"{len(quantiles) or 'one'} of {y.shape[1]}."
+            )
+        n_outputs = len(quantiles) or y.shape[1]
+        if goes_on and n_outputs != self.n_outputs_:
+            raise ValueError(f"y has {n_outputs} targets, but the regressor was fitted on {self.n_outputs_}.")
+        self.n_outputs_ = n_outputs
 
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         with np.errstate(over="ignore"):
@@ -382,6 +435,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         return targets
 
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
+        if quantiles := self._quantiles():
+            return d2_pinball(rows.targets[:, 0], outputs, quantiles, rows.sample_weight)
         return r_squared(outputs, rows.targets, rows.sample_weight)
 
     def _stratified(self) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import scipy.sparse
+import scipy.special
 from scipy.special import expit, log_softmax, softmax, xlogy
 from scipy.stats import norm
 
@@ -33,6 +34,7 @@ ACTIVATE = {
     "relu": lambda z: np.maximum(z, 0),
     "exp": np.exp,
     "softmax": lambda z: softmax(z, axis=1),
+    "increasing": lambda z: np.cumsum(np.hstack([z[:, :1], np.logaddexp(0, z[:, 1:])]), axis=1),
     "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
     "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
     "selu": lambda z: SELU[0] * np.where(z > 0, z, SELU[1] * np.expm1(np.minimum(z, 0))),
@@ -75,6 +77,9 @@ def back(name, delta, z):
     if name == "softmax":
         a = softmax(z, axis=1)
         return a * (delta - (delta * a).sum(axis=1, keepdims=True))
+    if name == "increasing":
+        later = np.cumsum(delta[:, ::-1], axis=1)[:, ::-1]
+        return np.hstack([later[:, :1], later[:, 1:] * expit(z[:, 1:])])
     return delta * DERIVATIVE[name](z)
 
 
@@ -109,21 +114,58 @@ def forward_pass(network, coefs, intercepts, X):
     return zs, activations
 
 
-def row_losses(loss, out_activation, z, f, y):
+def elementwise_loss(loss, p, f, y):
+    """(value, derivative by f) of each output, for losses that are sums over outputs."""
+    d = f - y
+    sign = 2 * y - 1
+    margin = np.maximum(1 - sign * f, 0)
+    q = np.where(y == 1, f, 1 - f)  # the probability of what happened
+    return {
+        "squared_error": lambda: (d**2 / 2, d),
+        "mean_squared_error": lambda: (d**2 / d.shape[1], 2 * d / d.shape[1]),
+        "sum_squared_error": lambda: (d**2, 2 * d),
+        "absolute_error": lambda: (np.abs(d), np.sign(d)),
+        "huber": lambda: (scipy.special.huber(p[0], d), np.clip(d, -p[0], p[0])),
+        "log_cosh": lambda: (np.logaddexp(d, -d) - np.log(2), np.tanh(d)),
+        "pinball": lambda: (np.where(d < 0, -p[0] * d, (1 - p[0]) * d), np.where(d < 0, -p[0], 1 - p[0])),
+        "hinge": lambda: (margin, -sign * (margin > 0)),
+        "squared_hinge": lambda: (margin**2, -2 * sign * margin),
+        "focal": lambda: (
+            -((1 - q) ** p[0]) * np.log(q),
+            sign * (p[0] * (1 - q) ** (p[0] - 1) * np.log(q) - (1 - q) ** p[0] / q),
+        ),
+        "poisson": lambda: (xlogy(y, y) - xlogy(y, f) - y + f, 1 - y / f),
+        "gamma": lambda: (y / f - 1 - np.log(y / f), (f - y) / f**2),
+        "tweedie": lambda: (
+            np.where(y > 0, np.abs(y), 0) ** (2 - p[0]) / ((1 - p[0]) * (2 - p[0]))
+            - y * f ** (1 - p[0]) / (1 - p[0])
+            + f ** (2 - p[0]) / (2 - p[0]),
+            f ** (1 - p[0]) - y * f ** -p[0],
+        ),
+    }[loss]()
+
+
+def row_losses(loss, out_activation, p, z, f, y):
     """(loss of each row, its derivative with respect to z) from logits z, outputs f, targets y."""
-    if loss == "log_loss" and out_activation == "softmax":
+    if out_activation == "softmax" and loss in ("log_loss", "focal"):
         label = y[:, 0].astype(int)
-        rows = np.arange(len(z))
-        one_hot = np.zeros_like(z)
-        one_hot[rows, label] = 1
-        return -log_softmax(z, axis=1)[rows, label], f - one_hot
-    if loss == "log_loss" and out_activation == "logistic":
+        one_hot = np.eye(z.shape[1])[label]
+        if loss == "log_loss":
+            target = (1 - p[0]) * one_hot + p[0] / z.shape[1]
+            return -(target * log_softmax(z, axis=1)).sum(axis=1), f - target
+        q = f[np.arange(len(z)), label][:, None]
+        slope = p[0] * (1 - q) ** (p[0] - 1) * np.log(q) - (1 - q) ** p[0] / q
+        return (-((1 - q) ** p[0]) * np.log(q))[:, 0], slope * q * (one_hot - f)
+    if loss == "log_loss":
         # -y ln f - (1 - y) ln(1 - f), with ln f = -ln(1 + e^-z) and ln(1 - f) = -ln(1 + e^z)
+        y = (1 - p[0]) * y + p[0] / 2
         return (y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z)).sum(axis=1), f - y
-    if loss == "poisson" and out_activation == "exp":
-        return (xlogy(y, y) - y * z - y + f).sum(axis=1), f - y
-    factor = {"squared_error": 0.5, "mean_squared_error": 1 / z.shape[1], "sum_squared_error": 1.0}[loss]
-    return factor * ((f - y) ** 2).sum(axis=1), back(out_activation, factor * 2 * (f - y), z)
+    if loss == "pinball" and out_activation == "increasing":
+        d = f - y
+        value = np.where(d < 0, -np.array(p) * d, (1 - np.array(p)) * d)
+        return value.sum(axis=1), back("increasing", np.where(d < 0, -np.array(p), 1 - np.array(p)), z)
+    value, slope = elementwise_loss(loss, p, f, y)
+    return value.sum(axis=1), back(out_activation, slope, z)
 
 
 def batch_loss_and_gradient(network, coefs, intercepts, X, targets, weight, denominator, alpha, l2):
@@ -136,7 +178,7 @@ def batch_loss_and_gradient(network, coefs, intercepts, X, targets, weight, deno
     zs, activations = forward_pass(network, coefs, intercepts, X)
     weight = np.ones(len(targets)) if weight is None else np.asarray(weight, dtype=np.float64)
     losses, delta = row_losses(
-        loss, names[-1], zs[-1], activations[-1], np.asarray(targets, dtype=np.float64)
+        loss, names[-1], network.constants, zs[-1], activations[-1], np.asarray(targets, dtype=np.float64)
     )
     # a row without weight adds nothing, whatever its loss
     value = np.where(weight == 0, 0, weight * losses).sum() / denominator

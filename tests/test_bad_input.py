@@ -142,6 +142,7 @@ BAD_PARAMETERS = {
     "activation": ["sigmoid", "softmax", None, 1, ["step"]],
     "out_activation": ["sigmoid", None, 1],
     "loss": ["mse", None, 1],
+    "loss_params": [1, "delta", [("delta", 1)]],
     "solver": ["rmsprop", None],
     "alpha": [-1e-9, np.nan, np.inf, "0.1", None],
     "l2": [-1e-9, np.nan, np.inf, "0.1", None],

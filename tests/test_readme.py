@@ -11,6 +11,9 @@ from helpers import fitted_attributes
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import BPClassifier, BPRegressor
+from fastbp.functions.activations import ACTIVATIONS
+from fastbp.functions.initialisers import INITIALISERS
+from fastbp.functions.losses import loss_names
 
 README = Path(__file__).parent.parent / "README.md"
 text = README.read_text(encoding="utf-8")
@@ -92,3 +95,12 @@ def test_docstrings_of_methods(method):
     for name in inspect.signature(method).parameters:
         if name != "self":
             assert described(name, doc), name
+
+
+@pytest.mark.parametrize("Estimator", [BPClassifier, BPRegressor])
+def test_docstrings_and_readme_name_every_registered_function(Estimator):
+    task = Estimator.__name__.removeprefix("BP").lower()
+    names = [entry.name for entry in ACTIVATIONS] + loss_names(task) + INITIALISERS.names()
+    for name in names:
+        assert f"`{name}`" in text, name
+        assert f"'{name}'" in Estimator.__doc__, name

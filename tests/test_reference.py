@@ -25,9 +25,21 @@ SOLVERS = {
 }
 
 
+QUANTILES = (0.1, 0.5, 0.9)
+LOSS_PARAMS = {
+    "huber": (("delta", 0.7),),
+    "pinball": (("quantile", 0.3),),
+    "pinball+increasing": (("quantile", QUANTILES),),
+    "tweedie+exp": (("power", 1.3),),
+    "focal+softmax": (("gamma", 1.5),),
+    "log_loss+softmax": (("label_smoothing", 0.1),),
+}
+
+
 def make_network(dtype, *, widths=(6, 9, 5), n_outputs=3, activation="tanh", loss=None, fit_intercept=True):
     name = loss or "log_loss+softmax"
     user, _, merged = name.partition("+")
+    n_outputs = len(QUANTILES) if merged == "increasing" else n_outputs
     return network_plan(
         n_inputs=widths[0],
         hidden_layer_sizes=widths[1:],
@@ -35,6 +47,7 @@ def make_network(dtype, *, widths=(6, 9, 5), n_outputs=3, activation="tanh", los
         activation=activation,
         out_activation=merged or "identity",
         loss=user,
+        loss_params=LOSS_PARAMS.get(name, ()),
         fit_intercept=fit_intercept,
         dtype=dtype,
     )
@@ -71,7 +84,9 @@ def make_data(network, n, seed=0):
     if network.class_targets:
         targets = rng.randint(network.n_outputs, size=(n, 1))
     else:
-        targets = rng.randint(0, 2, size=(n, network.n_outputs))
+        targets = rng.randint(0, 2, size=(n, network.n_targets))
+        if network.ops[-1].code == LOSSES.code("gamma+exp"):
+            targets = targets + 0.5
     coefs = [rng.normal(size=s) / np.sqrt(s[0]) for s in network.layer_shapes]
     has_bias = network.dense[0].bias
     intercepts = [has_bias * rng.normal(size=s[1]) * 0.3 for s in network.layer_shapes]

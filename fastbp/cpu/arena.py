@@ -36,8 +36,9 @@ ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE = range(4)
     CONSTANT,
     FEW_ROWS,
     FEW_ROWS_LIMIT,
+    CONSTANTS,
     N_SPECIAL,
-) = range(11)
+) = range(12)
 # Columns of the table of gradient tiles.
 (
     TILE_LEFT,
@@ -105,6 +106,8 @@ class Arena:
                 panels = padded(self.rows, panel) // panel
                 view = work[offset : offset + panels * stride].reshape(panels, stride)
                 view[:, width * panel : (width + 1) * panel] = self.special[CONSTANT]
+        at = self.special[CONSTANTS]
+        work[at : at + len(network.constants)] = network.constants
         return work
 
 
@@ -158,6 +161,7 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
         special[WEIGHT] = take(panels * panel)
     special[SCRATCH_SIZE] = TILE_ROWS * panel
     special[SCRATCH] = take(n_threads * special[SCRATCH_SIZE])
+    special[CONSTANTS] = take(len(network.constants))
     if panels == 1:
         longest = max(max(p + 1, q) for p, q in network.layer_shapes) + 2 * lanes
         special[FEW_ROWS_LIMIT] = min(lanes, TILE_ROWS)

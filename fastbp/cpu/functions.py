@@ -79,7 +79,7 @@ def _row_backward_loop(backward: Callable) -> Callable:
 
 
 def _loss_loop(row: Callable) -> Callable:
-    def loop(z, y, delta, weight, n, n_registers, sums):
+    def loop(z, y, delta, weight, n, n_registers, constants, sums):
         step = lanes(z)
         for r in range(n_registers):
             at = r * step
@@ -89,6 +89,7 @@ def _loss_loop(row: Callable) -> Callable:
                 (advance(delta, at), 2 * step),
                 n,
                 load(weight, at),
+                constants,
             )
             store_scalar(sums, r, sum_lanes(value))
 
@@ -173,9 +174,9 @@ def activation(name: str, row: bool, dtype: np.dtype) -> tuple[int, int]:
 
 @cache
 def loss(name: str, dtype: np.dtype) -> int:
-    """Address of a loss ``(z, y, delta, weight, n, n_registers, sums)``."""
+    """Address of a loss ``(z, y, delta, weight, n, n_registers, constants, sums)``."""
     p = _pointer_type(dtype)
-    return address_of(_loss_loop(LOSSES[name].row), (p, p, p, p, INT, INT, DOUBLES))
+    return address_of(_loss_loop(LOSSES[name].row), (p, p, p, p, INT, INT, p, DOUBLES))
 
 
 @cache

@@ -10,6 +10,7 @@ from fastbp.cpu.arena import (
     ACTIVATION_STRIDE,
     COLS,
     CONSTANT,
+    CONSTANTS,
     DELTA,
     DELTA_STRIDE,
     DENSE,
@@ -285,6 +286,7 @@ def loss(table, buffers, special, work, first, last, sums):
                 advance(w, special[WEIGHT] + r * step),
                 table[o, N_OUT],
                 1,
+                advance(w, special[CONSTANTS]),
                 pointer(sums, r),
             ),
         )

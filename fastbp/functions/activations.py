@@ -230,6 +230,26 @@ def softmax_backward(delta, a, n):
         put(delta, j, get(a, j) * (get(delta, j) - inner))
 
 
+def increasing(row, n):
+    # f_0 = z_0, f_k = f_(k-1) + ln(1 + e^z_k)
+    f = get(row, 0)
+    for j in range(1, n):
+        f = f + softplus(get(row, j))
+        put(row, j, f)
+
+
+def increasing_backward(delta, a, n):
+    # f_k moves with z_0 … z_k; the derivative of softplus is 1 − e^−s with s = f_k − f_(k-1).
+    later = get(delta, 0) * 0.0
+    for i in range(n):
+        j = n - 1 - i
+        later = later + get(delta, j)
+        if j > 0:
+            put(delta, j, -later * scalar.expm1(get(a, j - 1) - get(a, j)))
+        else:
+            put(delta, j, later)
+
+
 def index_of_largest(row, n, zero):
     """The first of the largest elements of a row, as a float; `zero` is 0 in the row's type."""
     largest, index = get(row, 0), zero
@@ -274,3 +294,8 @@ ACTIVATIONS.add(Activation("relu6", "min(max(z, 0), 6)", relu6, relu6_backward))
 
 ROW_ACTIVATIONS: Registry[RowActivation] = Registry("row activation")
 ROW_ACTIVATIONS.add(RowActivation("softmax", "exp(z_k) / sum_j exp(z_j)", softmax, softmax_backward))
+ROW_ACTIVATIONS.add(
+    RowActivation(
+        "increasing", "f_0 = z_0, f_k = f_(k-1) + log(1 + exp(z_k))", increasing, increasing_backward
+    )
+)

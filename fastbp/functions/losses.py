@@ -3,14 +3,63 @@
 A loss that has a canonical output activation takes the logits and carries that activation within it, since
 value and gradient are stable only together (as in scikit-learn's ``_loss``). The others take the outputs, and
 the output activation has its own backward step.
+
+``row(z, y, delta, n, weight, p) -> weight · ℓ`` puts weight · dℓ/dz into `delta`; n outputs, parameters p.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from numbers import Real
+from typing import Any
+
+import numpy as np
 
 from fastbp.functions import scalar
 from fastbp.functions.primitives import absolute, get, put, select
 from fastbp.functions.registry import Registry
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number, or several, that a loss depends on; within (low, high), or [low, high) where `closed`."""
+
+    name: str
+    default: float
+    low: float
+    high: float
+    closed: bool = False
+    several: bool = False
+
+    def values(self, given: Any, loss: str) -> tuple[float, ...]:
+        """The user's value as floats, or ValueError."""
+        listed = self.several and np.ndim(given) == 1 and np.size(given) > 0
+        numbers: list[Any] = list(given) if listed else [given]
+        for number in numbers:
+            known = isinstance(number, Real) and not isinstance(number, bool)
+            if not known or not (self.low < number < self.high or (self.closed and number == self.low)):
+                domain = f"{'[' if self.closed else '('}{self.low:g}, {self.high:g})"
+                raise ValueError(
+                    f"loss_params: {self.name} of loss={loss!r} must be a number in {domain}"
+                    f"{', or a list of such' if self.several else ''}, got {given!r}."
+                )
+        if any(b <= a for a, b in pairwise(numbers)):
+            raise ValueError(f"loss_params: the numbers of {self.name} must increase, got {given!r}.")
+        return tuple(float(number) for number in numbers)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The targets that a loss of a regressor is defined for."""
+
+    text: str
+    holds: Callable[[np.ndarray], bool]
+
+
+ANY = Domain("any y", lambda y: True)
+UNIT = Domain("y in [0, 1]", lambda y: y.min() >= 0 and y.max() <= 1)
+NON_NEGATIVE = Domain("y >= 0", lambda y: y.min() >= 0)
+POSITIVE = Domain("y > 0", lambda y: y.min() > 0)
 
 
 @dataclass(frozen=True)
@@ -24,11 +73,20 @@ class Loss:
     formula : str
         Of a row with outputs f and targets y, for the documentation.
     row : callable
-        ``row(z, y, delta, n, weight) -> weight · ℓ``: puts weight · dℓ/dz into `delta`.
+        See above.
     merged_with : str or None
         The output activation that is part of it.
     class_targets : bool
         The target is one column: the index of the class.
+    one_target : bool
+        All outputs are compared with one column of targets.
+    signed : bool
+        The outputs of a classifier are compared with −1 and 1: their sign tells the class.
+    parameters : tuple of Parameter
+    tasks : tuple of str
+        The estimators that offer it: "classifier", "regressor".
+    domain : Domain
+        Of a regressor's targets.
     """
 
     name: str
@@ -36,9 +94,30 @@ class Loss:
     row: Callable
     merged_with: str | None = None
     class_targets: bool = False
+    one_target: bool = False
+    signed: bool = False
+    parameters: tuple[Parameter, ...] = ()
+    tasks: tuple[str, ...] = field(default=("classifier", "regressor"))
+    domain: Domain = ANY
+
+    def constants(self, given: Mapping[str, Any]) -> tuple[float, ...]:
+        """p: the values of all parameters, the default where `given` has none."""
+        name = self.name.partition("+")[0]
+        known = [parameter.name for parameter in self.parameters]
+        for key in given:
+            if key not in known:
+                raise ValueError(
+                    f"loss_params has {key!r}, but loss={name!r} has "
+                    f"{f'the parameters {known}' if known else 'no parameters'}."
+                )
+        return tuple(
+            value
+            for parameter in self.parameters
+            for value in parameter.values(given.get(parameter.name, parameter.default), name)
+        )
 
 
-def squared_error(z, y, delta, n, weight):
+def squared_error(z, y, delta, n, weight, p):
     total = weight * 0.0
     for j in range(n):
         d = get(z, j) - get(y, j)
@@ -47,7 +126,7 @@ def squared_error(z, y, delta, n, weight):
     return weight * 0.5 * total
 
 
-def mean_squared_error(z, y, delta, n, weight):
+def mean_squared_error(z, y, delta, n, weight, p):
     share = weight / float(n)
     total = weight * 0.0
     for j in range(n):
@@ -57,7 +136,7 @@ def mean_squared_error(z, y, delta, n, weight):
     return share * total
 
 
-def sum_squared_error(z, y, delta, n, weight):
+def sum_squared_error(z, y, delta, n, weight, p):
     total = weight * 0.0
     for j in range(n):
         d = get(z, j) - get(y, j)
@@ -66,7 +145,124 @@ def sum_squared_error(z, y, delta, n, weight):
     return weight * total
 
 
-def softmax_log_loss(z, y, delta, n, weight):
+def absolute_error(z, y, delta, n, weight, p):
+    total = weight * 0.0
+    for j in range(n):
+        d = get(z, j) - get(y, j)
+        # The derivative at 0 is taken as 0.
+        put(delta, j, select(d > 0.0, weight, select(d < 0.0, -weight, 0.0 * d)))
+        total = total + absolute(d)
+    return weight * total
+
+
+def huber(z, y, delta, n, weight, p):
+    # Huber 1964: a parabola within p[0] of the target, lines outside.
+    total = weight * 0.0
+    for j in range(n):
+        d = get(z, j) - get(y, j)
+        size = absolute(d)
+        slope = select(d > p[0], p[0], select(d < -p[0], -p[0], d))
+        put(delta, j, weight * slope)
+        total = total + absolute(slope) * (size - 0.5 * absolute(slope))
+    return weight * total
+
+
+def log_cosh(z, y, delta, n, weight, p):
+    total = weight * 0.0
+    for j in range(n):
+        d = get(z, j) - get(y, j)
+        size = absolute(d)
+        # ln cosh d = |d| + ln(1 + e^−2|d|) − ln 2
+        total = total + (size + (scalar.log1p_exp_neg(size + size) - 0.6931471805599453))
+        put(delta, j, weight * scalar.tanh(d))
+    return weight * total
+
+
+def pinball(z, y, delta, n, weight, p):
+    # Koenker and Bassett 1978: the quantile p[0] of y is the best constant.
+    total = weight * 0.0
+    for j in range(n):
+        d = get(y, j) - get(z, j)
+        slope = select(d > 0.0, p[0], select(d < 0.0, p[0] - 1.0, 0.0 * d))
+        put(delta, j, -weight * slope)
+        total = total + slope * d
+    return weight * total
+
+
+def pinball_increasing(z, y, delta, n, weight, p):
+    # Outputs f_0 = z_0 and f_k = f_(k-1) + softplus(z_k), so that quantiles never cross.
+    total = weight * 0.0
+    f = get(z, 0)
+    t = get(y, 0)
+    for j in range(n):
+        if j > 0:
+            f = f + softplus_of(get(z, j))
+        d = t - f
+        slope = select(d > 0.0, p[j], select(d < 0.0, p[j] - 1.0, 0.0 * d))
+        put(delta, j, -weight * slope)
+        total = total + slope * d
+    # f_k moves with z_0 … z_k: sums from the last output on, then the derivative of softplus.
+    later = weight * 0.0
+    for i in range(n):
+        j = n - 1 - i
+        later = later + get(delta, j)
+        put(delta, j, later * scalar.logistic(get(z, j)) if j > 0 else later)
+    return weight * total
+
+
+def softplus_of(v):
+    """ln(1 + eᵛ)."""
+    return select(v > 0.0, v, 0.0) + scalar.log1p_exp_neg(absolute(v))
+
+
+def softmax_log_loss(z, y, delta, n, weight, p):
+    # With label smoothing s = p[0] (Szegedy et al. 2015) the target is 1 − s + s/n for the class, else s/n.
+    label = get(y, 0)
+    other = p[0] / float(n)
+    largest = get(z, 0)
+    for j in range(1, n):
+        v = get(z, j)
+        largest = select(v > largest, v, largest)
+    total = weight * 0.0
+    chosen = weight * 0.0
+    sum_of_all = weight * 0.0
+    for j in range(n):
+        v = get(z, j) - largest
+        e = scalar.exp(v)
+        put(delta, j, e)
+        total = total + e
+        sum_of_all = sum_of_all + v
+        chosen = select(label == float(j), v, chosen)
+    share = weight / total
+    for j in range(n):
+        q = get(delta, j) * share - weight * other
+        put(delta, j, select(label == float(j), q - weight * (1.0 - p[0]), q))
+    return weight * (scalar.log(total) - ((1.0 - p[0]) * chosen + other * sum_of_all))
+
+
+def logistic_log_loss(z, y, delta, n, weight, p):
+    total = weight * 0.0
+    for j in range(n):
+        v = get(z, j)
+        t = get(y, j) * (1.0 - p[0]) + 0.5 * p[0]
+        # ln(1 + eᶻ) − t·z = max(z, 0) − t·z + ln(1 + e^−|z|)
+        total = total + (select(v > 0.0, v, 0.0) - t * v + scalar.log1p_exp_neg(absolute(v)))
+        put(delta, j, weight * (scalar.logistic(v) - t))
+    return weight * total
+
+
+def focal_term(log_rest, log_p, gamma):
+    """The focal loss −(1 − p)^γ ln p of the right class, and its derivative by ln p · 1 / (1 − p).
+
+    By l = logit(p), dp/dl = p(1 − p): d/dl = γ p (1 − p)^γ ln p − (1 − p)^(γ + 1).
+    """
+    power = scalar.exp(gamma * log_rest)
+    rest = scalar.exp(log_rest)
+    return -power * log_p, gamma * (1.0 - rest) * power * log_p - power * rest
+
+
+def softmax_focal(z, y, delta, n, weight, p):
+    # Lin et al. 2017, "Focal loss for dense object detection", with the softmax's probability of the class.
     label = get(y, 0)
     largest = get(z, 0)
     for j in range(1, n):
@@ -80,25 +276,58 @@ def softmax_log_loss(z, y, delta, n, weight):
         put(delta, j, e)
         total = total + e
         chosen = select(label == float(j), v, chosen)
-    share = weight / total
+    others = weight * 0.0
     for j in range(n):
-        p = get(delta, j) * share
-        put(delta, j, select(label == float(j), p - weight, p))
-    return weight * (scalar.log(total) - chosen)
+        others = others + select(label == float(j), 0.0, get(delta, j))
+    # With all others rounded to nothing the loss is 0, whatever small number stands for them.
+    others = select(others > SMALLEST, others, SMALLEST)
+    log_total = scalar.log(total)
+    value, slope = focal_term(scalar.log(others) - log_total, chosen - log_total, p[0])
+    for j in range(n):
+        # dp/dz_j = −p p_j for another class: d/dz_j = −slope · p_j / (1 − p)
+        share = get(delta, j) / others
+        put(delta, j, weight * slope * select(label == float(j), 1.0, -share))
+    return weight * value
 
 
-def logistic_log_loss(z, y, delta, n, weight):
+SMALLEST = 1e-37
+
+
+def logistic_focal(z, y, delta, n, weight, p):
     total = weight * 0.0
     for j in range(n):
-        v = get(z, j)
-        t = get(y, j)
-        # ln(1 + eᶻ) − t·z = max(z, 0) − t·z + ln(1 + e^−|z|)
-        total = total + (select(v > 0.0, v, 0.0) - t * v + scalar.log1p_exp_neg(absolute(v)))
-        put(delta, j, weight * (scalar.logistic(v) - t))
+        sign = get(y, j) * 2.0 - 1.0
+        v = sign * get(z, j)
+        log_p = -softplus_of(-v)
+        value, slope = focal_term(-softplus_of(v), log_p, p[0])
+        put(delta, j, weight * sign * slope)
+        total = total + value
     return weight * total
 
 
-def poisson(z, y, delta, n, weight):
+def hinge(z, y, delta, n, weight, p):
+    # Of each output against the sign of its label, as in a linear support vector machine one-vs-rest.
+    total = weight * 0.0
+    for j in range(n):
+        sign = get(y, j) * 2.0 - 1.0
+        margin = 1.0 - sign * get(z, j)
+        total = total + select(margin < 0.0, 0.0, margin)
+        put(delta, j, select(margin > 0.0, -weight * sign, 0.0 * sign))
+    return weight * total
+
+
+def squared_hinge(z, y, delta, n, weight, p):
+    total = weight * 0.0
+    for j in range(n):
+        sign = get(y, j) * 2.0 - 1.0
+        margin = 1.0 - sign * get(z, j)
+        margin = select(margin < 0.0, 0.0, margin)
+        total = total + margin * margin
+        put(delta, j, -2.0 * weight * sign * margin)
+    return weight * total
+
+
+def poisson(z, y, delta, n, weight, p):
     total = weight * 0.0
     for j in range(n):
         v = get(z, j)
@@ -110,24 +339,179 @@ def poisson(z, y, delta, n, weight):
     return weight * total
 
 
+def gamma(z, y, delta, n, weight, p):
+    total = weight * 0.0
+    for j in range(n):
+        v = get(z, j)
+        t = get(y, j)
+        ratio = t * scalar.exp(-v)
+        total = total + (ratio - 1.0 - (scalar.log(t) - v))
+        put(delta, j, weight * (1.0 - ratio))
+    return weight * total
+
+
+def tweedie(z, y, delta, n, weight, p):
+    # Half the deviance (Jorgensen 1987) of power r = p[0] between 1 (Poisson) and 2 (gamma).
+    one, two = 1.0 - p[0], 2.0 - p[0]
+    total = weight * 0.0
+    for j in range(n):
+        v = get(z, j)
+        t = get(y, j)
+        first = scalar.exp(one * v)
+        second = scalar.exp(two * v)
+        own = select(t > 0.0, scalar.exp(two * scalar.log(select(t > 0.0, t, 1.0))), 0.0)
+        total = total + (own / (one * two) - t * first / one + second / two)
+        put(delta, j, weight * (second - t * first))
+    return weight * total
+
+
+CLASSIFIER, REGRESSOR = ("classifier",), ("regressor",)
+SMOOTHING = (Parameter("label_smoothing", 0.0, 0.0, 1.0, closed=True),)
+FOCUS = (Parameter("gamma", 2.0, 0.0, np.inf, closed=True),)
+
 LOSSES: Registry[Loss] = Registry("loss")
 LOSSES.add(Loss("squared_error", "1/2 sum_k (f_k - y_k)^2", squared_error))
 LOSSES.add(Loss("mean_squared_error", "1/K sum_k (f_k - y_k)^2", mean_squared_error))
 LOSSES.add(Loss("sum_squared_error", "sum_k (f_k - y_k)^2", sum_squared_error))
-LOSSES.add(Loss("log_loss+softmax", "-log f_y", softmax_log_loss, "softmax", class_targets=True))
 LOSSES.add(
-    Loss("log_loss+logistic", "-sum_k (y_k log f_k + (1 - y_k) log(1 - f_k))", logistic_log_loss, "logistic")
+    Loss(
+        "log_loss+softmax",
+        "-log f_y",
+        softmax_log_loss,
+        "softmax",
+        class_targets=True,
+        parameters=SMOOTHING,
+        tasks=CLASSIFIER,
+    )
 )
-LOSSES.add(Loss("poisson+exp", "sum_k (y_k log(y_k / f_k) - y_k + f_k)", poisson, "exp"))
+LOSSES.add(
+    Loss(
+        "log_loss+logistic",
+        "-sum_k (y_k log f_k + (1 - y_k) log(1 - f_k))",
+        logistic_log_loss,
+        "logistic",
+        parameters=SMOOTHING,
+        domain=UNIT,
+    )
+)
+LOSSES.add(
+    Loss(
+        "focal+softmax",
+        "-(1 - f_y)^gamma log f_y",
+        softmax_focal,
+        "softmax",
+        class_targets=True,
+        parameters=FOCUS,
+        tasks=CLASSIFIER,
+    )
+)
+LOSSES.add(
+    Loss(
+        "focal+logistic",
+        "-sum_k (1 - q_k)^gamma log q_k, q_k = f_k or 1 - f_k by y_k",
+        logistic_focal,
+        "logistic",
+        parameters=FOCUS,
+        tasks=CLASSIFIER,
+    )
+)
+LOSSES.add(Loss("hinge", "sum_k max(0, 1 - s_k f_k), s_k = 2 y_k - 1", hinge, signed=True, tasks=CLASSIFIER))
+LOSSES.add(Loss("squared_hinge", "sum_k max(0, 1 - s_k f_k)^2", squared_hinge, signed=True, tasks=CLASSIFIER))
+LOSSES.add(Loss("absolute_error", "sum_k |f_k - y_k|", absolute_error, tasks=REGRESSOR))
+LOSSES.add(
+    Loss(
+        "huber",
+        "sum_k d^2 / 2, or delta (d - delta / 2) for d > delta, d = |f_k - y_k|",
+        huber,
+        parameters=(Parameter("delta", 1.0, 0.0, np.inf),),
+        tasks=REGRESSOR,
+    )
+)
+LOSSES.add(Loss("log_cosh", "sum_k log cosh(f_k - y_k)", log_cosh, tasks=REGRESSOR))
+QUANTILE = (Parameter("quantile", 0.5, 0.0, 1.0, several=True),)
+LOSSES.add(
+    Loss("pinball", "sum_k max(q d, (q - 1) d), d = y_k - f_k", pinball, parameters=QUANTILE, tasks=REGRESSOR)
+)
+LOSSES.add(
+    Loss(
+        "pinball+increasing",
+        "sum_k max(q_k d, (q_k - 1) d), d = y - f_k",
+        pinball_increasing,
+        "increasing",
+        one_target=True,
+        parameters=QUANTILE,
+        tasks=REGRESSOR,
+    )
+)
+LOSSES.add(
+    Loss(
+        "poisson+exp",
+        "sum_k (y_k log(y_k / f_k) - y_k + f_k)",
+        poisson,
+        "exp",
+        tasks=REGRESSOR,
+        domain=NON_NEGATIVE,
+    )
+)
+LOSSES.add(
+    Loss(
+        "gamma+exp",
+        "sum_k (y_k / f_k - 1 - log(y_k / f_k))",
+        gamma,
+        "exp",
+        tasks=REGRESSOR,
+        domain=POSITIVE,
+    )
+)
+LOSSES.add(
+    Loss(
+        "tweedie+exp",
+        "sum_k (y^(2-r) / ((1-r)(2-r)) - y f^(1-r) / (1-r) + f^(2-r) / (2-r)), r = power",
+        tweedie,
+        "exp",
+        parameters=(Parameter("power", 1.5, 1.0, 2.0),),
+        tasks=REGRESSOR,
+        domain=NON_NEGATIVE,
+    )
+)
 
 
-def loss_names() -> list[str]:
-    """The users' names, without the merged activation, each once."""
-    return list(dict.fromkeys(loss.name.partition("+")[0] for loss in LOSSES))
+def loss_names(task: str | None = None) -> list[str]:
+    """The users' names, without the merged activation, each once; of one estimator, or of both."""
+    entries = [loss for loss in LOSSES if task is None or task in loss.tasks]
+    return list(dict.fromkeys(loss.name.partition("+")[0] for loss in entries))
 
 
-def default_output(loss: str, *, classifier: bool, multiclass: bool) -> str:
-    """The output activation that ``out_activation="auto"`` stands for."""
-    if classifier:
+def find_loss(loss: str, out_activation: str, task: str | None = None) -> Loss:
+    """The entry for a user's name and an output activation, or ValueError that says what to change."""
+    for name in (f"{loss}+{out_activation}", loss):
+        if name in LOSSES and (task is None or task in LOSSES[name].tasks):
+            return LOSSES[name]
+    entries = [entry for entry in LOSSES if entry.name.startswith(f"{loss}+")]
+    partners = [entry.merged_with for entry in entries if task is None or task in entry.tasks]
+    if not partners:
+        raise ValueError(f"loss={loss!r} is unknown; choose one of {loss_names(task)}.")
+    raise ValueError(
+        f"loss={loss!r} needs out_activation in {partners}, got out_activation={out_activation!r}. "
+        'Leave out_activation at "auto" or choose loss="squared_error", which takes any.'
+    )
+
+
+def default_output(loss: str, *, task: str, multiclass: bool = False, several: bool = False) -> str:
+    """The output activation that ``out_activation="auto"`` stands for.
+
+    `multiclass`: three classes or more; `several`: several quantiles of one target.
+    """
+    choices = [
+        entry.merged_with or "identity"
+        for entry in LOSSES
+        if entry.name.partition("+")[0] == loss and task in entry.tasks
+    ]
+    if task == "classifier" and not any(
+        entry.signed for entry in LOSSES if entry.name.partition("+")[0] == loss
+    ):
+        # Outputs that are probabilities, whatever the loss.
         return "softmax" if multiclass else "logistic"
-    return {"log_loss": "logistic", "poisson": "exp"}.get(loss, "identity")
+    if "increasing" in choices:
+        return "increasing" if several else "identity"
+    return choices[0]
