@@ -47,8 +47,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         'auto' is 'softmax' for three and more classes, 'logistic' for two classes and for multilabel targets;
         of the hinge losses it is 'identity'.
     loss : str, default='log_loss'
-        What is minimised: 'log_loss', 'focal', 'hinge', 'squared_hinge', 'squared_error', 'mean_squared_error'
-        or 'sum_squared_error'. The formulas and the output activations that go with them are in the notes.
+        What is minimised: 'log_loss', 'focal', 'hinge', 'squared_hinge', 'squared_error',
+        'mean_squared_error' or 'sum_squared_error'. The formulas and the output activations that go with them
+        are in the notes.
     loss_params : dict, default=None
         Parameters of the loss that are not to have their default: of 'log_loss' `label_smoothing` in [0, 1),
         0; of 'focal' `gamma` in [0, inf), 2. For instance ``{"label_smoothing": 0.1}``.
