@@ -11,19 +11,22 @@ contiguous (rows, ld) array with ld·itemsize 64 or 128 bytes: a tile of weights
 through it, lies in few neighbouring cache lines. Whatever lies beyond the columns is zero and stays zero.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss
 from fastbp.functions.schedules import SCHEDULES
+from fastbp.functions.solvers import SOLVERS, STOCHASTIC
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 PANEL_BYTES = 2 * ALIGNMENT  # a row of a column panel of parameters
+ADAMW_DECAY = 0.01  # of weights, by default: PyTorch's
 
 
 class Kind(IntEnum):
@@ -221,8 +224,8 @@ class TrainingPlan:
     ----------
     solver : str
         A name of `SOLVERS`.
-    h0, h1, h2 : float
-        Its hyper-parameters: momentum; or β₁, β₂, ε.
+    hyper : tuple of float
+        Its hyper-parameters, as `Solver.hyper` names them.
     schedule : int
         A code of `SCHEDULES`.
     monitor_loss : bool
@@ -232,14 +235,15 @@ class TrainingPlan:
     """
 
     solver: str
-    h0: float
-    h1: float
-    h2: float
+    hyper: tuple[float, ...]
     schedule: int
     rate_init: float
     power_t: float
     alpha: float
     l2: float
+    l1: float
+    weight_decay: float
+    clip_value: float
     batch_size: int
     shuffle: bool
     seed: int
@@ -428,6 +432,10 @@ def training_plan(
     epsilon: float,
     alpha: float,
     l2: float,
+    l1: float = 0.0,
+    weight_decay: float | None = None,
+    clip_value: float | None = None,
+    solver_params: Mapping[str, Any] | None = None,
     batch_size: int,
     shuffle: bool,
     seed: int,
@@ -443,25 +451,30 @@ def training_plan(
     ValueError
         For a solver that does not work on mini-batches.
     """
-    hyper: tuple[float, float, float]
+    if solver not in STOCHASTIC:
+        raise ValueError(
+            f"solver={solver!r} does not work on mini-batches; choose one of {list(STOCHASTIC)}."
+        )
+    rule = solver
     if solver == "sgd":
         rule = "sgd" if momentum == 0 else "nesterov" if nesterovs_momentum else "momentum"
-        hyper = (momentum, 0.0, 0.0)
-    elif solver == "adam":
-        rule, hyper = "adam", (beta_1, beta_2, epsilon)
-        learning_rate = "constant"  # the three schedules are SGD's, as in scikit-learn
     else:
-        raise ValueError(f"solver={solver!r} does not work on mini-batches; choose 'sgd' or 'adam'.")
+        learning_rate = "constant"  # the three schedules are SGD's, as in scikit-learn
+    entry = SOLVERS[rule]
+    common = {"momentum": momentum, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
+    if weight_decay is None:
+        weight_decay = ADAMW_DECAY if solver == "adamw" else 0.0
     return TrainingPlan(
         solver=rule,
-        h0=float(hyper[0]),
-        h1=float(hyper[1]),
-        h2=float(hyper[2]),
+        hyper=tuple(float(value) for value in entry.hyper_parameters(common, solver_params or {})),
         schedule=SCHEDULES[learning_rate],
         rate_init=float(learning_rate_init),
         power_t=float(power_t),
         alpha=float(alpha),
         l2=float(l2),
+        l1=float(l1),
+        weight_decay=float(weight_decay),
+        clip_value=float("inf") if clip_value is None else float(clip_value),
         batch_size=int(batch_size),
         shuffle=bool(shuffle),
         seed=int(seed),

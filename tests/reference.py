@@ -246,6 +246,21 @@ class Objective:
         return loss_and_gradient(self.network, flat, *self.arguments)
 
 
+N_STATES = {
+    "sgd": 0,
+    "momentum": 1,
+    "nesterov": 1,
+    "adam": 2,
+    "adamw": 2,
+    "amsgrad": 3,
+    "rmsprop": 1,
+    "adagrad": 1,
+    "adadelta": 2,
+    "rprop": 2,
+    "lion": 1,
+}
+
+
 class Trainer:
     """Mini-batch training, one step after the other."""
 
@@ -259,7 +274,7 @@ class Trainer:
         self.mean_weight = 1.0 if self.weight is None else self.weight.mean()
         self._theta = np.array(parameters, dtype=np.float64)
         if state is None:
-            n_states = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2}[training.solver]
+            n_states = N_STATES[training.solver]
             state = SolverState(
                 solver=training.solver,
                 moments=np.zeros((n_states, network.n_parameters)),
@@ -348,11 +363,16 @@ class Trainer:
             t.alpha,
             t.l2,
         )
+        for coef, gradient in zip(coefs, coef_gradients, strict=True):
+            loss += t.l1 * np.abs(coef).sum()
+            gradient += t.l1 * np.sign(coef)
         self.n_steps += 1
         self._step_in_epoch += 1
         self._accumulated += loss * len(batch)
         gradient = pack64(self.network, coef_gradients, intercept_gradients)
-        self._theta = self._theta + self._update(gradient)
+        gradient = np.clip(gradient, -t.clip_value, t.clip_value)
+        rest = np.where(self.network.mask(biases=False), 1 - self.learning_rate * t.weight_decay, 1)
+        self._theta = rest * self._theta + self._update(gradient)
         if not (np.isfinite(loss) and np.isfinite(self._theta).all()):
             self.status = "non_finite"
             self.failure = (self.n_epochs + 1, self._step_in_epoch)
@@ -364,16 +384,47 @@ class Trainer:
         if t.solver == "sgd":
             return -rate * gradient
         if t.solver in ("momentum", "nesterov"):
-            mu = t.h0
+            mu = t.hyper[0]
             velocity = mu * self.moments[0] - rate * gradient
             self.moments[0] = velocity
             return mu * velocity - rate * gradient if t.solver == "nesterov" else velocity
-        if t.solver == "adam":
-            beta_1, beta_2, epsilon = t.h0, t.h1, t.h2
+        if t.solver in ("adam", "adamw", "amsgrad"):
+            beta_1, beta_2, epsilon = t.hyper
             self.moments[0] = beta_1 * self.moments[0] + (1 - beta_1) * gradient
             self.moments[1] = beta_2 * self.moments[1] + (1 - beta_2) * gradient**2
             rate = rate * np.sqrt(1 - beta_2**self.n_steps) / (1 - beta_1**self.n_steps)
-            return -rate * self.moments[0] / (np.sqrt(self.moments[1]) + epsilon)
+            second = self.moments[1]
+            if t.solver == "amsgrad":
+                second = self.moments[2] = np.maximum(self.moments[2], second)
+            return -rate * self.moments[0] / (np.sqrt(second) + epsilon)
+        if t.solver == "rmsprop":
+            rho, epsilon = t.hyper
+            self.moments[0] = rho * self.moments[0] + (1 - rho) * gradient**2
+            return -rate * gradient / (np.sqrt(self.moments[0]) + epsilon)
+        if t.solver == "adagrad":
+            self.moments[0] = self.moments[0] + gradient**2
+            return -rate * gradient / (np.sqrt(self.moments[0]) + t.hyper[0])
+        if t.solver == "adadelta":
+            rho, epsilon = t.hyper
+            self.moments[0] = rho * self.moments[0] + (1 - rho) * gradient**2
+            step = np.sqrt((self.moments[1] + epsilon) / (self.moments[0] + epsilon)) * gradient
+            self.moments[1] = rho * self.moments[1] + (1 - rho) * step**2
+            return -rate * step
+        if t.solver == "rprop":
+            shrink, grow, smallest, largest = t.hyper
+            step = np.where(self.moments[0] == 0, rate, self.moments[0])
+            turned, kept = gradient * self.moments[1] < 0, gradient * self.moments[1] > 0
+            step = np.clip(
+                np.where(turned, shrink * step, np.where(kept, grow * step, step)), smallest, largest
+            )
+            gradient = np.where(turned, 0, gradient)
+            self.moments[:] = [step, gradient]
+            return -step * np.sign(gradient)
+        if t.solver == "lion":
+            beta_1, beta_2 = t.hyper
+            mixture = beta_1 * self.moments[0] + (1 - beta_1) * gradient
+            self.moments[0] = beta_2 * self.moments[0] + (1 - beta_2) * gradient
+            return -rate * np.sign(mixture)
         raise NotImplementedError(f"the reference knows no solver {t.solver!r}")
 
     def _end_epoch(self):

@@ -12,6 +12,7 @@ from tolerances import ONE_STEP, TEN_STEPS
 from fastbp.cpu import engine
 from fastbp.functions.activations import ACTIVATIONS
 from fastbp.functions.losses import LOSSES
+from fastbp.functions.solvers import STOCHASTIC
 from fastbp.plan import network_plan, training_plan
 
 DTYPES = [np.float32, np.float64]
@@ -21,7 +22,13 @@ SOLVERS = {
     "sgd": {"momentum": 0.0},
     "momentum": {"momentum": 0.9, "nesterovs_momentum": False},
     "nesterov": {"momentum": 0.9},
-    "adam": {"solver": "adam"},
+    **{name: {"solver": name} for name in STOCHASTIC if name != "sgd"},
+}
+REGULAR = {
+    "l1": {"l1": 0.05},
+    "decay": {"weight_decay": 0.3},
+    "clip": {"clip_value": 0.02},
+    "all": {"l1": 0.05, "weight_decay": 0.3, "clip_value": 0.02},
 }
 
 
@@ -126,6 +133,13 @@ def test_every_activation_with_every_loss(activation, loss, dtype):
 def test_every_solver_with_every_loss(solver, loss, dtype):
     network = make_network(np.dtype(dtype), loss=loss)
     assert_same_training(network, make_training(**SOLVERS[solver]), n=75)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize(("solver", "regular"), list(itertools.product(SOLVERS, REGULAR)))
+def test_every_solver_with_every_regularisation(solver, regular, dtype):
+    network = make_network(np.dtype(dtype), widths=(20, 9, 18))
+    assert_same_training(network, make_training(**SOLVERS[solver], **REGULAR[regular]), n=75)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

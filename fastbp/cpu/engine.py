@@ -142,7 +142,9 @@ class Trainer(_Batches):
         ints[kernel.PASS] = self.pass_rows
         ints[kernel.SHUFFLE] = plan.shuffle
         ints[kernel.SEED] = plan.seed
-        ints[kernel.UPDATE] = functions.update(plan.solver, self.network.dtype)
+        ints[kernel.UPDATE] = functions.update(
+            plan.solver, self.network.dtype, plan.l1 > 0, plan.weight_decay > 0, np.isfinite(plan.clip_value)
+        )
         ints[kernel.COEFFICIENTS] = functions.coefficients(plan.solver)
         if plan.batch_size > self.pass_rows:
             ints[kernel.ACCUMULATE] = functions.update(None, self.network.dtype)
@@ -151,7 +153,12 @@ class Trainer(_Batches):
         ints[kernel.EPOCH_LIMIT] = plan.max_epochs
         floats[kernel.RATE] = floats[kernel.RATE_INIT] = plan.rate_init
         floats[kernel.POWER_T] = plan.power_t
-        floats[[kernel.H0, kernel.H1, kernel.H2]] = plan.h0, plan.h1, plan.h2
+        floats[kernel.H0 : kernel.H0 + len(plan.hyper)] = plan.hyper
+        floats[kernel.L1], floats[kernel.DECAY], floats[kernel.CLIP] = (
+            plan.l1,
+            plan.weight_decay,
+            plan.clip_value,
+        )
         floats[kernel.ALPHA], floats[kernel.L2] = plan.alpha, plan.l2
         floats[kernel.TOL], floats[kernel.PATIENCE] = plan.tol, plan.patience
         floats[kernel.MEAN_WEIGHT] = self.total_weight / self.n_rows

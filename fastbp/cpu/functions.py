@@ -32,7 +32,7 @@ def _register(module: ModuleType) -> None:
 for _module in (scalar, activations, losses, solvers, schedules):
     _register(_module)
 
-fma, select = primitives.fma, primitives.select
+absolute, fma, select = primitives.absolute, primitives.fma, primitives.select
 
 # Columns that the CPU adds to the table of ops.
 FORWARD, BACKWARD, DERIVATIVE_OF = range(len(FIELD), len(FIELD) + 3)
@@ -96,10 +96,19 @@ def _loss_loop(row: Callable) -> Callable:
     return loop
 
 
-def _update_loop(update: Callable, n_states: int) -> Callable:
-    def loop(w, g, ldg, s, t, ld, n_rows, n_registers, penalty, bias_row, bias_col, coefficients, sums):
+def _update_loop(update: Callable, n_states: int, l1: bool, decay: bool, clip: bool) -> Callable:
+    """The loop over a tile; what the flags leave out costs nothing.
+
+    With the L1 penalty, weights are drawn to 0 by strength `regular[0]`; weights decay by the factor
+    `regular[1]`; gradients are cut off at ± `regular[2]`.
+    """
+
+    def loop(
+        w, g, ldg, s, t, u, ld, n_rows, n_registers, penalty, bias_row, bias_col, coefficients, regular, sums
+    ):
         step = lanes(w)
         squares = spread(w, 0.0)
+        sizes = spread(w, 0.0)
         c = (
             spread(w, coefficients[0]),
             spread(w, coefficients[1]),
@@ -109,28 +118,45 @@ def _update_loop(update: Callable, n_states: int) -> Callable:
             spread(w, coefficients[5]),
         )
         for i in range(n_rows):
-            row_penalty = 0.0 if i == bias_row else penalty
+            no_bias_row = 0.0 if i == bias_row else 1.0
             for r in range(n_registers):
                 at = i * ld + r * step
                 value = load(w, at)
                 is_bias = lane_numbers(w) == float(bias_col - r * step)
-                pull = select(is_bias, 0.0, spread(w, row_penalty)) * value
+                pull = select(is_bias, 0.0, spread(w, penalty * no_bias_row)) * value
                 squares = fma(pull, value, squares)
+                if l1:
+                    strength = select(is_bias, 0.0, spread(w, regular[0] * no_bias_row))
+                    sizes = fma(strength, absolute(value), sizes)
+                    # The derivative at 0 is taken as 0.
+                    sign = select(value > 0.0, strength, select(value < 0.0, -strength, 0.0 * value))
+                    pull = pull + sign
                 gradient = load(g, i * ldg + r * step) + pull
+                if clip:
+                    limit = spread(w, regular[2])
+                    gradient = select(gradient > limit, limit, select(gradient < -limit, -limit, gradient))
+                if decay:
+                    rest = 1.0 - regular[1] * no_bias_row
+                    value = select(is_bias, value, value * rest)
                 first = load(s, at) if n_states > 0 else value
                 second = load(t, at) if n_states > 1 else value
-                value, first, second = update(value, gradient, first, second, c)
+                third = load(u, at) if n_states > 2 else value
+                value, first, second, third = update(value, gradient, first, second, third, c)
                 store(w, at, value)
                 if n_states > 0:
                     store(s, at, first)
                 if n_states > 1:
                     store(t, at, second)
-        store_scalar(sums, 0, 0.5 * sum_lanes(squares))
+                if n_states > 2:
+                    store(u, at, third)
+        store_scalar(sums, 0, 0.5 * sum_lanes(squares) + sum_lanes(sizes))
 
     return loop
 
 
-def _accumulate_loop(w, g, ldg, s, t, ld, n_rows, n_registers, penalty, bias_row, bias_col, c, sums):
+def _accumulate_loop(
+    w, g, ldg, s, t, u, ld, n_rows, n_registers, penalty, bias_row, bias_col, c, regular, sums
+):
     """Not a solver: adds the gradient of a tile to that of the whole batch, kept in `w`."""
     step = lanes(w)
     for i in range(n_rows):
@@ -140,8 +166,8 @@ def _accumulate_loop(w, g, ldg, s, t, ld, n_rows, n_registers, penalty, bias_row
 
 
 def _coefficients_loop(coefficients: Callable) -> Callable:
-    def loop(rate, h0, h1, h2, step, out):
-        c = coefficients(rate, h0, h1, h2, step)
+    def loop(rate, h, step, out):
+        c = coefficients(rate, (h[0], h[1], h[2], h[3]), step)
         for i in range(N_COEFFICIENTS):
             out[i] = c[i]
 
@@ -180,21 +206,23 @@ def loss(name: str, dtype: np.dtype) -> int:
 
 
 @cache
-def update(solver: str | None, dtype: np.dtype) -> int:
+def update(
+    solver: str | None, dtype: np.dtype, l1: bool = False, decay: bool = False, clip: bool = False
+) -> int:
     """Address of a solver's step on a tile, parameters as in `_update_loop`; for None, of the sum."""
     p = _pointer_type(dtype)
-    kinds = (p, p, INT, p, p, INT, INT, INT, REAL, INT, INT, DOUBLES, DOUBLES)
+    kinds = (p, p, INT, p, p, p, INT, INT, INT, REAL, INT, INT, DOUBLES, DOUBLES, DOUBLES)
     if solver is None:
         return address_of(_accumulate_loop, kinds)
     entry = SOLVERS[solver]
-    return address_of(_update_loop(entry.update, entry.n_states), kinds)
+    return address_of(_update_loop(entry.update, entry.n_states, l1, decay, clip), kinds)
 
 
 @cache
 def coefficients(solver: str) -> int:
-    """Address of a solver's coefficients ``(rate, h0, h1, h2, step, out)``."""
+    """Address of a solver's coefficients ``(rate, h, step, out)``."""
     loop = _coefficients_loop(SOLVERS[solver].coefficients)
-    return address_of(loop, (REAL, REAL, REAL, REAL, REAL, DOUBLES))
+    return address_of(loop, (REAL, DOUBLES, REAL, DOUBLES))
 
 
 @lru_cache(maxsize=64)

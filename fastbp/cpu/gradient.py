@@ -41,6 +41,7 @@ def gradient_tiles(
     update,
     penalty,
     coefficients,
+    regular,
     penalties,
 ):
     """A thread's share of the tiles.
@@ -60,8 +61,8 @@ def gradient_tiles(
         λ of the L2 penalty ½λ‖W‖², added to the gradient of all but biases when a step is made.
     update : int
         Address of the solver's loop; in mode ADD, of the loop that adds.
-    coefficients : pointer
-        The solver's, of float64.
+    coefficients, regular : pointer
+        The solver's, and the strengths of what goes with it, of float64.
     penalties : (n_tiles,), out
         Each tile's penalty before the step.
     """
@@ -99,6 +100,7 @@ def gradient_tiles(
                     ldg,
                     pointer(moments, at),
                     pointer(moments, params.shape[0] + at),
+                    pointer(moments, 2 * params.shape[0] + at),
                     pitch,
                     height,
                     registers,
@@ -106,6 +108,7 @@ def gradient_tiles(
                     tiles[tile, TILE_BIAS_ROW],
                     tiles[tile, TILE_BIAS_COL],
                     coefficients,
+                    regular,
                     pointer(penalties, tile),
                 ),
             )

@@ -19,6 +19,7 @@ from fastbp.cpu.network import forward_and_backward
 from fastbp.cpu.shuffle import shuffle_order
 from fastbp.cpu.team import meet
 from fastbp.functions.schedules import judge_epoch, rate_after_epoch
+from fastbp.functions.solvers import N_COEFFICIENTS
 
 RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
 
@@ -49,7 +50,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     LOADED,
     N_INTS,
 ) = range(24)
-RULE_SIZE = 8  # of a thread's coefficients: a cache line
+RULE_SIZE = 16  # of a thread's coefficients, in float64: they share no cache line
 # The float64 control array.
 (
     RATE,
@@ -58,15 +59,19 @@ RULE_SIZE = 8  # of a thread's coefficients: a cache line
     H0,
     H1,
     H2,
+    H3,
     ALPHA,
     L2,
+    L1,
+    DECAY,
+    CLIP,
     TOL,
     PATIENCE,
     MEAN_WEIGHT,
     EPOCH_LOSS,
     BEST,
     N_FLOATS,
-) = range(14)
+) = range(18)
 
 
 @jit
@@ -208,8 +213,13 @@ def train(
         penalty = floats[ALPHA] / weight + floats[L2]
         call(
             ints[COEFFICIENTS],
-            (floats[RATE], floats[H0], floats[H1], floats[H2], float(steps + 1), rule),
+            (floats[RATE], pointer(floats, H0), float(steps + 1), rule),
         )
+        # Behind the coefficients: what does not depend on the solver.
+        regular = pointer(steps_coefficients, thread * RULE_SIZE + N_COEFFICIENTS)
+        steps_coefficients[thread * RULE_SIZE + N_COEFFICIENTS] = floats[L1]
+        steps_coefficients[thread * RULE_SIZE + N_COEFFICIENTS + 1] = floats[RATE] * floats[DECAY]
+        steps_coefficients[thread * RULE_SIZE + N_COEFFICIENTS + 2] = floats[CLIP]
         loss = 0.0
         single = batch_rows <= pass_rows
         for start in range(0, batch_rows, pass_rows):
@@ -259,6 +269,7 @@ def train(
                 ints[UPDATE] if single else ints[ACCUMULATE],
                 penalty,
                 rule,
+                regular,
                 penalties,
             )
             meet(sync, n_threads)
@@ -277,6 +288,7 @@ def train(
                 ints[UPDATE],
                 penalty,
                 rule,
+                regular,
                 penalties,
             )
             meet(sync, n_threads)
@@ -375,6 +387,7 @@ def loss_and_gradient(
             WRITE if start == 0 else ADD,
             accumulate,
             0.0,
+            pointer(sums, 0),
             pointer(sums, 0),
             sums,
         )
