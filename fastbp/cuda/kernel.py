@@ -1,0 +1,184 @@
+"""The kernel: a team of blocks trains one network, many steps in one launch.
+
+The blocks walk through the phases of the program together, with a barrier of the team behind each. A team of
+one block meets at the block's own barrier; a larger one at the grid's, in a cooperative launch; or the host
+launches phase by phase, which needs no barrier. In all three the same work is dealt to the blocks, whose number
+changes nothing but the time.
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from fastbp.cuda.books import (
+    ARENA_SIZE,
+    AT,
+    BAD_PARAMETERS,
+    BATCH,
+    N_DATA,
+    N_PARAMETERS,
+    PASS,
+    POSITION,
+    RUNNING,
+    STATUS,
+    UPDATING,
+    make_books,
+)
+from fastbp.cuda.program import FIRST_JOB, GATHER, LAST_JOB, PHASE_KIND, TILES
+from fastbp.cuda.target import SIMULATOR, cuda, device
+from fastbp.cuda.tiling import GPU, LARGE, SIMULATED, SMALL, Tiling
+from fastbp.cuda.work import ADD, APPLY, APPLY_STORED, WRITE, make_work
+
+TILING = SIMULATED if SIMULATOR else GPU
+
+# Kinds of teams.
+RESIDENT = "resident"  # one block, the arena in its shared memory during a launch
+BLOCK = "block"  # one block, or several that are launched phase by phase
+GRID = "grid"  # several blocks in a cooperative launch
+
+SHARED_BYTES = 46 * 1024  # every GPU has 48 KB for a block, and the compiler takes a little
+ALL = np.int64(1 << 62)  # more phases than there are
+
+
+def resident_elements(real: type, tiling: Tiling = TILING) -> int:
+    """How large an arena may be that lies in shared memory."""
+    itemsize = np.dtype(real).itemsize
+    return (SHARED_BYTES - 8 * tiling.threads) // itemsize - tiling.pool(SMALL)
+
+
+@cache
+def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
+    """The kernel for one dtype and kind of team.
+
+    ``kernel(phases, jobs, arena, X, targets, weights, order, ints, floats, curve, first, last, n_steps, close)``
+
+    Parameters of the kernel
+    ------------------------
+    phases, jobs : int64 tables, in
+        See ``program``.
+    arena : (size,), in/out
+        Parameters, moments, gradients, activations.
+    X, targets, weights : flat, in
+        All rows of the data.
+    order : int32, in
+        Rows in the order of their use, epoch after epoch; this launch begins at ``ints[AT]``.
+    ints, floats, curve : in/out
+        See ``books``.
+    first, last : int
+        Range of the phases to run, counted through all passes of a step; 0, ALL for whole steps.
+    n_steps : int
+        At most; an end of training ends a launch, too.
+    close : int
+        1 where the last step ends with this launch.
+    """
+    resident, grid = team == RESIDENT, team == GRID
+    books = make_books(real, tiling)
+    open_step, close_step = books.open_step, books.close_step
+    work = make_work(real, tiling, only_small=resident)
+    gather, do_tiles, do_rows = work.gather, work.tiles, work.rows
+    threads = tiling.threads
+    mask = threads - 1
+    pool_size = tiling.pool(SMALL) if resident else max(tiling.pool(SMALL), tiling.pool(LARGE))
+    arena_size = resident_elements(real, tiling)
+
+    @device
+    def barrier():
+        cuda.syncthreads()
+        if grid:
+            cuda.cg.this_grid().sync()
+
+    @device
+    def run(
+        phases, jobs, memory, pool, scratch, X, targets, weights, order, ints, floats, curve,
+        first, last, n_steps, close,
+    ):  # fmt: skip
+        tid, rank, size = cuda.threadIdx.x & mask, cuda.blockIdx.x, cuda.gridDim.x
+        n_phases = phases.shape[0]
+        at, position = ints[AT], ints[POSITION]
+        n_data, batch, pass_rows = ints[N_DATA], ints[BATCH], ints[PASS]
+        updating = ints[UPDATING] == 1
+        batch_rows = min(batch, n_data - position)
+        before = batch_rows  # rows of the step before
+        done = 0
+        running = True
+        while running and done < n_steps:
+            passes = (batch_rows + pass_rows - 1) // pass_rows
+            units = passes * n_phases
+            if passes > 1 and updating:
+                units += 1
+            for unit in range(first, min(last, units)):
+                n_pass = unit // n_phases
+                phase = unit - n_pass * n_phases
+                start = n_pass * pass_rows
+                n_rows = min(pass_rows, batch_rows - start)
+                mode = APPLY
+                if n_pass == passes:
+                    mode, phase = APPLY_STORED, n_phases - 1
+                elif passes > 1 or not updating:
+                    mode = WRITE if n_pass == 0 else ADD
+                if unit == 0 and rank == 0:
+                    # While the others gather; nobody reads the books before the next barrier.
+                    if done > 0:
+                        close_step(ints, floats, memory, curve, scratch, tid, before)
+                    if tid == 0:
+                        open_step(ints, floats, memory, batch_rows)
+                kind, first_job, last_job = phases[phase, PHASE_KIND], phases[phase, FIRST_JOB], phases[phase, LAST_JOB]
+                if kind == GATHER:
+                    gather(
+                        memory, jobs, first_job, X, targets, weights, order, ints, at + start, n_rows, rank, size, tid
+                    )  # fmt: skip
+                elif kind == TILES:
+                    do_tiles(memory, jobs, first_job, last_job, pool, ints, mode, n_rows, rank, size, tid)
+                else:
+                    do_rows(memory, jobs, first_job, last_job, pool, ints, n_pass, n_rows, rank, size, tid)
+                barrier()
+                if unit == 0 and ints[STATUS] != RUNNING:
+                    running = False
+                    break
+            if running:
+                done += 1
+                before = batch_rows
+                at += batch_rows
+                position += batch_rows
+                if position == n_data:
+                    position = 0
+                batch_rows = min(batch, n_data - position)
+        if close == 1:
+            if rank == 0:
+                if running and done > 0:
+                    close_step(ints, floats, memory, curve, scratch, tid, before)
+                if tid == 0:
+                    ints[AT] = at
+                    ints[POSITION] = position
+            if updating:
+                for i in range(rank * threads + tid, ints[N_PARAMETERS], size * threads):
+                    if memory[i] - memory[i] != real(0.0):
+                        ints[BAD_PARAMETERS] = 1
+
+    def kernel(
+        phases, jobs, arena, X, targets, weights, order, ints, floats, curve, first, last, n_steps, close
+    ):
+        pool = cuda.shared.array(pool_size, real)
+        scratch = cuda.shared.array(threads, np.float64)
+        if resident:
+            memory = cuda.shared.array(arena_size, real)
+            n = ints[ARENA_SIZE]
+            for i in range(cuda.threadIdx.x, n, threads):
+                memory[i] = arena[i]
+            cuda.syncthreads()
+            run(
+                phases, jobs, memory, pool, scratch, X, targets, weights, order, ints, floats, curve,
+                first, last, n_steps, close,
+            )  # fmt: skip
+            cuda.syncthreads()
+            for i in range(cuda.threadIdx.x, n, threads):
+                arena[i] = memory[i]
+        else:
+            run(
+                phases, jobs, arena, pool, scratch, X, targets, weights, order, ints, floats, curve,
+                first, last, n_steps, close,
+            )  # fmt: skip
+
+    kernel.__name__ = f"train_{team}_{np.dtype(real).name}"
+    return cuda.jit(kernel)
