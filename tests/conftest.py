@@ -1,6 +1,19 @@
 """Settings of the whole suite."""
 
+import os
+import sys
+
 import pytest
+
+# Numba decides at its import whether GPU kernels run in its simulator, and a process has one Numba. So these
+# files are run in a process of their own, by test_cuda.py; or by hand:
+#   NUMBA_ENABLE_CUDASIM=1 pytest tests/test_cuda_kernels.py
+SIMULATOR = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+SIMULATED = ["test_cuda_kernels.py", "test_cuda_fits.py"]
+collect_ignore = [] if SIMULATOR else SIMULATED
+if SIMULATOR:
+    # A simulated thread is a thread of Python, and barriers pass control between them.
+    sys.setswitchinterval(1e-5)
 
 
 def pytest_configure(config):

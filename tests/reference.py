@@ -5,6 +5,8 @@ and shares nothing with the compiled engines but the plan and the order of the s
 matrix, every formula is the textbook's, sparse inputs are made dense, nothing is reused or done in place.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.sparse
 from scipy.special import expit, log_softmax, softmax, xlogy
@@ -117,12 +119,7 @@ def unpack64(network, flat):
 
 def pack64(network, coefs, intercepts):
     """Flat float64 vector, whatever the plan's dtype."""
-    flat = np.zeros(network.n_parameters)
-    for (weights, bias), coef, intercept in zip(network.blocks(flat), coefs, intercepts, strict=True):
-        weights[...] = coef
-        if bias is not None:
-            bias[...] = intercept
-    return flat
+    return replace(network, dtype=np.dtype(np.float64)).pack(coefs, intercepts)
 
 
 def forward(network, parameters, X, layer=None, n_jobs=None, largest=False):

@@ -7,7 +7,6 @@ device they are row-major matrices.
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from fastbp.cuda import books
 from fastbp.cuda.kernel import TILING
@@ -39,12 +38,7 @@ def free_memory() -> float:
 
 
 def dense_rows(X, network: NetworkPlan) -> np.ndarray:
-    """X as a flat vector of the network's dtype; sparse matrices are refused."""
-    if scipy.sparse.issparse(X):
-        raise ValueError(
-            "device='cuda' takes no sparse X. Pass X.toarray() where that fits into memory, or choose "
-            "device='cpu', which takes sparse X as it is."
-        )
+    """X as a flat vector of the network's dtype; sparse matrices are refused before (``fastbp.engine``)."""
     return np.ascontiguousarray(X, dtype=network.dtype).reshape(-1)
 
 

@@ -96,26 +96,24 @@ def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
         tid, rank, size = cuda.threadIdx.x & mask, cuda.blockIdx.x, cuda.gridDim.x
         n_phases = phases.shape[0]
         at, position = ints[AT], ints[POSITION]
-        n_data, batch, pass_rows = ints[N_DATA], ints[BATCH], ints[PASS]
-        updating = ints[UPDATING] == 1
-        batch_rows = min(batch, n_data - position)
+        batch_rows = min(ints[BATCH], ints[N_DATA] - position)
         before = batch_rows  # rows of the step before
         done = 0
         running = True
         while running and done < n_steps:
-            passes = (batch_rows + pass_rows - 1) // pass_rows
+            passes = (batch_rows + ints[PASS] - 1) // ints[PASS]
             units = passes * n_phases
-            if passes > 1 and updating:
+            if passes > 1 and ints[UPDATING] == 1:
                 units += 1
             for unit in range(first, min(last, units)):
                 n_pass = unit // n_phases
                 phase = unit - n_pass * n_phases
-                start = n_pass * pass_rows
-                n_rows = min(pass_rows, batch_rows - start)
+                start = n_pass * ints[PASS]
+                n_rows = min(ints[PASS], batch_rows - start)
                 mode = APPLY
                 if n_pass == passes:
                     mode, phase = APPLY_STORED, n_phases - 1
-                elif passes > 1 or not updating:
+                elif passes > 1 or ints[UPDATING] == 0:
                     mode = WRITE if n_pass == 0 else ADD
                 if unit == 0 and rank == 0:
                     # While the others gather; nobody reads the books before the next barrier.
@@ -141,9 +139,9 @@ def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
                 before = batch_rows
                 at += batch_rows
                 position += batch_rows
-                if position == n_data:
+                if position == ints[N_DATA]:
                     position = 0
-                batch_rows = min(batch, n_data - position)
+                batch_rows = min(ints[BATCH], ints[N_DATA] - position)
         if close == 1:
             if rank == 0:
                 if running and done > 0:
@@ -151,7 +149,7 @@ def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
                 if tid == 0:
                     ints[AT] = at
                     ints[POSITION] = position
-            if updating:
+            if ints[UPDATING] == 1:
                 for i in range(rank * threads + tid, ints[N_PARAMETERS], size * threads):
                     if memory[i] - memory[i] != real(0.0):
                         ints[BAD_PARAMETERS] = 1
@@ -159,7 +157,10 @@ def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
     def kernel(
         phases, jobs, arena, X, targets, weights, order, ints, floats, curve, first, last, n_steps, close
     ):
-        pool = cuda.shared.array(pool_size, real)
+        if SIMULATOR:  # which knows no alignment
+            pool = cuda.shared.array(pool_size, real)
+        else:
+            pool = cuda.shared.array(pool_size, real, alignment=16)
         scratch = cuda.shared.array(threads, np.float64)
         if resident:
             memory = cuda.shared.array(arena_size, real)

@@ -8,6 +8,8 @@ depend neither on the shape of the tile nor on the number of blocks.
 
 from typing import Any
 
+import numpy as np
+
 from fastbp.cuda.target import cuda, inlined
 from fastbp.cuda.tiling import Tiling
 
@@ -26,7 +28,7 @@ def make_product(real: type, tiling: Tiling, shape: int) -> Any:
     loads = width * depth // threads  # elements of each operand that a thread fetches for a slice
     n_accumulators = micro * micro
     right = depth * pitch  # where the slice of B begins
-    zero, one = real(0.0), real(1.0)
+    zero, one, none = real(0.0), real(1.0), np.int32(-1)
     mask = threads - 1
     # Two ways to deal the elements of a slice to the threads, along k or across: neighbouring threads shall
     # read neighbouring elements of memory.
@@ -36,22 +38,30 @@ def make_product(real: type, tiling: Tiling, shape: int) -> Any:
 
     @inlined
     def fetch(memory, values, at, x, k, x_step, k_step, x_stride, k_stride, x_end, k_end, one_x, one_k):
+        x, k = np.int32(x), np.int32(k)
+        offset = at + x * x_stride + k * k_stride
+        step = x_step * x_stride + k_step * k_stride
         for i in range(loads):
             value = zero
             if x < x_end and k < k_end:
-                if x == one_x or k == one_k:
-                    value = one
-                else:
-                    value = memory[at + x * x_stride + k * k_stride]
+                # Unsigned: no check for an index from behind.
+                value = one if x == one_x or k == one_k else memory[np.uint64(offset)]
             values[i] = value
-            x += x_step
-            k += k_step
+            x = np.int32(x + x_step)
+            k = np.int32(k + k_step)
+            offset += step
+
+    multiply = _multiply(depth, pitch, right, micro)
 
     @inlined
     def product(
         memory, pool, tid, a, a_row, a_col, one_m, one_k, b, b_row, b_col, m0, n0, m_end, n_end, k_total
     ):
-        tid = tid & mask  # never negative: spares the check of indices from behind
+        tid = np.int32(tid & mask)  # never negative: spares the check of indices from behind
+        # Registers are what is scarce here, and 32 bits take one.
+        one_m, one_k, m_end, n_end = np.int32(one_m), np.int32(one_k), np.int32(m_end), np.int32(n_end)
+        k_total, a_row, a_col = np.int32(k_total), np.int32(a_row), np.int32(a_col)
+        m0, n0, b_row, b_col = np.int32(m0), np.int32(n0), np.int32(b_row), np.int32(b_col)
         left_m, left_k, left_m_step, left_k_step = tid % across, tid // across, 0, across_step
         if a_col == 1:
             left_m, left_k, left_m_step, left_k_step = tid // along_k, tid % along_k, along_step, 0
@@ -74,15 +84,16 @@ def make_product(real: type, tiling: Tiling, shape: int) -> Any:
         )  # fmt: skip
         fetch(
             memory, next_right, b, n0 + right_n, right_k, right_n_step, right_k_step,
-            b_col, b_row, n_end, k_total, -1, -1,
+            b_col, b_row, n_end, k_total, none, none,
         )  # fmt: skip
-        for k0 in range(0, k_total, depth):
+        k0 = np.int32(0)
+        while k0 < k_total:
             cuda.syncthreads()
             for i in range(loads):
                 pool[(left_k + i * left_k_step) * pitch + left_m + i * left_m_step] = next_left[i]
                 pool[right + (right_k + i * right_k_step) * pitch + right_n + i * right_n_step] = next_right[i]
             cuda.syncthreads()
-            following = k0 + depth
+            following = np.int32(k0 + depth)
             if following < k_total:
                 fetch(
                     memory, next_left, a, m0 + left_m, following + left_k, left_m_step, left_k_step,
@@ -90,17 +101,10 @@ def make_product(real: type, tiling: Tiling, shape: int) -> Any:
                 )  # fmt: skip
                 fetch(
                     memory, next_right, b, n0 + right_n, following + right_k, right_n_step, right_k_step,
-                    b_col, b_row, n_end, k_total, -1, -1,
+                    b_col, b_row, n_end, k_total, none, none,
                 )  # fmt: skip
-            for k in range(depth):
-                for i in range(micro):
-                    left_values[i] = pool[k * pitch + row + i]
-                    right_values[i] = pool[right + k * pitch + column + i]
-                for i in range(micro):
-                    for j in range(micro):
-                        accumulators[i * micro + j] = cuda.fma(
-                            left_values[i], right_values[j], accumulators[i * micro + j]
-                        )
+            multiply(pool, row, column, left_values, right_values, accumulators)
+            k0 = following
         cuda.syncthreads()
         for i in range(micro):
             for j in range(micro):
@@ -108,3 +112,37 @@ def make_product(real: type, tiling: Tiling, shape: int) -> Any:
         cuda.syncthreads()
 
     return product
+
+
+def _multiply(depth: int, pitch: int, right: int, micro: int) -> Any:
+    """A thread's part of a slice: all steps of k behind one another.
+
+    Written out, so that every address is a constant away from one that is known to be aligned: then elements
+    come from shared memory four at a time, and that is what limits the speed.
+    """
+
+    @inlined
+    def nothing(pool, row, column, left_values, right_values, accumulators):
+        pass
+
+    steps = nothing
+    for k in range(depth - 1, -1, -1):
+        steps = _step(k * pitch, right + k * pitch, micro, steps)
+    return steps
+
+
+def _step(left_at: int, right_at: int, micro: int, following: Any) -> Any:
+    @inlined
+    def step(pool, row, column, left_values, right_values, accumulators):
+        for i in range(micro):
+            left_values[i] = pool[left_at + row + i]
+        for j in range(micro):
+            right_values[j] = pool[right_at + column + j]
+        for i in range(micro):
+            for j in range(micro):
+                accumulators[i * micro + j] = cuda.fma(
+                    left_values[i], right_values[j], accumulators[i * micro + j]
+                )
+        following(pool, row, column, left_values, right_values, accumulators)
+
+    return step

@@ -17,7 +17,10 @@ SIMULATOR = bool(numba.config.ENABLE_CUDASIM)
 with warnings.catch_warnings():
     # Numba's own copy of numba.cuda, there where numba-cuda is not installed, says that it is deprecated.
     warnings.simplefilter("ignore")
-    from numba import cuda
+    try:
+        from numba import cuda
+    except ImportError:  # a Numba without such a copy
+        cuda = None
 
 __all__ = ["INSTALL", "SIMULATOR", "cuda", "device", "inlined", "missing"]
 
@@ -37,15 +40,15 @@ def inlined(function: Any) -> Any:
 @functools.cache
 def missing() -> str | None:
     """What keeps kernels from running here, and what to do about it; None where nothing does."""
-    if SIMULATOR:
+    if SIMULATOR and cuda is not None:
         return None
-    if importlib.util.find_spec("numba_cuda") is None:
-        return f'the package numba-cuda is not installed; install it with {INSTALL}'
+    if cuda is None or importlib.util.find_spec("numba_cuda") is None:
+        return f"the package numba-cuda is not installed; install it with {INSTALL}"
     error = cuda.cuda_error()
     if error is not None:
         return (
             "no NVIDIA driver was found; install the driver of the GPU (it comes with the system, not with "
-            f"Python). The driver's interface says: {error}"
+            f"Python): {' '.join(str(error).split()).rstrip('.')}"
         )
     try:
         if len(cuda.gpus) == 0:

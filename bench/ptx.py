@@ -1,0 +1,148 @@
+"""Compile every kernel of the CUDA engine without a GPU, and say what it needs of one.
+
+    python bench/ptx.py                       # compute capabilities 7.5, 8.0 and 9.0
+    python bench/ptx.py --json ptx.json --capability 9.0
+
+Needs the extra `fastbp[cuda]` for the compiler and the package `nvidia-cuda-nvcc` for the assembler `ptxas`. The
+table has registers, spills and shared memory of each kernel, and the float64 instructions that do arithmetic.
+The exit code is 1 where a kernel spills, takes more registers than are budgeted for, or where a formula in
+float32 is computed in float64.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+CAPABILITIES = ("7.5", "8.0", "9.0")
+REGISTERS = 128  # a thread: with 256 threads two blocks fit on a multiprocessor
+SHARED = 48 * 1024
+
+
+def main() -> int:
+    args = parse_arguments()
+    assembler = find_assembler()
+    if assembler is None:
+        sys.exit("no ptxas was found: pip install nvidia-cuda-nvcc")
+    rows = []
+    for capability in args.capability:
+        for dtype in ("float32", "float64"):
+            for team in ("resident", "block", "grid"):
+                row = measure(assembler, capability, dtype, team)
+                rows.append(row)
+                print(line(row), flush=True)
+    if args.json:
+        args.json.write_text(json.dumps({"kernels": rows, "registers": REGISTERS}, indent=1))
+    faults = [fault for row in rows for fault in row["faults"]]
+    print("\n".join(faults) or "all within budget")
+    return int(bool(faults))
+
+
+def line(row) -> str:
+    return (
+        f"sm_{row['capability'].replace('.', '')} {row['dtype']} {row['team']:9}"
+        f"{row['registers']:4} registers {row['spilled']:4} B spilled {row['stack']:5} B stack "
+        f"{row['shared']:6} B shared {row['instructions']:6} PTX instructions"
+    )
+
+
+def find_assembler() -> Path | None:
+    """The ptxas of the wheel nvidia-cuda-nvcc; an older one on the PATH may not know the PTX."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("nvidia")
+    for folder in spec.submodule_search_locations if spec else []:
+        for path in sorted(Path(folder).glob("*/bin/ptxas*")):
+            if os.access(path, os.X_OK):
+                return path
+    return None
+
+
+@contextlib.contextmanager
+def pretended_device(capability: tuple[int, int]):
+    """Device functions ask for the current device as they compile: without a driver, an answer."""
+    from numba.cuda import dispatcher
+
+    real = dispatcher.get_current_device
+    dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=capability)
+    try:
+        yield
+    finally:
+        dispatcher.get_current_device = real
+
+
+def compile_kernel(capability: str, dtype: str, team: str) -> str:
+    """The PTX of one kernel."""
+    import numpy as np
+
+    from fastbp.cuda.kernel import make_kernel
+    from fastbp.cuda.target import cuda
+    from numba.cuda import types
+
+    real = getattr(types, dtype)
+    integers, counts = types.int64, types.int32
+    signature = (
+        integers[:, ::1], integers[:, ::1], real[::1], real[::1], real[::1], real[::1], counts[::1],
+        integers[::1], types.float64[::1], types.float64[::1], integers, integers, integers, integers,
+    )  # fmt: skip
+    major, minor = (int(part) for part in capability.split("."))
+    make_kernel.cache_clear()
+    kernel = make_kernel(getattr(np, dtype), team)
+    with pretended_device((major, minor)):
+        ptx, _ = cuda.compile_ptx(kernel.py_func, signature, cc=(major, minor))
+    return ptx
+
+
+def measure(assembler: Path, capability: str, dtype: str, team: str) -> dict:
+    """Compile and assemble one kernel."""
+    ptx = compile_kernel(capability, dtype, team)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "kernel.ptx")
+        source.write_text(ptx)
+        target = f"sm_{capability.replace('.', '')}"
+        mode = ["-c"] if team == "grid" else []  # the grid's barrier is linked to the runtime's library
+        command = [assembler, "-v", f"-arch={target}", *mode, source, "-o", Path(folder, "kernel.cubin")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"ptxas: {done.stderr}")
+    text = done.stderr
+    entry = text[text.index("Compiling entry function") :]
+    found = {
+        "registers": int(re.search(r"Used (\d+) registers", entry)[1]),
+        "spilled": sum(int(n) for n in re.findall(r"(\d+) bytes spill", entry)),
+        "stack": max(int(n) for n in re.findall(r"(\d+) bytes stack", entry)),
+        "shared": int((re.search(r"(\d+) bytes smem", entry) or [0, 0])[1]),
+    }
+    row = {"capability": capability, "dtype": dtype, "team": team, **found}
+    row["instructions"] = len(re.findall(r"^\s+[a-z@].*;", ptx, re.MULTILINE))
+    name = f"{target} {dtype} {team}"
+    row["faults"] = [
+        f"{name}: {what}"
+        for what, wrong in (
+            (f"{found['spilled']} bytes spilled", found["spilled"] > 0),
+            (f"{found['registers']} registers, budget {REGISTERS}", found["registers"] > REGISTERS),
+            (f"{found['shared']} bytes of shared memory", found["shared"] > SHARED),
+        )
+        if wrong
+    ]
+    return row
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--capability", nargs="+", choices=CAPABILITIES, default=list(CAPABILITIES))
+    add("--json", type=Path, metavar="FILE", help="write the table to FILE")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
