@@ -66,7 +66,7 @@ def test_a_regressor(loss):
 
 def test_lbfgs():
     X, y, _ = make_data()
-    on_cpu, on_gpu = both(BPClassifier((), solver="lbfgs", alpha=1.0, max_iter=200), X, y)
+    on_cpu, on_gpu = both(BPClassifier((), solver="lbfgs", alpha=1.0, max_iter=200, random_state=0), X, y)
     assert_allclose(weights(on_gpu), weights(on_cpu), **SAME_OPTIMUM)
 
 

@@ -38,13 +38,22 @@ BLOCK = "block"  # one block, or several that are launched phase by phase
 GRID = "grid"  # several blocks in a cooperative launch
 
 SHARED_BYTES = 46 * 1024  # every GPU has 48 KB for a block, and the compiler takes a little
-ALL = np.int64(1 << 62)  # more phases than there are
+ALL = 1 << 30  # more phases than there are
 
 
 def resident_elements(real: type, tiling: Tiling = TILING) -> int:
     """How large an arena may be that lies in shared memory."""
     itemsize = np.dtype(real).itemsize
     return (SHARED_BYTES - 8 * tiling.threads) // itemsize - tiling.pool(SMALL)
+
+
+def launch_bounds(real: type, tiling: Tiling = TILING) -> tuple[int, int]:
+    """Threads of a block and blocks of a multiprocessor, from which the compiler knows how many registers.
+
+    Two blocks of float32, so that one computes while the other waits at a barrier; float64 takes twice the
+    registers.
+    """
+    return tiling.threads, 2 if real is np.float32 else 1
 
 
 @cache
@@ -93,35 +102,37 @@ def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
         phases, jobs, memory, pool, scratch, X, targets, weights, order, ints, floats, curve,
         first, last, n_steps, close,
     ):  # fmt: skip
-        tid, rank, size = cuda.threadIdx.x & mask, cuda.blockIdx.x, cuda.gridDim.x
-        n_phases = phases.shape[0]
-        at, position = ints[AT], ints[POSITION]
-        batch_rows = min(ints[BATCH], ints[N_DATA] - position)
+        # In 32 bits: a thread has few registers, and 64 bits take two.
+        tid, rank, size = np.int32(cuda.threadIdx.x & mask), np.int32(cuda.blockIdx.x), np.int32(cuda.gridDim.x)
+        n_phases = np.int32(phases.shape[0])
+        at, position = np.int32(ints[AT]), np.int32(ints[POSITION])
+        batch_rows = np.int32(min(ints[BATCH], ints[N_DATA] - position))
         before = batch_rows  # rows of the step before
-        done = 0
+        done = np.int32(0)
         running = True
         while running and done < n_steps:
-            passes = (batch_rows + ints[PASS] - 1) // ints[PASS]
-            units = passes * n_phases
+            passes = np.int32((batch_rows + ints[PASS] - 1) // ints[PASS])
+            units = np.int32(passes * n_phases)
             if passes > 1 and ints[UPDATING] == 1:
-                units += 1
-            for unit in range(first, min(last, units)):
-                n_pass = unit // n_phases
-                phase = unit - n_pass * n_phases
-                start = n_pass * ints[PASS]
-                n_rows = min(ints[PASS], batch_rows - start)
-                mode = APPLY
+                units = np.int32(units + 1)
+            for unit in range(np.int32(first), np.int32(min(last, units))):
+                n_pass = np.int32(unit // n_phases)
+                phase = np.int32(unit - n_pass * n_phases)
+                start = np.int32(n_pass * ints[PASS])
+                n_rows = np.int32(min(ints[PASS], batch_rows - start))
+                mode = np.int32(APPLY)
                 if n_pass == passes:
-                    mode, phase = APPLY_STORED, n_phases - 1
+                    mode, phase = np.int32(APPLY_STORED), np.int32(n_phases - 1)
                 elif passes > 1 or ints[UPDATING] == 0:
-                    mode = WRITE if n_pass == 0 else ADD
+                    mode = np.int32(WRITE if n_pass == 0 else ADD)
                 if unit == 0 and rank == 0:
                     # While the others gather; nobody reads the books before the next barrier.
                     if done > 0:
                         close_step(ints, floats, memory, curve, scratch, tid, before)
                     if tid == 0:
                         open_step(ints, floats, memory, batch_rows)
-                kind, first_job, last_job = phases[phase, PHASE_KIND], phases[phase, FIRST_JOB], phases[phase, LAST_JOB]
+                kind = phases[phase, PHASE_KIND]
+                first_job, last_job = np.int32(phases[phase, FIRST_JOB]), np.int32(phases[phase, LAST_JOB])
                 if kind == GATHER:
                     gather(
                         memory, jobs, first_job, X, targets, weights, order, ints, at + start, n_rows, rank, size, tid
@@ -135,13 +146,13 @@ def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
                     running = False
                     break
             if running:
-                done += 1
+                done = np.int32(done + 1)
                 before = batch_rows
-                at += batch_rows
-                position += batch_rows
+                at = np.int32(at + batch_rows)
+                position = np.int32(position + batch_rows)
                 if position == ints[N_DATA]:
-                    position = 0
-                batch_rows = min(ints[BATCH], ints[N_DATA] - position)
+                    position = np.int32(0)
+                batch_rows = np.int32(min(ints[BATCH], ints[N_DATA] - position))
         if close == 1:
             if rank == 0:
                 if running and done > 0:
@@ -182,4 +193,4 @@ def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
             )  # fmt: skip
 
     kernel.__name__ = f"train_{team}_{np.dtype(real).name}"
-    return cuda.jit(kernel)
+    return cuda.jit(kernel) if SIMULATOR else cuda.jit(launch_bounds=launch_bounds(real, tiling))(kernel)

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fastbp.cuda import program
 from fastbp.cuda.books import (
     COEFFICIENTS,
@@ -194,12 +196,12 @@ def make_work(real: type, tiling: Tiling, only_small: bool) -> Work:
         """Tile `tile` of a phase, one of job `job`; false where it lies beyond the rows of the batch."""
         kind, large = jobs[job, JOB_KIND], jobs[job, SHAPE] == LARGE
         width = large_width if large else small_width
-        m_end = jobs[job, M] if jobs[job, M] >= 0 else n_rows
-        n_end = jobs[job, N]
-        k_end = jobs[job, K] if jobs[job, K] >= 0 else n_rows
-        in_row = (n_end + width - 1) // width
-        local = tile - jobs[job, FIRST_TILE]
-        m0, n0 = local // in_row * width, local % in_row * width
+        m_end = np.int32(jobs[job, M] if jobs[job, M] >= 0 else n_rows)
+        n_end = np.int32(jobs[job, N])
+        k_end = np.int32(jobs[job, K] if jobs[job, K] >= 0 else n_rows)
+        in_row = np.int32((n_end + width - 1) // width)
+        local = np.int32(tile - jobs[job, FIRST_TILE])
+        m0, n0 = np.int32(local // in_row * width), np.int32(local % in_row * width)
         if m0 >= m_end:
             return
         if kind < 2 or mode != APPLY_STORED:
@@ -227,13 +229,14 @@ def make_work(real: type, tiling: Tiling, only_small: bool) -> Work:
         final = last_job - 1
         width = large_width if jobs[final, SHAPE] == LARGE else small_width
         m_end = jobs[final, M] if jobs[final, M] >= 0 else n_rows
-        n_tiles = jobs[final, FIRST_TILE] + ((m_end + width - 1) // width) * (
-            (jobs[final, N] + width - 1) // width
+        n_tiles = np.int32(
+            jobs[final, FIRST_TILE]
+            + ((m_end + width - 1) // width) * ((jobs[final, N] + width - 1) // width)
         )
-        job = first_job
+        job = np.int32(first_job)
         for tile in range(rank, n_tiles, size):
             while job < final and tile >= jobs[job + 1, FIRST_TILE]:
-                job += 1
+                job = np.int32(job + 1)
             one_tile(memory, jobs, job, pool, ints, mode, tile, n_rows, tid)
 
     @device
