@@ -157,7 +157,7 @@ def measure(assembler: Path, capability: str, dtype: str, team: str) -> dict:
         f"{name}: {what}"
         for what, wrong in (
             (f"{found['spilled']} bytes spilled", found["spilled"] > 0),
-            (f"{found['registers']} registers, budget {x,
+            (f"{found['registers']} registers, budget {budget}", found["registers"] > budget),
             (f"{found['shared']} bytes of shared memory", found["shared"] > SHARED),
         )
         if wrong

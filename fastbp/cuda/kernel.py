@@ -89,7 +89,7 @@ def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
     threads = tiling.threads
     mask = threads - 1
     pool_size = tiling.pool(SMALL) if resident else max(tiling.pool(SMALL), tiling.pool(LARGE))
-    arena_size = resident_elements(real, tiling)
+    own_size = resident_elements(real, tiling) if resident else 1
 
     @device
     def barrier():
@@ -168,24 +168,30 @@ def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
     def kernel(
         phases, jobs, arena, X, targets, weights, order, ints, floats, curve, first, last, n_steps, close
     ):
-        if SIMULATOR:  # which knows no alignment
-            pool = cuda.shared.array(pool_size, real)
+        if SIMULATOR:
+            # It knows no alignment, and threads that ask at the same time would get an array each.
+            for turn in range(threads):
+                if cuda.threadIdx.x == turn:
+                    pool = cuda.shared.array(pool_size, real)
+                    scratch = cuda.shared.array(threads, np.float64)
+                    own = cuda.shared.array(own_size, real)
+                cuda.syncthreads()
         else:
             pool = cuda.shared.array(pool_size, real, alignment=16)
-        scratch = cuda.shared.array(threads, np.float64)
+            scratch = cuda.shared.array(threads, np.float64)
+            own = cuda.shared.array(own_size, real)
         if resident:
-            memory = cuda.shared.array(arena_size, real)
             n = ints[ARENA_SIZE]
             for i in range(cuda.threadIdx.x, n, threads):
-                memory[i] = arena[i]
+                own[i] = arena[i]
             cuda.syncthreads()
             run(
-                phases, jobs, memory, pool, scratch, X, targets, weights, order, ints, floats, curve,
+                phases, jobs, own, pool, scratch, X, targets, weights, order, ints, floats, curve,
                 first, last, n_steps, close,
             )  # fmt: skip
             cuda.syncthreads()
             for i in range(cuda.threadIdx.x, n, threads):
-                arena[i] = memory[i]
+                arena[i] = own[i]
         else:
             run(
                 phases, jobs, arena, pool, scratch, X, targets, weights, order, ints, floats, curve,
