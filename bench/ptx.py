@@ -3,10 +3,9 @@
     python bench/ptx.py                       # compute capabilities 7.5, 8.0 and 9.0
     python bench/ptx.py --json ptx.json --capability 9.0
 
-Needs the extra `fastbp[cuda]` for the compiler and the package `nvidia-cuda-nvcc` for the assembler `ptxas`. The
-table has registers, spills and shared memory of each kernel, and the float64 instructions that do arithmetic.
-The exit code is 1 where a kernel spills, takes more registers than are budgeted for, or where a formula in
-float32 is computed in float64.
+Needs the extra `fastbp[cuda]` for the compiler and the package `nvidia-cuda-nvcc` for the assembler `ptxas`.
+The table has registers, spills and shared memory of each kernel. The exit code is 1 where one is over its
+budget, or where anything but the books of a float32 kernel is computed in float64.
 """
 
 import argparse
@@ -24,6 +23,11 @@ CAPABILITIES = ("7.5", "8.0", "9.0")
 # Registers of a thread: two blocks of 256 threads on a multiprocessor in float32, one in float64.
 REGISTERS = {"float32": 128, "float64": 255}
 SHARED = 48 * 1024
+SPILLED = {
+    "resident": 0,
+    "block": 0,
+    "grid": 64,
+}  # bytes: the grid's barrier is a call, which saves registers
 
 
 def main() -> int:
@@ -84,10 +88,10 @@ def pretended_device(capability: tuple[int, int]):
 def compile_kernel(capability: str, dtype: str, team: str) -> str:
     """The PTX of one kernel."""
     import numpy as np
+    from numba.cuda import types
 
     from fastbp.cuda.kernel import launch_bounds, make_kernel
     from fastbp.cuda.target import cuda
-    from numba.cuda import types
 
     real = getattr(types, dtype)
     integers, counts = types.int64, types.int32
@@ -106,11 +110,12 @@ def compile_kernel(capability: str, dtype: str, team: str) -> str:
 def float64_instructions(capability: str) -> list[str]:
     """Instructions in float64 of what a float32 kernel computes, without the books, which are in float64."""
     import numpy as np
+    from numba.cuda import types
+
     from fastbp.cuda.kernel import TILING
     from fastbp.cuda.target import cuda
     from fastbp.cuda.tiling import LARGE
     from fastbp.cuda.work import make_work
-    from numba.cuda import types
 
     work = make_work(np.float32, TILING, False)
     gather, tiles, rows, size = work.gather, work.tiles, work.rows, TILING.pool(LARGE)
@@ -127,7 +132,7 @@ def float64_instructions(capability: str) -> list[str]:
     major, minor = (int(part) for part in capability.split("."))
     with pretended_device((major, minor)):
         ptx, _ = cuda.compile_ptx(without_books, signature, cc=(major, minor))
-    return sorted(set(re.findall(r"[a-z.]*f64[a-z0-9.]*", ptx)))
+    return sorted(set(re.findall(r"[a-z.]+\.f64\b", ptx)))
 
 
 def measure(assembler: Path, capability: str, dtype: str, team: str) -> dict:
@@ -156,7 +161,7 @@ def measure(assembler: Path, capability: str, dtype: str, team: str) -> dict:
     row["faults"] = [
         f"{name}: {what}"
         for what, wrong in (
-            (f"{found['spilled']} bytes spilled", found["spilled"] > 0),
+            (f"{found['spilled']} bytes spilled", found["spilled"] > SPILLED[team]),
             (f"{found['registers']} registers, budget {budget}", found["registers"] > budget),
             (f"{found['shared']} bytes of shared memory", found["shared"] > SHARED),
         )

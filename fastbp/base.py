@@ -294,7 +294,9 @@ class BackPropagation(FittedNetwork):
             rows, held_out = holdout.split(rows, self.validation_fraction, random_state, self._stratified())
 
             def score(flat: np.ndarray) -> float:
-                outputs = engine.get(self.device, held_out.X).forward(network, flat, held_out.X, n_jobs=self.n_jobs)
+                outputs = engine.get(self.device, held_out.X).forward(
+                    network, flat, held_out.X, n_jobs=self.n_jobs
+                )
                 return self._held_out_score(outputs, held_out) if np.isfinite(outputs).all() else np.nan
 
             validation = Validation(score, parameters if goes_on else None)

@@ -111,9 +111,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         Threads. None: as many as help, within the limits that the environment sets (CPU affinity, container
         quotas, OMP_NUM_THREADS, joblib). The result has the same bits for every number.
     device : {'cpu', 'cuda', 'auto'}, default='cpu'
-        Where to train and predict. 'cuda': on an NVIDIA GPU, with ``pip install "fastbp[cuda]"``; for dense X.
-        'auto': on the GPU where there is one and X is dense, else on the CPU. Both train on the same batches
-        and give the same results up to rounding.
+        Where to train and predict. 'cuda': on an NVIDIA GPU, for dense X; needs
+        ``pip install "fastbp[cuda]"``. 'auto': on the GPU where there is one and X is dense, else on the CPU.
+        Both train on the same batches and give the same results up to rounding.
 
     Attributes
     ----------

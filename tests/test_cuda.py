@@ -67,7 +67,11 @@ def test_without_a_gpu_one_error_says_what_is_missing():
 
 
 def test_without_numba_cuda_the_error_says_what_to_install():
-    hide = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'numba_cuda' else f(n, *a)"
+    hide = """
+import importlib.util as util
+find = util.find_spec
+util.find_spec = lambda name, *rest: None if name == "numba_cuda" else find(name, *rest)
+"""
     found = run("-W", "ignore", "-c", f"{hide}\n{NO_GPU}")
     assert 'pip install "fastbp[cuda]"' in found
 
@@ -98,16 +102,21 @@ print([name for name in sys.modules if name.startswith("fastbp.cuda") or name ==
 def test_one_file_imports_cuda():
     folder = TESTS.parent / "fastbp"
     importing = [
-        path.name for path in folder.rglob("*.py") if "import cuda\n" in path.read_text().replace("fastbp.cuda.target import cuda\n", "")
+        path.name
+        for path in folder.rglob("*.py")
+        if "import cuda\n" in path.read_text().replace("fastbp.cuda.target import cuda\n", "")
     ]
     assert importing == ["target.py"]
 
 
 @needs_numba_cuda
 def test_kernels_compile_within_their_budget():
-    """To PTX and machine code, without a GPU: registers, spills, shared memory, float64 in float32 kernels."""
+    """To PTX and machine code, without a GPU: registers, spills, float64 in float32 kernels."""
     pytest.importorskip("nvidia.cu13", reason="the extra fastbp[cuda] is not installed")
     program = TESTS.parent / "bench" / "ptx.py"
-    if "ptxas" not in run("-c", f"import sys; sys.path.insert(0, {str(program.parent)!r}); import ptx; print(ptx.find_assembler())"):
+    if "ptxas" not in run(
+        "-c",
+        f"import sys; sys.path.insert(0, {str(program.parent)!r}); import ptx; print(ptx.find_assembler())",
+    ):
         pytest.skip("ptxas is not installed")
     assert "all within budget" in run(program, "--capability", "9.0", NUMBA_ENABLE_CUDASIM="0")

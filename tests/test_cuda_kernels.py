@@ -259,9 +259,7 @@ def test_streamed_rows_give_the_same_bits(monkeypatch):
     monkeypatch.setattr(engine, "free_memory", lambda: 1e9)
     used = []
     original = loader.Streamed.prepare
-    monkeypatch.setattr(
-        loader.Streamed, "prepare", lambda self, *a: used.append(1) or original(self, *a)
-    )
+    monkeypatch.setattr(loader.Streamed, "prepare", lambda self, *a: used.append(1) or original(self, *a))
     for stream_bytes in (1, 1 << 20):  # one batch a launch; all steps in one
         monkeypatch.setattr(loader, "STREAM_BYTES", stream_bytes)
         used.clear()

@@ -175,9 +175,8 @@ def make_books(real: type, tiling: Tiling) -> Books:
             ints[STEPS_HERE] += 1
             ints[STEP_OF_EPOCH] += 1
             floats[EPOCH_LOSS] += batch_rows * (loss + penalty)
-            if ints[STEP_OF_EPOCH] * ints[BATCH] >= ints[N_DATA]:
-                if ints[STATUS] == RUNNING:
-                    end_epoch(ints, floats, curve)
+            if ints[STEP_OF_EPOCH] * ints[BATCH] >= ints[N_DATA] and ints[STATUS] == RUNNING:
+                end_epoch(ints, floats, curve)
 
     return Books(open_step, close_step)
 

@@ -51,7 +51,15 @@ class _Session:
     """What training and full-batch gradients share: program, arena, data, control arrays."""
 
     def __init__(
-        self, network: NetworkPlan, X, targets, sample_weight, batch: int, n_states: int, orders: Orders, updating
+        self,
+        network: NetworkPlan,
+        X,
+        targets,
+        sample_weight,
+        batch: int,
+        n_states: int,
+        orders: Orders,
+        updating,
     ) -> None:
         self.network, self.plan = network, network.row_major
         dtype = network.dtype
@@ -410,5 +418,3 @@ def forward(
         team.run(kernel, tables, 1, len(program.phases), close=False)
         arena[result : result + rows * width].copy_to_host(flat[start * width : (start + rows) * width])
     return flat.astype(np.intp) if largest else out
-
-

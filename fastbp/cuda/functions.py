@@ -1,4 +1,4 @@
-"""The registered functions as device functions: the one file of this engine that reads registries' entries."""
+"""The registered functions as device functions: the only file of this engine that reads registries."""
 
 from dataclasses import dataclass
 from functools import cache

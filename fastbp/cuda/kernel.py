@@ -2,8 +2,8 @@
 
 The blocks walk through the phases of the program together, with a barrier of the team behind each. A team of
 one block meets at the block's own barrier; a larger one at the grid's, in a cooperative launch; or the host
-launches phase by phase, which needs no barrier. In all three the same work is dealt to the blocks, whose number
-changes nothing but the time.
+launches phase by phase, which needs no barrier. In all three the same work is dealt to the blocks, whose
+number changes nothing but the time.
 """
 
 from functools import cache
@@ -60,10 +60,8 @@ def launch_bounds(real: type, tiling: Tiling = TILING) -> tuple[int, int]:
 def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
     """The kernel for one dtype and kind of team.
 
-    ``kernel(phases, jobs, arena, X, targets, weights, order, ints, floats, curve, first, last, n_steps, close)``
+    The kernel's parameters, in their order:
 
-    Parameters of the kernel
-    ------------------------
     phases, jobs : int64 tables, in
         See ``program``.
     arena : (size,), in/out
@@ -103,7 +101,11 @@ def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
         first, last, n_steps, close,
     ):  # fmt: skip
         # In 32 bits: a thread has few registers, and 64 bits take two.
-        tid, rank, size = np.int32(cuda.threadIdx.x & mask), np.int32(cuda.blockIdx.x), np.int32(cuda.gridDim.x)
+        tid, rank, size = (
+            np.int32(cuda.threadIdx.x & mask),
+            np.int32(cuda.blockIdx.x),
+            np.int32(cuda.gridDim.x),
+        )
         n_phases = np.int32(phases.shape[0])
         at, position = np.int32(ints[AT]), np.int32(ints[POSITION])
         batch_rows = np.int32(min(ints[BATCH], ints[N_DATA] - position))
@@ -135,7 +137,8 @@ def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
                 first_job, last_job = np.int32(phases[phase, FIRST_JOB]), np.int32(phases[phase, LAST_JOB])
                 if kind == GATHER:
                     gather(
-                        memory, jobs, first_job, X, targets, weights, order, ints, at + start, n_rows, rank, size, tid
+                        memory, jobs, first_job, X, targets, weights, order, ints,
+                        at + start, n_rows, rank, size, tid,
                     )  # fmt: skip
                 elif kind == TILES:
                     do_tiles(memory, jobs, first_job, last_job, pool, ints, mode, n_rows, rank, size, tid)

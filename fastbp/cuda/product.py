@@ -91,7 +91,9 @@ def make_product(real: type, tiling: Tiling, shape: int) -> Any:
             cuda.syncthreads()
             for i in range(loads):
                 pool[(left_k + i * left_k_step) * pitch + left_m + i * left_m_step] = next_left[i]
-                pool[right + (right_k + i * right_k_step) * pitch + right_n + i * right_n_step] = next_right[i]
+                pool[right + (right_k + i * right_k_step) * pitch + right_n + i * right_n_step] = next_right[
+                    i
+                ]
             cuda.syncthreads()
             following = np.int32(k0 + depth)
             if following < k_total:

@@ -7,9 +7,9 @@ A step is a list of phases with a barrier of the team behind each. The jobs of a
   activation. Backward: that activation's derivative. Gradients of all layers at once: the solver's update.
 - ROWS: a thread takes a row of the batch through row activation, loss and what comes behind them.
 
-A product is C[m, n] = Σ_k A[m, k] · B[k, n] on row-major matrices given by offset and strides, so that forward,
-backward and gradient differ in numbers only. The bias is one more input that is always 1: a column ONE_K of A
-forward, a row ONE_M of A in the gradient.
+A product is C[m, n] = Σ_k A[m, k] · B[k, n] on matrices given by offset and strides: forward, backward and
+gradient differ in numbers only. The bias is one more input that is always 1: a column ONE_K of A forward,
+a row ONE_M of A in the gradient.
 
 Nothing here depends on the device: a fit has the same bits on every GPU of the same arithmetic, and for every
 number of blocks.
@@ -36,12 +36,11 @@ PHASE_KIND, FIRST_JOB, LAST_JOB, N_PHASE_FIELDS = range(4)
 # wanted; of LOSS and GATHER, the weights. FIRST_TILE: tiles of the phase before this job's.
 # ROWS: A the values, B the targets, C the deltas, N their width.
 # GATHER: A the inputs, N their width, B the targets, K their width.
-FIELDS = {
-    name: column
-    for column, name in enumerate(
-        "JOB_KIND CODE SHAPE A A_ROW A_COL B B_ROW B_COL C M N K ONE_M ONE_K AUX FIRST_TILE".split()
-    )
-}
+FIELD_NAMES = (
+    "JOB_KIND", "CODE", "SHAPE", "A", "A_ROW", "A_COL", "B", "B_ROW", "B_COL", "C",
+    "M", "N", "K", "ONE_M", "ONE_K", "AUX", "FIRST_TILE",
+)  # fmt: skip
+FIELDS = {name: column for column, name in enumerate(FIELD_NAMES)}
 (JOB_KIND, CODE, SHAPE, A, A_ROW, A_COL, B, B_ROW, B_COL, C, M, N, K, ONE_M, ONE_K, AUX, FIRST_TILE) = (
     FIELDS.values()
 )
@@ -119,7 +118,13 @@ class _Regions:
 
 
 def arena_layout(
-    network: NetworkPlan, tiling: Tiling, n_states: int, rows: int, n_passes: int, stored: bool, training: bool
+    network: NetworkPlan,
+    tiling: Tiling,
+    n_states: int,
+    rows: int,
+    n_passes: int,
+    stored: bool,
+    training: bool,
 ) -> Layout:
     """Lay out the arena for passes of `rows` rows.
 
@@ -280,7 +285,12 @@ class _Writer:
                 ONE_K=op.n_in,
             )
             self._tiles([job])
-        elif op.kind == Kind.ELEMENTWISE and self._phases and self._phases[-1][0] == TILES and not self._pending:
+        elif (
+            op.kind == Kind.ELEMENTWISE
+            and self._phases
+            and self._phases[-1][0] == TILES
+            and not self._pending
+        ):
             self._jobs[-1][CODE] = op.code
         elif op.kind == Kind.ROW:
             self.rows_job(ROW_FORWARD, CODE=op.code, A=layout.activations[op.target], N=op.n_out)

@@ -28,7 +28,8 @@ class Team:
 
     def kernel(self, dtype: np.dtype) -> Any:
         """The kernel that this team launches."""
-        return make_kernel(dtype.type, BLOCK if self.kind == PHASES else self.kind, TILING)
+        real: type = dtype.type
+        return make_kernel(real, BLOCK if self.kind == PHASES else self.kind, TILING)
 
     def run(self, kernel: Any, tables: tuple, n_steps: int, units: int, close: bool = True) -> None:
         """Make up to `n_steps` steps.

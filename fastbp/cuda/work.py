@@ -193,7 +193,7 @@ def make_work(real: type, tiling: Tiling, only_small: bool) -> Work:
 
     @inlined
     def one_tile(memory, jobs, job, pool, ints, mode, tile, n_rows, tid):
-        """Tile `tile` of a phase, one of job `job`; false where it lies beyond the rows of the batch."""
+        """Tile `tile` of a phase, one of job `job`; nothing where it lies beyond the rows of the batch."""
         kind, large = jobs[job, JOB_KIND], jobs[job, SHAPE] == LARGE
         width = large_width if large else small_width
         m_end = np.int32(jobs[job, M] if jobs[job, M] >= 0 else n_rows)
@@ -210,11 +210,13 @@ def make_work(real: type, tiling: Tiling, only_small: bool) -> Work:
             one_m, one_k = jobs[job, ONE_M], jobs[job, ONE_K]
             if large and not only_small:
                 large_product(
-                    memory, pool, tid, a, a_row, a_col, one_m, one_k, b, b_row, b_col, m0, n0, m_end, n_end, k_end
+                    memory, pool, tid, a, a_row, a_col, one_m, one_k, b, b_row, b_col,
+                    m0, n0, m_end, n_end, k_end,
                 )  # fmt: skip
             else:
                 small_product(
-                    memory, pool, tid, a, a_row, a_col, one_m, one_k, b, b_row, b_col, m0, n0, m_end, n_end, k_end
+                    memory, pool, tid, a, a_row, a_col, one_m, one_k, b, b_row, b_col,
+                    m0, n0, m_end, n_end, k_end,
                 )  # fmt: skip
         if kind == FORWARD:
             forward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end)
@@ -230,8 +232,7 @@ def make_work(real: type, tiling: Tiling, only_small: bool) -> Work:
         width = large_width if jobs[final, SHAPE] == LARGE else small_width
         m_end = jobs[final, M] if jobs[final, M] >= 0 else n_rows
         n_tiles = np.int32(
-            jobs[final, FIRST_TILE]
-            + ((m_end + width - 1) // width) * ((jobs[final, N] + width - 1) // width)
+            jobs[final, FIRST_TILE] + ((m_end + width - 1) // width) * ((jobs[final, N] + width - 1) // width)
         )
         job = np.int32(first_job)
         for tile in range(rank, n_tiles, size):
