@@ -8,10 +8,10 @@ The checks: the tests of the CUDA engine on the GPU itself, then for each worklo
 engines from the same weights. A mismatch is reported in place of times, and the exit code is 1.
 
 Times are microseconds a step: the slope between fits of E and 3·E epochs, so that transfers and set-up
-cancel out; the whole fit of E epochs, those included, stands beside for fastbp. Each peer has a process of its own. All
-compute in true float32, without TF32. The limits: a step's matrix products at the rate at which PyTorch
-multiplies 8192 × 8192 matrices here, and its least traffic at the rate at which it copies 1 GiB; "–" without
-PyTorch.
+cancel out; the whole fit of E epochs, those included, stands beside for fastbp. Each peer has a process of
+its own. All compute in true float32, without TF32. The limits: a step's matrix products at the rate at
+which PyTorch multiplies 8192 × 8192 matrices here, and its least traffic at the rate at which it copies 1
+GiB; "–" without PyTorch.
 """
 
 import argparse

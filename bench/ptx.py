@@ -37,7 +37,7 @@ def main() -> int:
         sys.exit("no ptxas was found: pip install nvidia-cuda-nvcc")
     rows = []
     for capability in args.capability:
-        for dtype in ("float32", "float64"):
+        for dtype in args.dtype:
             for team in ("resident", "block", "grid"):
                 row = measure(assembler, capability, dtype, team)
                 rows.append(row)
@@ -176,6 +176,7 @@ def parse_arguments():
     )
     add = parser.add_argument
     add("--capability", nargs="+", choices=CAPABILITIES, default=list(CAPABILITIES))
+    add("--dtype", nargs="+", choices=["float32", "float64"], default=["float32", "float64"])
     add("--json", type=Path, metavar="FILE", help="write the table to FILE")
     return parser.parse_args()
 

@@ -119,4 +119,6 @@ def test_kernels_compile_within_their_budget():
         f"import sys; sys.path.insert(0, {str(program.parent)!r}); import ptx; print(ptx.find_assembler())",
     ):
         pytest.skip("ptxas is not installed")
-    assert "all within budget" in run(program, "--capability", "9.0", NUMBA_ENABLE_CUDASIM="0")
+    assert "all within budget" in run(
+        program, "--capability", "9.0", "--dtype", "float32", NUMBA_ENABLE_CUDASIM="0"
+    )

@@ -162,8 +162,9 @@ def make_books(real: type, tiling: Tiling) -> Books:
         passes = (batch_rows + ints[PASS] - 1) // ints[PASS]
         rest = batch_rows - (passes - 1) * ints[PASS]
         tiles = (passes - 1) * ints[LOSS_TILES] + (rest + ints[ROWS_OF_TILE] - 1) // ints[ROWS_OF_TILE]
-        loss = total(memory, ints[PARTIALS], tiles, scratch, tid)
+        # Read before the barriers of the sums, for behind them one thread opens the next step.
         penalised = ints[UPDATING] == 1 and memory[ints[COEFFICIENTS] + PENALTY] != real(0.0)
+        loss = total(memory, ints[PARTIALS], tiles, scratch, tid)
         penalty = np.float64(0.0)
         if penalised:
             penalty = total(memory, ints[PENALTIES], ints[PENALTY_TILES], scratch, tid)

@@ -85,6 +85,7 @@ class _Session:
             cuda.to_device(self._floats),
             cuda.to_device(np.zeros(CURVE_CAPACITY)),
         )
+        self._stream = cuda.stream()
         self._kernel = self.team.kernel(dtype)
         self.team = within_device(self.team, self._kernel, self._tables)
 
@@ -148,7 +149,7 @@ class _Session:
         rows = min(self.batch, self.n_rows - cursor.position)
         passes = -(-rows // self.pass_rows)
         units = passes * len(self.program.phases) + (passes > 1 and bool(self._ints[books.UPDATING]))
-        self.team.run(self._kernel, self._tables, n_steps, units)
+        self.team.run(self._kernel, self._tables, self._stream, n_steps, units)
         steps_per_epoch = -(-self.n_rows // self.batch)
         epochs, step = divmod(cursor.step + n_steps, steps_per_epoch)
         self._loader.ahead(Cursor(cursor.epoch + epochs, step * self.batch, step))
@@ -405,7 +406,7 @@ def forward(
         cuda.to_device(floats),
         cuda.to_device(np.zeros(1)),
     )
-    kernel = team.kernel(dtype)
+    kernel, stream = team.kernel(dtype), cuda.stream()
     team = within_device(team, kernel, tables)
     inputs = program.layout.activations[0]
     flat = out.reshape(-1)
@@ -415,6 +416,6 @@ def forward(
         arena[inputs : inputs + part.size].copy_to_device(part)
         ints[[books.N_DATA, books.BATCH, books.PASS]] = rows
         on_device.copy_to_device(ints)
-        team.run(kernel, tables, 1, len(program.phases), close=False)
+        team.run(kernel, tables, stream, 1, len(program.phases), close=False)
         arena[result : result + rows * width].copy_to_host(flat[start * width : (start + rows) * width])
     return flat.astype(np.intp) if largest else out

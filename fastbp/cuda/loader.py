@@ -191,7 +191,9 @@ class Streamed:
         ):
             if source is not None:
                 n = n_rows * width
-                np.take(source.reshape(-1, width), chosen, axis=0, out=host[:n].reshape(n_rows, width))
+                picked_rows = host[:n].reshape(n_rows, width)
+                # Without a mode, NumPy gathers into a buffer of its own first.
+                np.take(source.reshape(-1, width), chosen, axis=0, out=picked_rows, mode="clip")
                 target[:n].copy_to_device(host[:n], stream=self._stream)
         self._loaded[slot] = (cursor, n_steps)
 

@@ -1,5 +1,6 @@
 """How many blocks train a network, and how they are launched."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,19 +32,26 @@ class Team:
         real: type = dtype.type
         return make_kernel(real, BLOCK if self.kind == PHASES else self.kind, TILING)
 
-    def run(self, kernel: Any, tables: tuple, n_steps: int, units: int, close: bool = True) -> None:
-        """Make up to `n_steps` steps.
+    def run(
+        self, kernel: Any, tables: tuple, stream: Any, n_steps: int, units: int, close: bool = True
+    ) -> None:
+        """Start up to `n_steps` steps; they end some time later.
 
         Parameters
         ----------
         tables : tuple
             The arrays that the kernel takes.
+        stream : cuda.stream
+            Not the default one, behind which copies on other streams wait.
         units : int
             Phases of a step, through all its passes; for PHASES, which makes one step.
         close : bool
             Whether the books are to be kept.
         """
-        launch = kernel[self.n_blocks, TILING.threads]
+        with warnings.catch_warnings():
+            # A small network needs few blocks, and Numba warns below 128.
+            warnings.filterwarnings("ignore", message="Grid size")
+            launch = kernel[self.n_blocks, TILING.threads, stream]
         if self.kind != PHASES:
             launch(*tables, 0, ALL, n_steps, int(close))
             return
