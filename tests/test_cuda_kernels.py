@@ -11,14 +11,20 @@ from tolerances import SAME_ARITHMETIC, SAME_ARITHMETIC_32
 
 from fastbp.cpu import engine as cpu
 from fastbp.cuda import engine, loader
+from fastbp.cuda.functions import formulas
+from fastbp.cuda.target import cuda
 from fastbp.cuda.team import Team
+from fastbp.cuda.typed import Typed
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, loss_names
 from fastbp.functions.solvers import SOLVERS
 from fastbp.plan import network_plan, training_plan
 
-# Overflow is part of what is tested; on a GPU nobody warns.
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+# Overflow is part of what is tested; on a GPU nobody warns, but for kernels of few blocks.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:Grid size"),
+]
 
 N = 9  # rows; batches of 4 leave one for the last
 TEAMS = [Team("resident", 1), Team("block", 1), Team("grid", 1), Team("phases", 3)]
@@ -77,6 +83,60 @@ def force(monkeypatch, team):
     """Make every session use this team."""
     monkeypatch.setattr(engine, "choose_team", lambda program, dtype: team)
     monkeypatch.setattr(engine, "is_resident", lambda program, dtype: team.kind == "resident")
+
+
+# --- Formulas
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ACTIVATIONS.names())
+def test_activations_far_out(name, real):
+    """By the bits of the numbers on the device, so infinities and NaN need a look of their own."""
+    activate, code = formulas(real).activate, ACTIVATIONS.code(name)
+    far = [np.inf, 800.0, 89.0, 88.0, 20.0, 1.0, 0.3, 1e-3, 1e-30, 0.0]
+    x = np.array([*far, *np.negative(far), np.nan], real)
+    n = len(x)
+
+    @cuda.jit
+    def kernel(values, out):
+        for i in range(n):
+            out[i] = activate(code, values[i])
+
+    out = cuda.to_device(np.zeros(n, real))
+    kernel[1, 1](cuda.to_device(x), out)
+    with np.errstate(all="ignore"):
+        wanted = reference.ACTIVATE[name](x.astype(np.float64)).astype(real)
+    info = np.finfo(real)
+    assert_allclose(out.copy_to_host(), wanted, rtol=8 * info.eps, atol=8 * info.tiny)
+
+
+def f_of_all(x, n):
+    total = x * 0.0
+    for j in range(n):
+        total = total + single_half(x) * float(j) * 2.0
+    return total
+
+
+def single_half(x):
+    return x * 0.5
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_a_copied_formula_has_one_dtype(real):
+    """Its constants, and those of the functions that it calls."""
+    copy = Typed(real)(f_of_all).py_func
+    assert {type(value) for value in copy.__code__.co_consts if value is not None} <= {real, int, str}
+    inner = copy.__globals__["single_half"].py_func
+    assert [type(c) for c in inner.__code__.co_consts if c is not None] == [real]
+    assert copy.__globals__["float"] is real
+
+
+def test_a_formula_that_cannot_be_copied_is_refused():
+    scale = 2.0
+    with pytest.raises(TypeError, match="variables of a function around it"):
+        Typed(np.float32)(lambda x: x * scale)
+    with pytest.raises(TypeError, match="no plain function"):
+        Typed(np.float32)(np.sin)
 
 
 # --- Forward
@@ -277,6 +337,8 @@ def test_too_little_memory_is_told_with_sizes(monkeypatch):
     monkeypatch.setattr(loader.cuda, "device_array", lambda *a, **k: allocated.append(a))
     with pytest.raises(MemoryError, match=r"MiB free.*smaller batch_size"):
         train(engine, network, make_training(), 1)
+    with pytest.raises(MemoryError, match=r"MiB free"):
+        engine.forward(network, make_data(network)[3], make_data(network)[0])
     assert not allocated
 
 

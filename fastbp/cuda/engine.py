@@ -385,6 +385,12 @@ def forward(
     team = choose_team(program, dtype)
     if team.kind == "resident":
         team = Team("block", 1)
+    needed, free = program.layout.size * dtype.itemsize, free_memory()
+    if needed > free:
+        raise MemoryError(
+            f"device='cuda': weights and activations of {block} rows take {needed / 2**20:,.0f} MiB, but the "
+            f"GPU has {free / 2**20:,.0f} MiB free. Choose device='cpu'."
+        )
     arena = cuda.to_device(np.zeros(program.layout.size, dtype))
     arena[: plan.n_parameters].copy_to_device(
         np.ascontiguousarray(network.to_row_major(parameters), dtype=dtype)

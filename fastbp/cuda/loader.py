@@ -94,11 +94,12 @@ class Resident:
     def prepare(self, cursor: Cursor, n_steps: int) -> tuple[int, int]:
         """Where in the order the next step begins, and how many steps may be made from there."""
         self._wanted = min(-(-(cursor.step + n_steps) // self._steps_per_epoch), self._capacity)
+        if not self._orders.shuffle:
+            self._first = cursor.epoch  # one is like another
         if not self._first <= cursor.epoch <= cursor.epoch + self._wanted <= self._first + self._held:
             self._orders.forget_before(cursor.epoch)
-            for i in range(self._wanted):
-                part = self._order[i * self._n : (i + 1) * self._n]
-                part.copy_to_device(self._orders.of(cursor.epoch + i))
+            orders = [self._orders.of(cursor.epoch + i) for i in range(self._wanted)]
+            self._order[: self._wanted * self._n].copy_to_device(np.concatenate(orders))
             self._first, self._held = cursor.epoch, self._wanted
         passed = cursor.epoch - self._first
         steps = (self._held - passed) * self._steps_per_epoch - cursor.step
