@@ -191,7 +191,10 @@ class Trainer(_Session):
         self.failure: tuple[int, int] | None = None
         self._n_states = SOLVERS[training.solver].n_states
         n = len(targets)
-        orders = Orders(n, training.seed, training.shuffle and training.batch_size < n)
+        if state is not None and state.solver != training.solver:
+            state = None
+        end = training.max_epochs + (0 if state is None else state.n_epochs)
+        orders = Orders(n, training.seed, training.shuffle and training.batch_size < n, end)
         super().__init__(
             network,
             dense_rows(X, network),
@@ -205,7 +208,7 @@ class Trainer(_Session):
         self._set_rules()
         self._latest: np.ndarray | None = np.array(parameters, network.dtype)
         self._send(0, self._latest)
-        if state is not None and state.solver == training.solver:
+        if state is not None:
             self._resume(state)
 
     def _set_rules(self) -> None:
@@ -336,7 +339,7 @@ class Objective(_Session):
 
     def __init__(self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None) -> None:
         n = len(targets)
-        orders = Orders(n, 0, shuffle=False)
+        orders = Orders(n, 0, shuffle=False, end=1)
         super().__init__(network, dense_rows(X, network), targets, sample_weight, n, 0, orders, False)
         self._penalty = alpha / self.total_weight + l2
         self._penalised = network.mask(biases=False)

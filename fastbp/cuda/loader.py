@@ -41,10 +41,13 @@ class Cursor:
 
 
 class Orders:
-    """The orders of epochs, each drawn once, on the CPU: so both engines train on the same batches."""
+    """The orders of epochs, each drawn once, on the CPU: so both engines train on the same batches.
 
-    def __init__(self, n_rows: int, seed: int, shuffle: bool) -> None:
-        self.n_rows, self.seed, self.shuffle = n_rows, seed, shuffle
+    Epoch `end` and those behind it will not come.
+    """
+
+    def __init__(self, n_rows: int, seed: int, shuffle: bool, end: int) -> None:
+        self.n_rows, self.seed, self.shuffle, self.end = n_rows, seed, shuffle, end
         self._drawn: dict[int, np.ndarray] = {}
         self._plain = np.arange(n_rows, dtype=np.int32)
 
@@ -107,7 +110,8 @@ class Resident:
 
     def ahead(self, cursor: Cursor) -> None:
         """Draw the orders of the epochs that come behind those on the device."""
-        for epoch in range(self._first + self._held, self._first + self._held + self._wanted):
+        first = self._first + self._held
+        for epoch in range(first, min(first + self._wanted, self._orders.end)):
             self._orders.of(epoch)
 
 
@@ -171,13 +175,14 @@ class Streamed:
 
     def ahead(self, cursor: Cursor) -> None:
         """Send the rows of the steps from `cursor` on, while the launch before them computes."""
-        self._load(1 - self._slot, cursor)
+        if cursor.epoch < self._orders.end:
+            self._load(1 - self._slot, cursor)
 
     def _load(self, slot: int, cursor: Cursor) -> None:
         picked, n_rows, n_steps = [], 0, 0
         epoch, position, step = cursor.epoch, cursor.position, cursor.step
         self._orders.forget_before(epoch)
-        while n_steps < self._n_steps and n_rows + self._batch <= self._capacity:
+        while n_steps < self._n_steps and n_rows + self._batch <= self._capacity and epoch < self._orders.end:
             batch = self._orders.of(epoch)[position : position + self._batch]
             picked.append(batch)
             n_rows, n_steps = n_rows + len(batch), n_steps + 1
