@@ -283,8 +283,8 @@ def test_batches(batch_size, weighted):
 
 @pytest.mark.parametrize("other", TEAMS[1:], ids=lambda team: f"{team.kind}{team.n_blocks}")
 def test_every_team_gives_the_same_bits_each_time(other, monkeypatch):
-    network = make_network((9, 6), loss="log_loss", out="softmax", n_outputs=3, dtype=np.float32)
-    arguments = (network, make_training(), 7)
+    network = make_network((9,), loss="log_loss", out="softmax", n_outputs=3, dtype=np.float32)
+    arguments = (network, make_training(), 4)
     results = []
     for team in (TEAMS[0], other, other):
         force(monkeypatch, team)
@@ -378,8 +378,16 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("status", ENDINGS)
-@pytest.mark.parametrize("chunk", [1, 50])
-def test_training_ends_as_on_the_cpu(status, chunk, team):
+def test_training_ends_as_on_the_cpu(status, team):
+    ends_as_on_the_cpu(status, chunk=50)
+
+
+@pytest.mark.parametrize("status", ENDINGS)
+def test_training_step_by_step_ends_as_on_the_cpu(status):
+    ends_as_on_the_cpu(status, chunk=1)
+
+
+def ends_as_on_the_cpu(status, chunk):
     network, training = make_network(), make_training(**ENDINGS[status])
     X, targets, weights, parameters = make_data(network)
     ends = []
