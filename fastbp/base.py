@@ -142,6 +142,7 @@ class BackPropagation(FittedNetwork):
             Interval(Integral, 1, None, closed="left"),
             Interval(Integral, None, -1, closed="right"),
         ],
+        "device": [StrOptions({"cpu", "cuda", "auto"})],
     }
 
     # --- What the two classes differ in
@@ -205,6 +206,7 @@ class BackPropagation(FittedNetwork):
         dtype = self._fitted_dtype() if goes_on else FLOATS
         X, y = self._check_Xy(X, y, reset=not goes_on, accept_sparse="csr", dtype=dtype, order="C")
         X = canonical(X)
+        engine.get(self.device, X)  # refuses what it lacks before anything is computed
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         self._learn_targets(y, goes_on=goes_on, incremental=incremental)
@@ -228,7 +230,7 @@ class BackPropagation(FittedNetwork):
             result = self._train_stochastic(network, rows, parameters, random_state, incremental, goes_on)
         else:
             result = fit_lbfgs(
-                engine.get(),
+                engine.get(self.device, X),
                 network,
                 rows,
                 parameters,
@@ -296,7 +298,9 @@ class BackPropagation(FittedNetwork):
             rows, held_out = holdout.split(rows, self.validation_fraction, random_state, self._stratified())
 
             def score(flat: np.ndarray) -> float:
-                outputs = engine.get().forward(network, flat, held_out.X, n_jobs=self.n_jobs)
+                outputs = engine.get(self.device, held_out.X).forward(
+                    network, flat, held_out.X, n_jobs=self.n_jobs
+                )
                 return self._held_out_score(outputs, held_out) if np.isfinite(outputs).all() else np.nan
 
             validation = Validation(score, parameters if goes_on else None)
@@ -310,7 +314,7 @@ class BackPropagation(FittedNetwork):
         ):
             state = None  # another solver or another network: what it remembers means nothing here
         result = fit_stochastic(
-            engine.get(),
+            engine.get(self.device, rows.X),
             network,
             training,
             rows,

@@ -120,6 +120,10 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     n_jobs : int or None, default=None
         Threads. None: as many as help, within the limits that the environment sets (CPU affinity, container
         quotas, OMP_NUM_THREADS, joblib). The result has the same bits for every number.
+    device : {'cpu', 'cuda', 'auto'}, default='cpu'
+        Where to train and predict. 'cuda': on an NVIDIA GPU, for dense X; needs
+        ``pip install "fastbp[cuda]"``. 'auto': on the GPU where there is one and X is dense, else on the CPU.
+        Both train on the same batches and give the same results up to rounding.
 
     Attributes
     ----------
@@ -293,6 +297,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         n_iter_no_change=10,
         max_fun=15000,
         n_jobs=None,
+        device="cpu",
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -325,6 +330,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.n_jobs = n_jobs
+        self.device = device
 
     def fit(self, X, y, sample_weight=None, *, coefs_init=None, intercepts_init=None):
         """Train the network.

@@ -4,16 +4,52 @@ Every engine is a module with the same few names:
 
 - ``Trainer(network, training, X, targets, sample_weight, parameters, state=None, n_jobs=None)``
 - ``Objective(network, X, targets, sample_weight, alpha, l2, n_jobs=None)``
-- ``forward(network, parameters, X, layer=None, n_jobs=None)``
+- ``forward(network, parameters, X, layer=None, n_jobs=None, largest=False)``
 - ``loss_and_gradient(network, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None)``
 """
 
 import importlib
 from types import ModuleType
 
-ENGINES = {"cpu": "fastbp.cpu.engine"}
+import scipy.sparse
+
+ENGINES = {"cpu": "fastbp.cpu.engine", "cuda": "fastbp.cuda.engine"}
 
 
-def get(device: str = "cpu") -> ModuleType:
-    """The engine module of a device."""
-    return importlib.import_module(ENGINES[device])
+def get(device: str = "cpu", X=None) -> ModuleType:
+    """The engine module of a device.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda", "auto"}
+        "auto" is the GPU where there is one that can take `X`, else the CPU.
+    X : array or CSR matrix, optional
+        What it shall compute with.
+
+    Raises
+    ------
+    RuntimeError
+        For "cuda" where no GPU can be used; it says what is missing.
+    ValueError
+        For "cuda" where `X` is sparse.
+    """
+    if device == "cpu":
+        return importlib.import_module(ENGINES["cpu"])
+    sparse = scipy.sparse.issparse(X)
+    if device == "auto":
+        return get("cuda" if not sparse and _what_cuda_lacks() is None else "cpu")
+    lacking = _what_cuda_lacks()
+    if lacking is not None:
+        raise RuntimeError(f"device='cuda' cannot be used: {lacking}. Or choose device='cpu'.")
+    if sparse:
+        raise ValueError(
+            "device='cuda' takes no sparse X. Pass X.toarray() where that fits into memory, or choose "
+            "device='cpu', which takes sparse X as it is."
+        )
+    return importlib.import_module(ENGINES["cuda"])
+
+
+def _what_cuda_lacks() -> str | None:
+    from fastbp.cuda.target import missing
+
+    return missing()

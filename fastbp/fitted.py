@@ -4,6 +4,7 @@ The weights are read from `coefs_` and `intercepts_` anew at each call, since th
 """
 
 from abc import ABC, abstractmethod
+from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
@@ -53,6 +54,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     n_iter_no_change: float
     max_fun: int
     n_jobs: int | None
+    device: str
 
     # Set by a fit.
     n_features_in_: int
@@ -139,10 +141,14 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {network.n_inputs} rows.")
         return canonical(X)
 
+    def _engine(self, X) -> ModuleType:
+        """The engine for X. Models that were pickled before there were devices run on the CPU."""
+        return engine.get(getattr(self, "device", "cpu"), X)
+
     def _forward(self, X, layer: int | str | None = None, **options) -> np.ndarray:
         network, parameters = self._network(X)
         X = self._check_X(X, network)
-        return engine.get().forward(network, parameters, X, layer, n_jobs=self.n_jobs, **options)
+        return self._engine(X).forward(network, parameters, X, layer, n_jobs=self.n_jobs, **options)
 
     def _store(self, stored: StoredWeights) -> None:
         """Set coefs_ and intercepts_."""
@@ -184,7 +190,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         last_hidden = len(network.layer_shapes) - 1
         if last_hidden == 0:
             return X
-        return engine.get().forward(network, parameters, X, last_hidden, n_jobs=self.n_jobs)
+        return self._engine(X).forward(network, parameters, X, last_hidden, n_jobs=self.n_jobs)
 
     def activations(self, X) -> list[np.ndarray]:
         """Activations of every layer, from the first hidden layer to the output.
@@ -201,7 +207,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """
         network, parameters = self._network(X)
         X = self._check_X(X, network)
-        forward = engine.get().forward
+        forward = self._engine(X).forward
         n_dense = len(network.layer_shapes)
         return [forward(network, parameters, X, layer, n_jobs=self.n_jobs) for layer in range(1, n_dense + 1)]
 
@@ -233,7 +239,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         draft = self._draft()
         draft._learn_targets(y, goes_on=True, incremental=True)
-        loss, gradient = engine.get().loss_and_gradient(
+        loss, gradient = self._engine(X).loss_and_gradient(
             network,
             parameters,
             X,

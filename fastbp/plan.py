@@ -199,6 +199,16 @@ class NetworkPlan:
                 block[:, columns] = panel
         return vector
 
+    def from_row_major(self, vector: np.ndarray) -> np.ndarray:
+        """The inverse of `to_row_major`: a fresh flat vector of this plan, padding zero."""
+        flat = aligned_zeros(self.n_parameters, vector.dtype)
+        for op, plain in zip(self.dense, self.row_major.dense, strict=True):
+            whole = plain.matrix(vector)
+            block = whole if op.layout == Layout.IN_MAJOR else whole.T
+            for panel, columns in _panels(flat, op):
+                panel[...] = block[:, columns]
+        return flat
+
     def unpack(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Weights (n_in, n_out) and biases (n_out,) of a flat vector, as fresh C-contiguous arrays."""
         vector = self.to_row_major(flat)

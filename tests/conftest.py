@@ -1,6 +1,20 @@
 """Settings of the whole suite."""
 
+import os
+import sys
+
 import pytest
+
+# Numba decides at its import whether GPU kernels run in its simulator, and a process has one Numba. So these
+# files are run in a process of their own, by test_cuda.py; or by hand:
+#   NUMBA_ENABLE_CUDASIM=1 pytest tests/test_cuda_kernels.py
+# With FASTBP_TEST_GPU=1 instead they run on the GPU, as bench/gpu.py does before it measures.
+SIMULATOR = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+ON_GPU = os.environ.get("FASTBP_TEST_GPU") == "1"
+collect_ignore = [] if SIMULATOR or ON_GPU else ["test_cuda_kernels.py", "test_cuda_fits.py"]
+if SIMULATOR:
+    # A simulated thread is a thread of Python, and barriers pass control between them.
+    sys.setswitchinterval(1e-5)
 
 
 def pytest_configure(config):

@@ -169,6 +169,7 @@ BAD_PARAMETERS = {
     "n_iter_no_change": [0, -1, 2.5, np.nan, -np.inf],
     "max_fun": [0, -1, 2.5],
     "n_jobs": [0.5, "all", 0],
+    "device": ["gpu", "cuda:0", 0, None],
 }
 BAD_PAIRS = [(name, value) for name, values in BAD_PARAMETERS.items() for value in values]
 

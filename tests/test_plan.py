@@ -60,6 +60,17 @@ def test_blocks_start_at_cache_lines():
     assert network.pack(*weights_of(network, np.random.RandomState(0))).ctypes.data % ALIGNMENT == 0
 
 
+@pytest.mark.parametrize("hidden", [(), (3,), (70, 5)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_row_major_and_back(hidden, bias):
+    network = plan(hidden_layer_sizes=hidden, fit_intercept=bias)
+    flat = network.pack(*weights_of(network, np.random.RandomState(0)))
+    vector = network.to_row_major(flat)
+    np.testing.assert_array_equal(network.from_row_major(vector), flat)
+    again = network.row_major
+    np.testing.assert_array_equal(again.from_row_major(again.to_row_major(vector)), vector)
+
+
 def test_the_wide_side_runs_along_the_columns():
     wide_in = plan(n_inputs=100, hidden_layer_sizes=(), n_outputs=1)
     wide_out = plan(n_inputs=2, hidden_layer_sizes=(100,))

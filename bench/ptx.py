@@ -1,0 +1,185 @@
+"""Compile every kernel of the CUDA engine without a GPU, and say what it needs of one.
+
+    python bench/ptx.py                       # compute capabilities 7.5, 8.0 and 9.0
+    python bench/ptx.py --json ptx.json --capability 9.0
+
+Needs the extra `fastbp[cuda]` for the compiler and the package `nvidia-cuda-nvcc` for the assembler `ptxas`.
+The table has registers, spills and shared memory of each kernel. The exit code is 1 where one is over its
+budget, or where anything but the books of a float32 kernel is computed in float64.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+CAPABILITIES = ("7.5", "8.0", "9.0")
+# Registers of a thread: two blocks of 256 threads on a multiprocessor in float32, one in float64.
+REGISTERS = {"float32": 128, "float64": 255}
+SHARED = 48 * 1024
+SPILLED = {
+    "resident": 0,
+    "block": 0,
+    "grid": 64,
+}  # bytes: the grid's barrier is a call, which saves registers
+
+
+def main() -> int:
+    args = parse_arguments()
+    assembler = find_assembler()
+    if assembler is None:
+        sys.exit("no ptxas was found: pip install nvidia-cuda-nvcc")
+    rows = []
+    for capability in args.capability:
+        for dtype in args.dtype:
+            for team in ("resident", "block", "grid"):
+                row = measure(assembler, capability, dtype, team)
+                rows.append(row)
+                print(line(row), flush=True)
+    if args.json:
+        args.json.write_text(json.dumps({"kernels": rows, "budget": REGISTERS}, indent=1))
+    faults = [fault for row in rows for fault in row["faults"]]
+    doubles = float64_instructions(args.capability[0])
+    print(f"{len(doubles)} float64 instructions in float32 outside the books")
+    faults += [f"float64 in float32: {instruction}" for instruction in doubles]
+    print("\n".join(faults) or "all within budget")
+    return int(bool(faults))
+
+
+def line(row) -> str:
+    return (
+        f"sm_{row['capability'].replace('.', '')} {row['dtype']} {row['team']:9}"
+        f"{row['registers']:4} registers {row['spilled']:4} B spilled {row['stack']:5} B stack "
+        f"{row['shared']:6} B shared {row['instructions']:6} PTX instructions"
+    )
+
+
+def find_assembler() -> Path | None:
+    """The ptxas of the wheel nvidia-cuda-nvcc; an older one on the PATH may not know the PTX."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("nvidia")
+    for folder in spec.submodule_search_locations if spec else []:
+        for path in sorted(Path(folder).glob("*/bin/ptxas*")):
+            if os.access(path, os.X_OK):
+                return path
+    return None
+
+
+@contextlib.contextmanager
+def pretended_device(capability: tuple[int, int]):
+    """Device functions ask for the current device as they compile: without a driver, an answer."""
+    from numba.cuda import dispatcher
+
+    real = dispatcher.get_current_device
+    dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=capability)
+    try:
+        yield
+    finally:
+        dispatcher.get_current_device = real
+
+
+def compile_kernel(capability: str, dtype: str, team: str) -> str:
+    """The PTX of one kernel."""
+    import numpy as np
+    from numba.cuda import types
+
+    from fastbp.cuda.kernel import launch_bounds, make_kernel
+    from fastbp.cuda.target import cuda
+
+    real = getattr(types, dtype)
+    integers, counts = types.int64, types.int32
+    signature = (
+        integers[:, ::1], integers[:, ::1], real[::1], real[::1], real[::1], real[::1], counts[::1],
+        integers[::1], types.float64[::1], types.float64[::1], integers, integers, integers, integers,
+    )  # fmt: skip
+    major, minor = (int(part) for part in capability.split("."))
+    make_kernel.cache_clear()
+    function, bounds = make_kernel(getattr(np, dtype), team).py_func, launch_bounds(getattr(np, dtype))
+    with pretended_device((major, minor)):
+        ptx, _ = cuda.compile_ptx(function, signature, cc=(major, minor), launch_bounds=bounds)
+    return ptx
+
+
+def float64_instructions(capability: str) -> list[str]:
+    """Instructions in float64 of what a float32 kernel computes, without the books, which are in float64."""
+    import numpy as np
+    from numba.cuda import types
+
+    from fastbp.cuda.kernel import TILING
+    from fastbp.cuda.target import cuda
+    from fastbp.cuda.tiling import LARGE
+    from fastbp.cuda.work import make_work
+
+    work = make_work(np.float32, TILING, False)
+    gather, tiles, rows, size = work.gather, work.tiles, work.rows, TILING.pool(LARGE)
+
+    def without_books(jobs, memory, X, order, ints, n):
+        pool = cuda.shared.array(size, np.float32)
+        tid = cuda.threadIdx.x & 255
+        gather(memory, jobs, n, X, X, X, order, ints, n, n, n, n, tid)
+        tiles(memory, jobs, n, n, pool, ints, n, n, n, n, tid)
+        rows(memory, jobs, n, n, pool, ints, n, n, n, n, tid)
+
+    single, long = types.float32[::1], types.int64
+    signature = (long[:, ::1], single, single, types.int32[::1], long[::1], types.int32)
+    major, minor = (int(part) for part in capability.split("."))
+    with pretended_device((major, minor)):
+        ptx, _ = cuda.compile_ptx(without_books, signature, cc=(major, minor))
+    return sorted(set(re.findall(r"[a-z.]+\.f64\b", ptx)))
+
+
+def measure(assembler: Path, capability: str, dtype: str, team: str) -> dict:
+    """Compile and assemble one kernel."""
+    ptx = compile_kernel(capability, dtype, team)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "kernel.ptx")
+        source.write_text(ptx)
+        target = f"sm_{capability.replace('.', '')}"
+        mode = ["-c"] if team == "grid" else []  # the grid's barrier is linked to the runtime's library
+        command = [assembler, "-v", f"-arch={target}", *mode, source, "-o", Path(folder, "kernel.cubin")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"ptxas: {done.stderr}")
+    text = done.stderr
+    entry = text[text.index("Compiling entry function") :]
+    found = {
+        "registers": int(re.search(r"Used (\d+) registers", entry)[1]),
+        "spilled": sum(int(n) for n in re.findall(r"(\d+) bytes spill", entry)),
+        "stack": max(int(n) for n in re.findall(r"(\d+) bytes stack", entry)),
+        "shared": int((re.search(r"(\d+) bytes smem", entry) or [0, 0])[1]),
+    }
+    row = {"capability": capability, "dtype": dtype, "team": team, **found}
+    row["instructions"] = len(re.findall(r"^\s+[a-z@].*;", ptx, re.MULTILINE))
+    name, budget = f"{target} {dtype} {team}", REGISTERS[dtype]
+    row["faults"] = [
+        f"{name}: {what}"
+        for what, wrong in (
+            (f"{found['spilled']} bytes spilled", found["spilled"] > SPILLED[team]),
+            (f"{found['registers']} registers, budget {budget}", found["registers"] > budget),
+            (f"{found['shared']} bytes of shared memory", found["shared"] > SHARED),
+        )
+        if wrong
+    ]
+    return row
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--capability", nargs="+", choices=CAPABILITIES, default=list(CAPABILITIES))
+    add("--dtype", nargs="+", choices=["float32", "float64"], default=["float32", "float64"])
+    add("--json", type=Path, metavar="FILE", help="write the table to FILE")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

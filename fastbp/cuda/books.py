@@ -1,0 +1,185 @@
+"""The books of a fit, kept by one block in float64: learning rate, loss, epochs, stopping rule.
+
+`open_step` works out what a step needs, `close_step` enters what it brought. They use the same rules as the
+CPU's training loop (``fastbp.cpu.step``), in the same order.
+"""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastbp.cuda.functions import rules
+from fastbp.cuda.program import FACTOR, N_COEFFICIENTS, PENALTY
+from fastbp.cuda.target import cuda, device, inlined
+from fastbp.cuda.tiling import Tiling
+
+RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
+
+# The int64 control array: constants of the fit, offsets into the arena, then the cursor.
+(
+    N_DATA,
+    BATCH,
+    PASS,
+    LOSS_TILES,
+    PENALTY_TILES,
+    ROWS_OF_TILE,
+    N_PARAMETERS,
+    N_STATES,
+    MOMENTS,
+    GRADIENT_AT,
+    COEFFICIENTS,
+    PARTIALS,
+    PENALTIES,
+    ARENA_SIZE,
+    UPDATING,
+    WEIGHTED,
+    SOLVER,
+    SCHEDULE,
+    MONITOR_LOSS,
+    EPOCH_LIMIT,
+    STATUS,
+    AT,
+    POSITION,
+    STEP_OF_EPOCH,
+    STEPS,
+    STEPS_HERE,
+    SAMPLES,
+    EPOCHS,
+    EPOCHS_HERE,
+    STALE,
+    CURVE_USED,
+    BAD_PARAMETERS,
+    N_INTS,
+) = range(33)
+# The float64 control array.
+(
+    RATE,
+    RATE_INIT,
+    POWER_T,
+    H0,
+    H1,
+    H2,
+    ALPHA,
+    L2,
+    TOL,
+    PATIENCE,
+    MEAN_WEIGHT,
+    STEP_LOSS,
+    EPOCH_LOSS,
+    BEST,
+    N_FLOATS,
+) = range(15)
+
+
+class Books(NamedTuple):
+    """The device functions `open_step` and `close_step`."""
+
+    open_step: Any
+    close_step: Any
+
+
+@cache
+def make_books(real: type, tiling: Tiling) -> Books:
+    """Compile lazily for the dtype of the arena."""
+    threads = tiling.threads
+    coefficients, rate_after_epoch, judge_epoch = (
+        rules().coefficients,
+        rules().rate_after_epoch,
+        rules().judge_epoch,
+    )
+
+    @device
+    def open_step(ints, floats, memory, batch_rows):
+        """By one thread: the step's coefficients into the arena."""
+        weight = batch_rows * floats[MEAN_WEIGHT]
+        c = coefficients(
+            ints[SOLVER], floats[RATE], floats[H0], floats[H1], floats[H2], np.float64(ints[STEPS] + 1)
+        )
+        at = ints[COEFFICIENTS]
+        memory[at] = real(c[0])
+        memory[at + 1] = real(c[1])
+        memory[at + 2] = real(c[2])
+        memory[at + 3] = real(c[3])
+        memory[at + 4] = real(c[4])
+        memory[at + 5] = real(c[5])
+        memory[at + PENALTY] = real(floats[ALPHA] / weight + floats[L2])
+        memory[at + FACTOR] = real(np.float64(1.0) / weight)
+
+    @device
+    def end_epoch(ints, floats, curve):
+        """Book the loss of a finished epoch; then schedule and stopping rule."""
+        loss = floats[EPOCH_LOSS] / ints[N_DATA]
+        floats[EPOCH_LOSS] = 0.0
+        curve[ints[CURVE_USED]] = loss
+        ints[CURVE_USED] += 1
+        ints[EPOCHS] += 1
+        ints[EPOCHS_HERE] += 1
+        ints[SAMPLES] += ints[N_DATA]
+        ints[STEP_OF_EPOCH] = 0
+        floats[RATE] = rate_after_epoch(
+            ints[SCHEDULE], floats[RATE], floats[RATE_INIT], floats[POWER_T], ints[SAMPLES]
+        )
+        if not is_finite(loss):
+            ints[STATUS] = NON_FINITE
+            return
+        if ints[MONITOR_LOSS]:
+            rate, best, stale, converged = judge_epoch(
+                ints[SCHEDULE], floats[RATE], loss, floats[BEST], ints[STALE], floats[TOL], floats[PATIENCE]
+            )
+            floats[RATE] = rate
+            floats[BEST] = best
+            ints[STALE] = stale
+            if converged:
+                ints[STATUS] = CONVERGED
+        if ints[EPOCHS_HERE] == ints[EPOCH_LIMIT] and ints[STATUS] == RUNNING:
+            ints[STATUS] = MAX_EPOCHS
+
+    @device
+    def is_finite(x):
+        return x - x == 0.0
+
+    @inlined
+    def total(memory, first, n, scratch, tid):
+        """Σ memory[first : first + n] in a fixed order, by all threads of the block."""
+        value = np.float64(0.0)
+        for i in range(tid, n, threads):
+            value += np.float64(memory[first + i])
+        cuda.syncthreads()
+        scratch[tid] = value
+        half = threads // 2
+        while half > 0:
+            cuda.syncthreads()
+            if tid < half:
+                scratch[tid] += scratch[tid + half]
+            half //= 2
+        cuda.syncthreads()
+        return scratch[0]
+
+    @device
+    def close_step(ints, floats, memory, curve, scratch, tid, batch_rows):
+        """By all threads of one block: what the step that has just ended brought."""
+        passes = (batch_rows + ints[PASS] - 1) // ints[PASS]
+        rest = batch_rows - (passes - 1) * ints[PASS]
+        tiles = (passes - 1) * ints[LOSS_TILES] + (rest + ints[ROWS_OF_TILE] - 1) // ints[ROWS_OF_TILE]
+        # Read before the barriers of the sums, for behind them one thread opens the next step.
+        penalised = ints[UPDATING] == 1 and memory[ints[COEFFICIENTS] + PENALTY] != real(0.0)
+        loss = total(memory, ints[PARTIALS], tiles, scratch, tid)
+        penalty = np.float64(0.0)
+        if penalised:
+            penalty = total(memory, ints[PENALTIES], ints[PENALTY_TILES], scratch, tid)
+        if tid == 0:
+            if not is_finite(loss):
+                ints[STATUS] = NON_FINITE
+            floats[STEP_LOSS] = loss + penalty
+            ints[STEPS] += 1
+            ints[STEPS_HERE] += 1
+            ints[STEP_OF_EPOCH] += 1
+            floats[EPOCH_LOSS] += batch_rows * (loss + penalty)
+            if ints[STEP_OF_EPOCH] * ints[BATCH] >= ints[N_DATA] and ints[STATUS] == RUNNING:
+                end_epoch(ints, floats, curve)
+
+    return Books(open_step, close_step)
+
+
+assert N_COEFFICIENTS == FACTOR + 1

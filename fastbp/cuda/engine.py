@@ -1,0 +1,430 @@
+"""The CUDA engine: owns the memory of a fit on the GPU and launches the kernel.
+
+The same names as ``fastbp.cpu.engine``. Parameters come and go as the flat vector of the given plan; on the
+device they are row-major matrices.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from fastbp.cuda import books
+from fastbp.cuda.kernel import TILING
+from fastbp.cuda.loader import Cursor, Loader, Orders, Rows, make_loader
+from fastbp.cuda.program import Program, n_ops_until, prediction_program, training_program
+from fastbp.cuda.target import SIMULATOR, cuda
+from fastbp.cuda.team import Team, choose_team, is_resident, within_device
+from fastbp.functions.schedules import judge_epoch
+from fastbp.functions.solvers import SOLVERS
+from fastbp.plan import NetworkPlan, SolverState, TrainingPlan
+
+STATUS_NAMES = {
+    books.RUNNING: "running",
+    books.CONVERGED: "converged",
+    books.MAX_EPOCHS: "max_epochs",
+    books.NON_FINITE: "non_finite",
+}
+CURVE_CAPACITY = 1 << 16  # epochs that one launch may finish
+PASS_BYTES = 1 << 30  # of the activations of a pass; larger batches take several
+PREDICTION_BYTES = 1 << 28  # of the activations of a block of rows in prediction
+SPARE_BYTES = 64 << 20  # left to the driver: the kernels themselves, printing, other small things
+
+
+def free_memory() -> float:
+    """Bytes that may be allocated on the GPU."""
+    if SIMULATOR:
+        return float("inf")
+    return max(cuda.current_context().get_memory_info().free - SPARE_BYTES, 0)
+
+
+def dense_rows(X, network: NetworkPlan) -> np.ndarray:
+    """X as a flat vector of the network's dtype; sparse matrices are refused before (``fastbp.engine``)."""
+    return np.ascontiguousarray(X, dtype=network.dtype).reshape(-1)
+
+
+def elements_per_row(network: NetworkPlan) -> int:
+    """Elements of the arena that a row of a pass takes, about."""
+    return network.n_inputs + 2 * sum(op.n_out for op in network.dense) + network.n_targets + 1
+
+
+class _Session:
+    """What training and full-batch gradients share: program, arena, data, control arrays."""
+
+    def __init__(
+        self,
+        network: NetworkPlan,
+        X,
+        targets,
+        sample_weight,
+        batch: int,
+        n_states: int,
+        orders: Orders,
+        updating,
+    ) -> None:
+        self.network, self.plan = network, network.row_major
+        dtype = network.dtype
+        weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
+        self.rows = Rows(X, np.ascontiguousarray(targets, dtype=dtype).reshape(-1), weights, orders.n_rows)
+        self.batch = batch
+        self.total_weight = float(self.n_rows if weights is None else weights.sum(dtype=np.float64))
+        self.pass_rows = max(min(batch, PASS_BYTES // (elements_per_row(network) * dtype.itemsize)), 1)
+        self.n_passes = -(-batch // self.pass_rows)
+        self.program = self._program(n_states, not updating or self.n_passes > 1)
+        self.team: Team = choose_team(self.program, dtype)
+        arena_bytes = self.program.layout.size * dtype.itemsize + 8 * CURVE_CAPACITY
+        self._loader: Loader | None = make_loader(self.rows, batch, orders, arena_bytes, free_memory())
+        self._arena = cuda.to_device(np.zeros(self.program.layout.size, dtype))
+        self._ints, self._floats = self._control(n_states, updating)
+        self._fixed: tuple[Any, ...] = (
+            cuda.to_device(self.program.phases),
+            cuda.to_device(self.program.jobs),
+            self._arena,
+        )
+        self._books: tuple[Any, ...] = (
+            cuda.to_device(self._ints),
+            cuda.to_device(self._floats),
+            cuda.to_device(np.zeros(CURVE_CAPACITY)),
+        )
+        self._stream = cuda.stream()
+        self._kernel = self.team.kernel(dtype)
+        self.team = within_device(self.team, self._kernel, self._tables)
+
+    def _program(self, n_states: int, stored: bool) -> Program:
+        """The program whose arena lies in shared memory, where that has room; the plan alone decides."""
+        sizes = (self.plan, TILING, n_states, self.pass_rows, self.n_passes, stored)
+        small = training_program(*sizes, only_small=True)
+        return small if is_resident(small, self.network.dtype) else training_program(*sizes)
+
+    @property
+    def n_rows(self) -> int:
+        return self.rows.n
+
+    @property
+    def _tables(self) -> tuple[Any, ...]:
+        assert self._loader is not None, "this session has been closed"
+        return (*self._fixed, *self._loader.tables, *self._books)
+
+    def _control(self, n_states: int, updating: bool) -> tuple[np.ndarray, np.ndarray]:
+        ints, floats = np.zeros(books.N_INTS, np.int64), np.zeros(books.N_FLOATS)
+        program, layout = self.program, self.program.layout
+        ints[books.N_DATA] = self.n_rows
+        ints[books.BATCH] = self.batch
+        ints[books.PASS] = self.pass_rows
+        ints[books.LOSS_TILES] = program.loss_tiles
+        ints[books.PENALTY_TILES] = program.penalty_tiles
+        ints[books.ROWS_OF_TILE] = TILING.rows_of_tile
+        ints[books.N_PARAMETERS] = self.plan.n_parameters
+        ints[books.N_STATES] = n_states
+        ints[books.MOMENTS] = layout.moments
+        ints[books.GRADIENT_AT] = layout.gradient
+        ints[books.COEFFICIENTS] = layout.coefficients
+        ints[books.PARTIALS] = layout.partials
+        ints[books.PENALTIES] = layout.penalties
+        ints[books.ARENA_SIZE] = layout.size
+        ints[books.UPDATING] = updating
+        ints[books.WEIGHTED] = self.rows.weights is not None
+        floats[books.MEAN_WEIGHT] = self.total_weight / self.n_rows
+        floats[books.BEST] = np.inf
+        return ints, floats
+
+    def _send(self, offset: int, vector: np.ndarray) -> None:
+        """A vector of the given plan into the arena."""
+        plain = np.ascontiguousarray(self.network.to_row_major(vector), dtype=self.network.dtype)
+        self._arena[offset : offset + plain.size].copy_to_device(plain)
+
+    def _fetch(self, offset: int) -> np.ndarray:
+        """A vector of the given plan from the arena."""
+        plain = self._arena[offset : offset + self.plan.n_parameters].copy_to_host()
+        return self.network.from_row_major(plain)
+
+    def _launch(self, cursor: Cursor, n_steps: int) -> None:
+        """Up to `n_steps` steps from `cursor` on; the books are then on the host."""
+        assert self._loader is not None, "this session has been closed"
+        ints, floats, _ = self._books
+        # One phase at a time: how many there are depends on the rows of the step.
+        at, n_steps = self._loader.prepare(cursor, 1 if self.team.kind == "phases" else n_steps)
+        self._ints[books.AT], self._ints[books.POSITION] = at, cursor.position
+        ints.copy_to_device(self._ints)
+        floats.copy_to_device(self._floats)
+        rows = min(self.batch, self.n_rows - cursor.position)
+        passes = -(-rows // self.pass_rows)
+        units = passes * len(self.program.phases) + (passes > 1 and bool(self._ints[books.UPDATING]))
+        self.team.run(self._kernel, self._tables, self._stream, n_steps, units)
+        steps_per_epoch = -(-self.n_rows // self.batch)
+        epochs, step = divmod(cursor.step + n_steps, steps_per_epoch)
+        self._loader.ahead(Cursor(cursor.epoch + epochs, step * self.batch, step))
+        ints.copy_to_host(self._ints)
+        floats.copy_to_host(self._floats)
+
+    def close(self) -> None:
+        """Give the memory of the GPU back."""
+        self._loader = None
+        self._fixed = self._books = ()
+        self._arena = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+
+class Trainer(_Session):
+    """Trains one network on one set of rows; parameters and attributes as of ``fastbp.cpu.engine.Trainer``.
+
+    X must be dense, and `n_jobs` means nothing here.
+    """
+
+    def __init__(
+        self,
+        network: NetworkPlan,
+        training: TrainingPlan,
+        X,
+        targets,
+        sample_weight,
+        parameters: np.ndarray,
+        state: SolverState | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.training = training
+        self.loss_curve: list[float] = []
+        self.failure: tuple[int, int] | None = None
+        self._n_states = SOLVERS[training.solver].n_states
+        n = len(targets)
+        if state is not None and state.solver != training.solver:
+            state = None
+        end = training.max_epochs + (0 if state is None else state.n_epochs)
+        orders = Orders(n, training.seed, training.shuffle and training.batch_size < n, end)
+        super().__init__(
+            network,
+            dense_rows(X, network),
+            targets,
+            sample_weight,
+            training.batch_size,
+            self._n_states,
+            orders,
+            True,
+        )
+        self._set_rules()
+        self._latest: np.ndarray | None = np.array(parameters, network.dtype)
+        self._send(0, self._latest)
+        if state is not None:
+            self._resume(state)
+
+    def _set_rules(self) -> None:
+        plan, ints, floats = self.training, self._ints, self._floats
+        ints[books.SOLVER] = SOLVERS.code(plan.solver)
+        ints[books.SCHEDULE] = plan.schedule
+        ints[books.MONITOR_LOSS] = plan.monitor_loss
+        ints[books.EPOCH_LIMIT] = plan.max_epochs
+        floats[books.RATE] = floats[books.RATE_INIT] = plan.rate_init
+        floats[books.POWER_T] = plan.power_t
+        floats[[books.H0, books.H1, books.H2]] = plan.h0, plan.h1, plan.h2
+        floats[books.ALPHA], floats[books.L2] = plan.alpha, plan.l2
+        floats[books.TOL], floats[books.PATIENCE] = plan.tol, plan.patience
+
+    def _resume(self, state: SolverState) -> None:
+        for i, moment in enumerate(state.moments):
+            self._send(self.program.layout.moments + i * self.plan.n_parameters, moment)
+        self._ints[books.STEPS] = state.n_steps
+        self._ints[books.SAMPLES] = state.n_samples_seen
+        self._ints[books.EPOCHS] = state.n_epochs
+        self._floats[books.RATE] = state.learning_rate
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """Flat vector; fetched from the GPU after training, at the first look."""
+        if self._latest is None:
+            self._latest = self._fetch(0)
+        return self._latest
+
+    def state(self) -> SolverState:
+        """What the solver remembers."""
+        n = self.plan.n_parameters
+        moments = [self._fetch(self.program.layout.moments + i * n) for i in range(self._n_states)]
+        return SolverState(
+            solver=self.training.solver,
+            moments=np.array(moments, self.network.dtype).reshape(-1, self.network.n_parameters),
+            n_steps=int(self._ints[books.STEPS]),
+            n_samples_seen=self.n_samples_seen,
+            learning_rate=self.learning_rate,
+            n_epochs=int(self._ints[books.EPOCHS]),
+        )
+
+    @property
+    def status(self) -> str:
+        """ "running", "converged", "max_epochs" or "non_finite"."""
+        return STATUS_NAMES[int(self._ints[books.STATUS])]
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step, before any bias correction."""
+        return float(self._floats[books.RATE])
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs that this trainer finished."""
+        return int(self._ints[books.EPOCHS_HERE])
+
+    @property
+    def n_samples_seen(self) -> int:
+        """Rows trained on, over the life of the solver's state."""
+        return int(self._ints[books.SAMPLES])
+
+    @property
+    def n_steps_per_epoch(self) -> int:
+        return -(-self.n_rows // self.batch)
+
+    @property
+    def best_monitored(self) -> float:
+        """The lowest value of what the stopping rule watches."""
+        return float(self._floats[books.BEST])
+
+    @property
+    def n_stale(self) -> int:
+        """Epochs since it last improved by `tol`."""
+        return int(self._ints[books.STALE])
+
+    def train(self, max_steps: int, stop_at_epoch_end: bool = False) -> int:
+        """Make up to `max_steps` steps; fewer when training ends or, if asked, when an epoch ends."""
+        done = 0
+        while done < max_steps and self.status == "running":
+            step = int(self._ints[books.STEP_OF_EPOCH])
+            if stop_at_epoch_end:
+                most = self.n_steps_per_epoch - step
+            else:
+                most = (CURVE_CAPACITY - 1) * self.n_steps_per_epoch
+            cursor = Cursor(int(self._ints[books.EPOCHS]), step * self.batch, step)
+            before = int(self._ints[books.STEPS_HERE])
+            self._ints[books.CURVE_USED] = 0
+            self._launch(cursor, min(max_steps - done, most))
+            done += int(self._ints[books.STEPS_HERE]) - before
+            self._look(int(self._ints[books.CURVE_USED]))
+            if stop_at_epoch_end and self._ints[books.STEP_OF_EPOCH] == 0:
+                break
+        return done
+
+    def _look(self, used: int) -> None:
+        """After a launch: the losses of its epochs, and whether all numbers are finite."""
+        self._latest = None
+        if used:
+            self.loss_curve.extend(self._books[2][:used].copy_to_host().tolist())
+        if self._ints[books.BAD_PARAMETERS]:
+            self._ints[books.STATUS] = books.NON_FINITE
+        if self.status == "non_finite" and self.failure is None:
+            in_epoch = int(self._ints[books.STEP_OF_EPOCH])
+            self.failure = (
+                (self.n_epochs + 1, in_epoch) if in_epoch else (self.n_epochs, self.n_steps_per_epoch)
+            )
+
+    def report(self, monitored: float) -> None:
+        """Tell the value that the stopping rule watches, after an epoch; lower is better."""
+        plan, ints, floats = self.training, self._ints, self._floats
+        rate, best, stale, converged = judge_epoch(
+            plan.schedule,
+            self.learning_rate,
+            monitored,
+            self.best_monitored,
+            self.n_stale,
+            plan.tol,
+            plan.patience,
+        )
+        floats[books.RATE], floats[books.BEST], ints[books.STALE] = rate, best, stale
+        if converged:
+            ints[books.STATUS] = books.CONVERGED
+
+
+class Objective(_Session):
+    """The objective on all rows and its gradient, for repeated calls; as ``fastbp.cpu.engine.Objective``."""
+
+    def __init__(self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None) -> None:
+        n = len(targets)
+        orders = Orders(n, 0, shuffle=False, end=1)
+        super().__init__(network, dense_rows(X, network), targets, sample_weight, n, 0, orders, False)
+        self._penalty = alpha / self.total_weight + l2
+        self._penalised = network.mask(biases=False)
+
+    def __call__(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """Loss and flat gradient (a fresh array, padding zero) at a flat parameter vector."""
+        flat = np.asarray(parameters, dtype=self.network.dtype)
+        self._send(0, flat)
+        self._ints[[books.STATUS, books.STEP_OF_EPOCH, books.CURVE_USED]] = books.RUNNING, 0, 0
+        self._launch(Cursor(0, 0, 0), 1)
+        loss = float(self._floats[books.STEP_LOSS])
+        gradient = self._fetch(self.program.layout.gradient)
+        weights = np.where(self._penalised, flat, 0)
+        gradient += flat.dtype.type(self._penalty) * weights
+        return loss + 0.5 * self._penalty * float(weights @ weights), gradient
+
+
+def loss_and_gradient(
+    network: NetworkPlan, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None
+) -> tuple[float, np.ndarray]:
+    """The objective on all rows and its gradient, once."""
+    with Objective(network, X, targets, sample_weight, alpha, l2, n_jobs) as objective:
+        return objective(parameters)
+
+
+def forward(
+    network: NetworkPlan,
+    parameters: np.ndarray,
+    X,
+    layer: int | str | None = None,
+    n_jobs: int | None = None,
+    largest: bool = False,
+) -> np.ndarray:
+    """Outputs of a layer for all rows of X; parameters and result as of ``fastbp.cpu.engine.forward``."""
+    values = dense_rows(X, network)
+    plan, dtype = network.row_major, network.dtype
+    n_rows = values.size // plan.n_inputs
+    n_ops = n_ops_until(plan, layer)
+    width = 1 if largest else plan.ops[n_ops - 1].n_out
+    out = np.empty((n_rows, width), dtype)
+    if not n_rows:
+        return np.empty(0, np.intp) if largest else out
+    # Rows of a block: from the plan alone, so that a row's bits do not depend on its neighbours.
+    block = min(max(PREDICTION_BYTES // (elements_per_row(plan) * dtype.itemsize), 1), n_rows)
+    program, result = prediction_program(plan, TILING, block, n_ops, largest)
+    team = choose_team(program, dtype)
+    if team.kind == "resident":
+        team = Team("block", 1)
+    needed, free = program.layout.size * dtype.itemsize, free_memory()
+    if needed > free:
+        raise MemoryError(
+            f"device='cuda': weights and activations of {block} rows take {needed / 2**20:,.0f} MiB, but the "
+            f"GPU has {free / 2**20:,.0f} MiB free. Choose device='cpu'."
+        )
+    arena = cuda.to_device(np.zeros(program.layout.size, dtype))
+    arena[: plan.n_parameters].copy_to_device(
+        np.ascontiguousarray(network.to_row_major(parameters), dtype=dtype)
+    )
+    ints, floats = np.zeros(books.N_INTS, np.int64), np.ones(books.N_FLOATS)
+    ints[books.COEFFICIENTS] = program.layout.coefficients
+    ints[books.PARTIALS], ints[books.LOSS_TILES] = program.layout.partials, program.loss_tiles
+    on_device = cuda.to_device(ints)
+    nothing, no_order = cuda.to_device(np.zeros(1, dtype)), cuda.to_device(np.zeros(1, np.int32))
+    tables = (
+        cuda.to_device(program.phases),
+        cuda.to_device(program.jobs),
+        arena,
+        nothing,
+        nothing,
+        nothing,
+        no_order,
+        on_device,
+        cuda.to_device(floats),
+        cuda.to_device(np.zeros(1)),
+    )
+    kernel, stream = team.kernel(dtype), cuda.stream()
+    team = within_device(team, kernel, tables)
+    inputs = program.layout.activations[0]
+    flat = out.reshape(-1)
+    for start in range(0, n_rows, block):
+        rows = min(block, n_rows - start)
+        part = values[start * plan.n_inputs : (start + rows) * plan.n_inputs]
+        arena[inputs : inputs + part.size].copy_to_device(part)
+        ints[[books.N_DATA, books.BATCH, books.PASS]] = rows
+        on_device.copy_to_device(ints)
+        team.run(kernel, tables, stream, 1, len(program.phases), close=False)
+        arena[result : result + rows * width].copy_to_host(flat[start * width : (start + rows) * width])
+    return flat.astype(np.intp) if largest else out

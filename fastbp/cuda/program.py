@@ -1,0 +1,414 @@
+"""From a plan to the table that the kernel walks through: phases, jobs, and the one arena they work on.
+
+A step is a list of phases with a barrier of the team behind each. The jobs of a phase may run side by side:
+
+- GATHER: inputs, targets and weights of the batch, by the order of the epoch.
+- TILES: products of matrices, tile by tile, with what follows on each tile. Forward: the elementwise
+  activation. Backward: that activation's derivative. Gradients of all layers at once: the solver's update.
+- ROWS: a thread takes a row of the batch through row activation, loss and what comes behind them.
+
+A product is C[m, n] = Σ_k A[m, k] · B[k, n] on matrices given by offset and strides: forward, backward and
+gradient differ in numbers only. The bias is one more input that is always 1: a column ONE_K of A forward,
+a row ONE_M of A in the gradient.
+
+Nothing here depends on the device: a fit has the same bits on every GPU of the same arithmetic, and for every
+number of blocks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastbp.cuda.tiling import LARGE, SMALL, Tiling
+from fastbp.functions.activations import ACTIVATIONS
+from fastbp.plan import Kind, NetworkPlan, Op, padded
+
+GATHER, TILES, ROWS = range(3)  # phases
+FORWARD, BACKWARD, GRADIENT = range(3)  # jobs of TILES
+ROW_FORWARD, LOSS, ROW_BACKWARD, ELEMENT_BACKWARD, LARGEST = range(5)  # jobs of ROWS
+
+# Columns of the phases.
+PHASE_KIND, FIRST_JOB, LAST_JOB, N_PHASE_FIELDS = range(4)
+
+# Columns of the jobs. M, N, K: sizes of a product, BATCH_ROWS for the rows of the pass. CODE: an activation,
+# a loss; of GATHER, log2 of the threads along a row. AUX: of BACKWARD, the activations whose derivative is
+# wanted; of LOSS and GATHER, the weights. FIRST_TILE: tiles of the phase before this job's.
+# ROWS: A the values, B the targets, C the deltas, N their width.
+# GATHER: A the inputs, N their width, B the targets, K their width.
+FIELD_NAMES = (
+    "JOB_KIND", "CODE", "SHAPE", "A", "A_ROW", "A_COL", "B", "B_ROW", "B_COL", "C",
+    "M", "N", "K", "ONE_M", "ONE_K", "AUX", "FIRST_TILE",
+)  # fmt: skip
+FIELDS = {name: column for column, name in enumerate(FIELD_NAMES)}
+(JOB_KIND, CODE, SHAPE, A, A_ROW, A_COL, B, B_ROW, B_COL, C, M, N, K, ONE_M, ONE_K, AUX, FIRST_TILE) = (
+    FIELDS.values()
+)
+N_FIELDS = len(FIELDS)
+BATCH_ROWS = -1
+NOWHERE = -1
+
+# A product is cut into large tiles where they are enough to keep a large GPU busy.
+ENOUGH_TILES = 96
+ALIGNMENT = 32  # elements between which regions of the arena begin
+UNROLLED = 4  # rows that a thread gathers at once
+N_COEFFICIENTS = 8  # six of the solver, the penalty's strength, the factor of the weights
+PENALTY, FACTOR = 6, 7
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Offsets into the arena, in elements; parameters come first.
+
+    Attributes
+    ----------
+    activations, deltas : of each buffer; deltas[0] is NOWHERE
+    partials : sums of the loss over tiles of rows, pass by pass
+    penalties : sums of squared weights over tiles of weights
+    size : of the whole arena
+    """
+
+    moments: int
+    gradient: int
+    coefficients: int
+    activations: tuple[int, ...]
+    deltas: tuple[int, ...]
+    targets: int
+    weights: int
+    partials: int
+    penalties: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the kernel reads.
+
+    Attributes
+    ----------
+    phases, jobs : int64 tables
+    layout : Layout
+    pass_rows : int
+        Rows that go through the phases at once.
+    loss_tiles, penalty_tiles : int
+        Partial sums of a pass, of a step.
+    most_tiles : int
+        Of any phase: more blocks would have nothing to do.
+    """
+
+    phases: np.ndarray
+    jobs: np.ndarray
+    layout: Layout
+    pass_rows: int
+    loss_tiles: int
+    penalty_tiles: int
+    most_tiles: int
+
+
+class _Regions:
+    """Hands out the arena."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def take(self, n: int) -> int:
+        start = self.size
+        self.size += padded(n, ALIGNMENT)
+        return start
+
+
+def arena_layout(
+    network: NetworkPlan,
+    tiling: Tiling,
+    n_states: int,
+    rows: int,
+    n_passes: int,
+    stored: bool,
+    training: bool,
+) -> Layout:
+    """Lay out the arena for passes of `rows` rows.
+
+    Parameters
+    ----------
+    network : NetworkPlan
+        Row-major.
+    stored : bool
+        Whether gradients are kept: of batches of several passes, and of full-batch gradients.
+    training : bool
+        Prediction needs nothing but parameters and activations.
+    """
+    regions = _Regions()
+    n = network.n_parameters
+    regions.take(n)
+    moments = regions.take(n_states * n)
+    gradient = regions.take(n if stored else 0)
+    coefficients = regions.take(N_COEFFICIENTS)
+    widths = [network.n_inputs, *(op.n_out for op in network.dense)]
+    activations = tuple(regions.take(rows * width) for width in widths)
+    deltas = [NOWHERE] + [regions.take(rows * width) if training else NOWHERE for width in widths[1:]]
+    targets = regions.take(rows * network.n_targets if training else 0)
+    weights = regions.take(rows if training else 0)
+    partials = regions.take(n_passes * -(-rows // tiling.rows_of_tile))
+    penalties = regions.take(_most_penalty_tiles(network, tiling) if training else 0)
+    return Layout(
+        moments,
+        gradient,
+        coefficients,
+        activations,
+        tuple(deltas),
+        targets,
+        weights,
+        partials,
+        penalties,
+        regions.size,
+    )
+
+
+def training_program(
+    network: NetworkPlan,
+    tiling: Tiling,
+    n_states: int,
+    rows: int,
+    n_passes: int,
+    stored: bool,
+    only_small: bool = False,
+) -> Program:
+    """All phases of a step; parameters as of `arena_layout`.
+
+    `only_small` is for the kernel whose arena lies in shared memory, where large tiles have no room.
+    """
+    layout = arena_layout(network, tiling, n_states, rows, n_passes, stored, training=True)
+    writer = _Writer(network, tiling, layout, rows, only_small)
+    writer.gather()
+    for op in network.ops:
+        if op.training:
+            writer.forward(op)
+    for position in range(len(network.ops) - 2, -1, -1):
+        writer.backward(position)
+    writer.end_of_rows()
+    penalty_tiles = writer.gradients()
+    return writer.program(penalty_tiles)
+
+
+def prediction_program(
+    network: NetworkPlan, tiling: Tiling, rows: int, n_ops: int, largest: bool
+) -> tuple[Program, int]:
+    """The first `n_ops` ops forwards on inputs that lie in buffer 0; also where the result begins.
+
+    With `largest` the result is the index of each row's largest output, one element a row.
+    """
+    layout = arena_layout(network, tiling, 0, rows, 1, stored=False, training=False)
+    writer = _Writer(network, tiling, layout, rows, only_small=False)
+    for op in network.ops[:n_ops]:
+        if op.prediction and op.kind != Kind.LOSS:
+            writer.forward(op)
+    last = network.ops[n_ops - 1]
+    result = layout.activations[last.target]
+    if largest:
+        # Buffer 0 is free by now.
+        writer.rows_job(LARGEST, A=result, N=last.n_out, C=layout.activations[0])
+        result = layout.activations[0]
+    writer.end_of_rows()
+    return writer.program(0), result
+
+
+def n_ops_until(network: NetworkPlan, layer: int | str | None) -> int:
+    """How many ops to run for the outputs of `layer`: a number from 1, "logits", or None for the last."""
+    ops = network.ops
+    if layer == "logits":
+        return max(i for i, op in enumerate(ops) if op.kind == Kind.DENSE) + 1
+    wanted = len(network.dense) if layer is None else layer
+    return max(i for i, op in enumerate(ops) if op.kind != Kind.LOSS and op.target == wanted) + 1
+
+
+class _Writer:
+    """Writes the tables, op by op."""
+
+    def __init__(
+        self, network: NetworkPlan, tiling: Tiling, layout: Layout, rows: int, only_small: bool
+    ) -> None:
+        self.network, self.tiling, self.layout, self.rows = network, tiling, layout, rows
+        self.only_small = only_small
+        self._jobs: list[list[int]] = []
+        self._phases: list[tuple[int, int, int]] = []
+        self._pending: list[list[int]] = []  # jobs of ROWS that go on with the same rows
+        self._most_tiles = 1
+
+    def program(self, penalty_tiles: int) -> Program:
+        return Program(
+            np.array(self._phases, np.int64).reshape(-1, N_PHASE_FIELDS),
+            np.array(self._jobs, np.int64).reshape(-1, N_FIELDS),
+            self.layout,
+            self.rows,
+            self._row_tiles,
+            penalty_tiles,
+            self._most_tiles,
+        )
+
+    @property
+    def _row_tiles(self) -> int:
+        return -(-self.rows // self.tiling.rows_of_tile)
+
+    def gather(self) -> None:
+        network, layout, threads = self.network, self.layout, self.tiling.threads
+        shift = 0
+        while 2 << shift <= threads and 1 << shift < network.n_inputs:
+            shift += 1
+        job = _job(
+            0,
+            CODE=shift,
+            A=layout.activations[0],
+            N=network.n_inputs,
+            B=layout.targets,
+            K=network.n_targets,
+            AUX=layout.weights,
+        )
+        self._phase(GATHER, [job], -(-self.rows // (UNROLLED * (threads >> shift))))
+
+    def forward(self, op: Op) -> None:
+        layout = self.layout
+        if op.kind == Kind.DENSE:
+            self.end_of_rows()
+            job = _job(
+                FORWARD,
+                CODE=ACTIVATIONS.code("identity"),
+                A=layout.activations[op.source],
+                A_ROW=op.n_in,
+                A_COL=1,
+                B=op.offset,
+                B_ROW=op.n_out,
+                B_COL=1,
+                C=layout.activations[op.target],
+                M=BATCH_ROWS,
+                N=op.n_out,
+                K=op.n_in + op.bias,
+                ONE_K=op.n_in,
+            )
+            self._tiles([job])
+        elif (
+            op.kind == Kind.ELEMENTWISE
+            and self._phases
+            and self._phases[-1][0] == TILES
+            and not self._pending
+        ):
+            self._jobs[-1][CODE] = op.code
+        elif op.kind == Kind.ROW:
+            self.rows_job(ROW_FORWARD, CODE=op.code, A=layout.activations[op.target], N=op.n_out)
+        elif op.kind == Kind.LOSS:
+            self.rows_job(
+                LOSS,
+                CODE=op.code,
+                A=layout.activations[op.target],
+                B=layout.targets,
+                C=layout.deltas[op.target],
+                N=op.n_out,
+                K=self.network.n_targets,
+                AUX=layout.weights,
+            )
+        else:
+            raise NotImplementedError(
+                f"device='cuda' knows no op of the kind {Kind(op.kind).name} here; use device='cpu'."
+            )
+
+    def backward(self, position: int) -> None:
+        op, layout = self.network.ops[position], self.layout
+        if not op.training:
+            return
+        if op.kind == Kind.DENSE:
+            self.end_of_rows()
+            if op.source == 0:
+                return  # the inputs need no deltas
+            before = self.network.ops[position - 1]
+            job = _job(
+                BACKWARD,
+                CODE=before.code if before.kind == Kind.ELEMENTWISE else ACTIVATIONS.code("identity"),
+                A=layout.deltas[op.target],
+                A_ROW=op.n_out,
+                A_COL=1,
+                B=op.offset,
+                B_ROW=1,
+                B_COL=op.n_out,
+                C=layout.deltas[op.source],
+                M=BATCH_ROWS,
+                N=op.n_in,
+                K=op.n_out,
+                AUX=layout.activations[op.source],
+            )
+            self._tiles([job])
+        elif op.kind == Kind.ELEMENTWISE and self._pending:
+            # Behind a loss, where no product has taken it along.
+            self.rows_job(ELEMENT_BACKWARD, CODE=op.code, **self._in_place(op))
+        elif op.kind == Kind.ROW:
+            self.rows_job(ROW_BACKWARD, CODE=op.code, **self._in_place(op))
+
+    def _in_place(self, op: Op) -> dict[str, int]:
+        return {"A": self.layout.activations[op.target], "C": self.layout.deltas[op.target], "N": op.n_out}
+
+    def gradients(self) -> int:
+        """The last phase of a step; returns how many tiles it has."""
+        layout = self.layout
+        jobs = [
+            _job(
+                GRADIENT,
+                A=layout.activations[op.source],
+                A_ROW=1,
+                A_COL=op.n_in,
+                B=layout.deltas[op.target],
+                B_ROW=op.n_out,
+                B_COL=1,
+                C=op.offset,
+                M=op.n_in + op.bias,
+                N=op.n_out,
+                K=BATCH_ROWS,
+                ONE_M=op.n_in,
+            )
+            for op in self.network.dense
+        ]
+        return self._tiles(jobs)
+
+    def rows_job(self, kind: int, **values: int) -> None:
+        """A job for each row that comes behind those before it, in the same phase."""
+        self._pending.append(_job(kind, **values))
+
+    def end_of_rows(self) -> None:
+        """End a phase of rows, if there is one."""
+        if self._pending:
+            self._phase(ROWS, self._pending, self._row_tiles)
+            self._pending = []
+
+    def _tiles(self, jobs: list[list[int]]) -> int:
+        n = 0
+        for job in jobs:
+            m = self.rows if job[M] == BATCH_ROWS else job[M]
+            job[SHAPE] = SMALL if self.only_small else _shape(self.tiling, m, job[N])
+            job[FIRST_TILE] = n
+            n += _n_tiles(self.tiling.width(job[SHAPE]), m, job[N])
+        self._phase(TILES, jobs, n)
+        return n
+
+    def _phase(self, kind: int, jobs: Sequence[list[int]], n_tiles: int) -> None:
+        first = len(self._jobs)
+        self._jobs += jobs
+        self._phases.append((kind, first, len(self._jobs)))
+        self._most_tiles = max(self._most_tiles, n_tiles)
+
+
+def _job(kind: int, **values: int) -> list[int]:
+    job = [0] * N_FIELDS
+    job[JOB_KIND] = kind
+    job[ONE_M] = job[ONE_K] = NOWHERE
+    for name, value in values.items():
+        job[FIELDS[name]] = value
+    return job
+
+
+def _n_tiles(width: int, m: int, n: int) -> int:
+    return -(-m // width) * -(-n // width)
+
+
+def _shape(tiling: Tiling, m: int, n: int) -> int:
+    return LARGE if _n_tiles(tiling.width(LARGE), m, n) >= ENOUGH_TILES else SMALL
+
+
+def _most_penalty_tiles(network: NetworkPlan, tiling: Tiling) -> int:
+    return sum(_n_tiles(tiling.width(SMALL), op.n_in + op.bias, op.n_out) for op in network.dense)

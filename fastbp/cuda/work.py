@@ -1,0 +1,283 @@
+"""What a block does in a phase: gather rows, products with what follows on each tile, formulas of rows."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastbp.cuda import program
+from fastbp.cuda.books import (
+    COEFFICIENTS,
+    GRADIENT_AT,
+    LOSS_TILES,
+    MOMENTS,
+    N_PARAMETERS,
+    N_STATES,
+    PARTIALS,
+    PENALTIES,
+    SOLVER,
+    WEIGHTED,
+)
+from fastbp.cuda.functions import formulas
+from fastbp.cuda.product import make_product
+from fastbp.cuda.program import (
+    AUX,
+    BACKWARD,
+    CODE,
+    ELEMENT_BACKWARD,
+    FACTOR,
+    FIRST_TILE,
+    FORWARD,
+    JOB_KIND,
+    LARGEST,
+    LOSS,
+    ONE_K,
+    ONE_M,
+    PENALTY,
+    ROW_BACKWARD,
+    ROW_FORWARD,
+    SHAPE,
+    UNROLLED,
+)
+from fastbp.cuda.target import cuda, device, inlined
+from fastbp.cuda.tiling import LARGE, SMALL, Tiling
+
+# The columns with the short names of the algebra.
+A, A_ROW, A_COL = program.A, program.A_ROW, program.A_COL
+B, B_ROW, B_COL, C = program.B, program.B_ROW, program.B_COL, program.C
+M, N, K = program.M, program.N, program.K
+
+# What is done with a tile of the gradient.
+APPLY, WRITE, ADD, APPLY_STORED = range(4)
+
+
+class Work(NamedTuple):
+    """The device functions for the three kinds of phases."""
+
+    gather: Any
+    tiles: Any
+    rows: Any
+
+
+def make_work(real: type, tiling: Tiling, only_small: bool) -> Work:
+    """Device functions for one dtype; `only_small` leaves out the large tiles."""
+    do = formulas(real)
+    activate, activate_backward, update, loss_of_row = (
+        do.activate,
+        do.activate_backward,
+        do.update,
+        do.loss,
+    )
+    activate_row, activate_row_backward, index_of_largest = (
+        do.activate_row,
+        do.activate_row_backward,
+        do.index_of_largest,
+    )
+    threads, rows_of_tile = tiling.threads, tiling.rows_of_tile
+    small_width, large_width = tiling.width(SMALL), tiling.width(LARGE)
+    small_product = make_product(real, tiling, SMALL)
+    large_product = small_product if only_small else make_product(real, tiling, LARGE)
+    zero, one, half = real(0.0), real(1.0), real(0.5)
+
+    @inlined
+    def block_sum(pool, tid, value):
+        """The sum over the threads of a block in a fixed order, for thread 0."""
+        cuda.syncthreads()
+        pool[tid] = value
+        stride = threads // 2
+        while stride > 0:
+            cuda.syncthreads()
+            if tid < stride:
+                pool[tid] += pool[tid + stride]
+            stride //= 2
+        cuda.syncthreads()
+        return pool[0]
+
+    @device
+    def gather(memory, jobs, job, X, targets, weights, order, ints, at, n_rows, rank, size, tid):
+        """Rows ``order[at : at + n_rows]`` of the data into the arena."""
+        shift = jobs[job, CODE]
+        columns = 1 << shift
+        lanes = threads >> shift
+        column, lane = tid & (columns - 1), tid >> shift
+        n_inputs, n_targets = jobs[job, N], jobs[job, K]
+        to_inputs, to_targets, to_weights = jobs[job, A], jobs[job, B], jobs[job, AUX]
+        for first in range(rank * lanes * UNROLLED, n_rows, size * lanes * UNROLLED):
+            # Several rows at a time, so that their loads are on their way together.
+            r0 = first + lane
+            r1, r2, r3 = r0 + lanes, r0 + 2 * lanes, r0 + 3 * lanes
+            last = n_rows - 1
+            s0 = order[at + min(r0, last)]
+            s1 = order[at + min(r1, last)]
+            s2 = order[at + min(r2, last)]
+            s3 = order[at + min(r3, last)]
+            for j in range(column, n_inputs, columns):
+                v0 = X[s0 * n_inputs + j]
+                v1 = X[s1 * n_inputs + j]
+                v2 = X[s2 * n_inputs + j]
+                v3 = X[s3 * n_inputs + j]
+                if r0 < n_rows:
+                    memory[to_inputs + r0 * n_inputs + j] = v0
+                if r1 < n_rows:
+                    memory[to_inputs + r1 * n_inputs + j] = v1
+                if r2 < n_rows:
+                    memory[to_inputs + r2 * n_inputs + j] = v2
+                if r3 < n_rows:
+                    memory[to_inputs + r3 * n_inputs + j] = v3
+            for i in range(UNROLLED):
+                r = r0 + i * lanes
+                if r < n_rows:
+                    s = order[at + r]
+                    for j in range(column, n_targets, columns):
+                        memory[to_targets + r * n_targets + j] = targets[s * n_targets + j]
+                    if column == 0:
+                        memory[to_weights + r] = weights[s] if ints[WEIGHTED] == 1 else one
+
+    @inlined
+    def forward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end):
+        code, to = jobs[job, CODE], jobs[job, C]
+        for e in range(tid, width * width, threads):
+            m, n = m0 + e // width, n0 + e % width
+            if m < m_end and n < n_end:
+                memory[to + m * n_end + n] = activate(code, pool[e])
+
+    @inlined
+    def backward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end):
+        code, to, outputs = jobs[job, CODE], jobs[job, C], jobs[job, AUX]
+        for e in range(tid, width * width, threads):
+            m, n = m0 + e // width, n0 + e % width
+            if m < m_end and n < n_end:
+                at = m * n_end + n
+                memory[to + at] = activate_backward(code, pool[e], memory[outputs + at])
+
+    @inlined
+    def gradient_tile(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end):
+        coefficients = ints[COEFFICIENTS]
+        c = (
+            memory[coefficients],
+            memory[coefficients + 1],
+            memory[coefficients + 2],
+            memory[coefficients + 3],
+            memory[coefficients + 4],
+            memory[coefficients + 5],
+        )
+        penalty = memory[coefficients + PENALTY]
+        stored, moments, second = ints[GRADIENT_AT], ints[MOMENTS], ints[N_PARAMETERS]
+        n_states, solver = ints[N_STATES], ints[SOLVER]
+        bias_row = jobs[job, ONE_M]
+        squares = zero
+        for e in range(tid, width * width, threads):
+            m, n = m0 + e // width, n0 + e % width
+            if m < m_end and n < n_end:
+                at = jobs[job, C] + m * n_end + n
+                if mode == WRITE:
+                    memory[stored + at] = pool[e]
+                elif mode == ADD:
+                    memory[stored + at] += pool[e]
+                else:
+                    g = memory[stored + at] if mode == APPLY_STORED else pool[e]
+                    w = memory[at]
+                    pull = zero if m == bias_row else penalty * w
+                    squares += pull * w
+                    s = memory[moments + at] if n_states > 0 else zero
+                    t = memory[moments + second + at] if n_states > 1 else zero
+                    w, s, t = update(solver, w, g + pull, s, t, c)
+                    memory[at] = w
+                    if n_states > 0:
+                        memory[moments + at] = s
+                    if n_states > 1:
+                        memory[moments + second + at] = t
+        if penalty != zero and (mode == APPLY or mode == APPLY_STORED):
+            squares = block_sum(pool, tid, squares)
+            if tid == 0:
+                memory[ints[PENALTIES] + tile] = half * squares
+
+    @inlined
+    def one_tile(memory, jobs, job, pool, ints, mode, tile, n_rows, tid):
+        """Tile `tile` of a phase, one of job `job`; nothing where it lies beyond the rows of the batch."""
+        kind, large = jobs[job, JOB_KIND], jobs[job, SHAPE] == LARGE
+        width = large_width if large else small_width
+        m_end = np.int32(jobs[job, M] if jobs[job, M] >= 0 else n_rows)
+        n_end = np.int32(jobs[job, N])
+        k_end = np.int32(jobs[job, K] if jobs[job, K] >= 0 else n_rows)
+        in_row = np.int32((n_end + width - 1) // width)
+        local = np.int32(tile - jobs[job, FIRST_TILE])
+        m0, n0 = np.int32(local // in_row * width), np.int32(local % in_row * width)
+        if m0 >= m_end:
+            return
+        if kind < 2 or mode != APPLY_STORED:
+            a, a_row, a_col = jobs[job, A], jobs[job, A_ROW], jobs[job, A_COL]
+            b, b_row, b_col = jobs[job, B], jobs[job, B_ROW], jobs[job, B_COL]
+            one_m, one_k = jobs[job, ONE_M], jobs[job, ONE_K]
+            if large and not only_small:
+                large_product(
+                    memory, pool, tid, a, a_row, a_col, one_m, one_k, b, b_row, b_col,
+                    m0, n0, m_end, n_end, k_end,
+                )  # fmt: skip
+            else:
+                small_product(
+                    memory, pool, tid, a, a_row, a_col, one_m, one_k, b, b_row, b_col,
+                    m0, n0, m_end, n_end, k_end,
+                )  # fmt: skip
+        if kind == FORWARD:
+            forward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end)
+        elif kind == BACKWARD:
+            backward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end)
+        else:
+            gradient_tile(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end)
+
+    @device
+    def tiles(memory, jobs, first_job, last_job, pool, ints, mode, n_rows, rank, size, tid):
+        """This block's tiles of a phase; the jobs' tiles are numbered one behind the other."""
+        final = last_job - 1
+        width = large_width if jobs[final, SHAPE] == LARGE else small_width
+        m_end = jobs[final, M] if jobs[final, M] >= 0 else n_rows
+        n_tiles = np.int32(
+            jobs[final, FIRST_TILE] + ((m_end + width - 1) // width) * ((jobs[final, N] + width - 1) // width)
+        )
+        job = np.int32(first_job)
+        for tile in range(rank, n_tiles, size):
+            while job < final and tile >= jobs[job + 1, FIRST_TILE]:
+                job = np.int32(job + 1)
+            one_tile(memory, jobs, job, pool, ints, mode, tile, n_rows, tid)
+
+    @device
+    def one_row(memory, jobs, job, row, factor):
+        """One job for one row of the batch; its loss, 0 of the other jobs."""
+        kind, code, n = jobs[job, JOB_KIND], jobs[job, CODE], jobs[job, N]
+        values = (memory, jobs[job, A] + row * n, 1)
+        deltas = (memory, jobs[job, C] + row * n, 1)
+        if kind == ROW_FORWARD:
+            activate_row(code, values, n)
+        elif kind == LOSS:
+            n_targets = jobs[job, K]
+            wanted = (memory, jobs[job, B] + row * n_targets, 1)
+            return loss_of_row(code, values, wanted, deltas, n, memory[jobs[job, AUX] + row] * factor)
+        elif kind == ROW_BACKWARD:
+            activate_row_backward(code, deltas, values, n)
+        elif kind == ELEMENT_BACKWARD:
+            for j in range(n):
+                at = deltas[1] + j
+                memory[at] = activate_backward(code, memory[at], memory[values[1] + j])
+        else:
+            memory[jobs[job, C] + row] = index_of_largest(values, n, zero)
+        return zero
+
+    @device
+    def rows(memory, jobs, first_job, last_job, pool, ints, n_pass, n_rows, rank, size, tid):
+        """This block's rows of the batch through all jobs of a phase, a thread a row."""
+        factor = memory[ints[COEFFICIENTS] + FACTOR]
+        n_tiles = (n_rows + rows_of_tile - 1) // rows_of_tile
+        for tile in range(rank, n_tiles, size):
+            row = tile * rows_of_tile + tid
+            total = zero
+            if tid < rows_of_tile and row < n_rows:
+                for job in range(first_job, last_job):
+                    total += one_row(memory, jobs, job, row, factor)
+            total = block_sum(pool, tid, total)
+            if tid == 0 and n_pass >= 0:
+                memory[ints[PARTIALS] + n_pass * ints[LOSS_TILES] + tile] = total
+
+    return Work(gather, tiles, rows)
+
+
+assert LARGEST == ELEMENT_BACKWARD + 1

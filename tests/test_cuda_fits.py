@@ -1,0 +1,141 @@
+"""device="cuda" of the estimators, in Numba's simulator; see conftest.py for how it is run."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from helpers import EVERY_EPOCH, assert_same_bits, weights
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from tolerances import SAME_ARITHMETIC, SAME_ARITHMETIC_32, SAME_OPTIMUM
+
+from fastbp import BPClassifier, BPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+PARAMS = {"max_iter": 3, "batch_size": 8, "random_state": 0}
+
+
+def make_data(dtype=np.float64, n=20):
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(n, 3)).astype(dtype)
+    return X, np.arange(n) % 3, np.c_[X[:, 0] * X[:, 1], np.abs(X[:, 2])]
+
+
+def both(estimator, X, y, **fit):
+    """The estimator fitted on the CPU and on the simulated GPU."""
+    return [clone(estimator).set_params(device=device).fit(X, y, **fit) for device in ("cpu", "cuda")]
+
+
+def assert_same_fit(ours, theirs, tolerance):
+    assert_allclose(weights(ours), weights(theirs), **tolerance)
+    assert ours.n_iter_ == theirs.n_iter_
+    assert_allclose(ours.loss_, theirs.loss_, **tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_classifier(dtype):
+    X, y, _ = make_data(dtype)
+    tolerance = SAME_ARITHMETIC if dtype == np.float64 else SAME_ARITHMETIC_32
+    on_cpu, on_gpu = both(BPClassifier((5,), **PARAMS), X, y, sample_weight=np.arange(20) % 4)
+    assert_same_fit(on_gpu, on_cpu, tolerance)
+    assert_array_equal(on_gpu.predict(X), on_cpu.predict(X))
+    for method in ("predict_proba", "transform"):
+        found, wanted = getattr(on_gpu, method)(X), getattr(on_cpu, method)(X)
+        assert found.dtype == dtype
+        assert_allclose(found, wanted, **tolerance)
+    for found, wanted in zip(on_gpu.activations(X), on_cpu.activations(X), strict=True):
+        assert_allclose(found, wanted, **tolerance)
+    found, wanted = on_gpu.loss_and_gradients(X, y), on_cpu.loss_and_gradients(X, y)
+    assert_allclose(found.coefs[0], wanted.coefs[0], **tolerance)
+    assert isinstance(on_gpu.coefs_[0], np.ndarray)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_a_regressor(loss):
+    X, _, Y = make_data()
+    params = {**PARAMS, "solver": "sgd", "learning_rate": "adaptive", "loss": loss}
+    Y = np.abs(Y)
+    on_cpu, on_gpu = both(BPRegressor((4, 3), activation="logistic", **params), X, Y)
+    assert_same_fit(on_gpu, on_cpu, SAME_ARITHMETIC)
+    assert_allclose(on_gpu.predict(X), on_cpu.predict(X), **SAME_ARITHMETIC)
+
+
+def test_lbfgs():
+    X, y, _ = make_data()
+    on_cpu, on_gpu = both(BPClassifier((), solver="lbfgs", alpha=1.0, max_iter=200, random_state=0), X, y)
+    assert_allclose(weights(on_gpu), weights(on_cpu), **SAME_OPTIMUM)
+
+
+def test_early_stopping():
+    X, _, Y = make_data()
+    estimator = BPRegressor((4,), early_stopping=True, validation_fraction=0.2, **PARAMS)
+    on_cpu, on_gpu = both(estimator.set_params(n_iter_no_change=2, max_iter=6), X, Y)
+    assert_same_fit(on_gpu, on_cpu, SAME_ARITHMETIC)
+    assert_allclose(on_gpu.validation_scores_, on_cpu.validation_scores_, **SAME_ARITHMETIC)
+
+
+def test_warm_starts_and_partial_fits_change_devices():
+    X, y, _ = make_data()
+    params = {**PARAMS, **EVERY_EPOCH}
+    whole = BPClassifier((4,), **{**params, "max_iter": 4}).fit(X, y)
+    for devices in (("cpu", "cuda"), ("cuda", "cpu")):
+        model = BPClassifier((4,), warm_start=True, **{**params, "max_iter": 2})
+        for device in devices:
+            model.set_params(device=device).fit(X, y)
+        assert_allclose(weights(model), weights(whole), **SAME_ARITHMETIC)
+    model, other = BPClassifier((4,), **params), BPClassifier((4,), **params)
+    for i in range(2):
+        model.set_params(device=("cpu", "cuda")[i]).partial_fit(X, y, classes=[0, 1, 2])
+        other.partial_fit(X, y, classes=[0, 1, 2])
+    assert_allclose(weights(model), weights(other), **SAME_ARITHMETIC)
+
+
+def test_two_fits_have_the_same_bits_and_pickles_follow():
+    X, y, _ = make_data()
+    first, second = (BPClassifier((4,), device="cuda", **PARAMS).fit(X, y) for _ in range(2))
+    assert_same_bits(first, second)
+    assert_array_equal(pickle.loads(pickle.dumps(first)).predict_proba(X), first.predict_proba(X))
+
+
+def test_weights_that_were_changed_count():
+    X, y, _ = make_data()
+    model = BPClassifier((4,), device="cuda", **PARAMS).fit(X, y)
+    model.coefs_[0][:] = 0
+    assert np.ptp(model.predict_proba(X), axis=0).max() == 0
+
+
+def test_divergence_is_an_error_that_leaves_the_model_alone():
+    X, _, Y = make_data()
+    model = BPRegressor((4,), device="cuda", **PARAMS).fit(X, Y)
+    before = weights(model)
+    model.set_params(solver="sgd", learning_rate_init=1e200)
+    with pytest.raises(ValueError, match=r"non-finite.*epoch 1, step 2"):
+        model.fit(X, Y)
+    assert_array_equal(weights(model), before)
+
+
+def test_the_last_epoch_is_warned_about():
+    X, y, _ = make_data()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        with pytest.raises(ConvergenceWarning, match="Maximum iterations"):
+            BPClassifier((2,), device="cuda", **{**PARAMS, "max_iter": 1}).fit(X, y)
+
+
+def test_sparse_inputs_are_refused_and_auto_takes_the_cpu():
+    X, y, _ = make_data()
+    X_sparse = sparse.csr_array(X)
+    model = BPClassifier((4,), device="cuda", **PARAMS)
+    with pytest.raises(ValueError, match=r"no sparse X.*toarray\(\).*device='cpu'"):
+        model.fit(X_sparse, y)
+    model.fit(X, y)
+    with pytest.raises(ValueError, match="no sparse X"):
+        model.predict(X_sparse)
+    auto = BPClassifier((4,), device="auto", **PARAMS).fit(X_sparse, y)
+    assert_same_bits(auto, BPClassifier((4,), **PARAMS).fit(X_sparse, y))
+    # Here auto is the simulated GPU for dense rows.
+    assert_same_bits(BPClassifier((4,), device="auto", **PARAMS).fit(X, y), model)

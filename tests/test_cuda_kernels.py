@@ -1,0 +1,430 @@
+"""The CUDA engine in Numba's simulator against the reference in NumPy; see conftest.py for how it is run."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import reference
+from numpy.testing import assert_allclose, assert_array_equal
+from tolerances import SAME_ARITHMETIC, SAME_ARITHMETIC_32
+
+from fastbp.cpu import engine as cpu
+from fastbp.cuda import engine, loader
+from fastbp.cuda.functions import formulas
+from fastbp.cuda.target import cuda
+from fastbp.cuda.team import Team
+from fastbp.cuda.typed import Typed
+from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.losses import LOSSES, loss_names
+from fastbp.functions.solvers import SOLVERS
+from fastbp.plan import network_plan, training_plan
+
+# Overflow is part of what is tested; on a GPU nobody warns, but for kernels of few blocks.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:Grid size"),
+]
+
+N = 9  # rows; batches of 4 leave one for the last
+TEAMS = [Team("resident", 1), Team("block", 1), Team("grid", 1), Team("phases", 3)]
+HIDDEN = [entry.name for entry in ACTIVATIONS if entry.hidden]
+OUTPUTS = [*ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()]
+SQUARED = ["squared_error", "mean_squared_error", "sum_squared_error"]
+HEADS = [*itertools.product(SQUARED, OUTPUTS)] + [
+    (entry.name.partition("+")[0], entry.merged_with) for entry in LOSSES if entry.merged_with
+]
+
+
+def make_network(hidden=(5,), activation="tanh", loss="squared_error", out="identity", **params):
+    params = {"n_inputs": 3, "n_outputs": 2, "fit_intercept": True, "dtype": np.float64, **params}
+    return network_plan(
+        hidden_layer_sizes=hidden, activation=activation, loss=loss, out_activation=out, **params
+    )
+
+
+def make_training(**params):
+    defaults = dict(
+        solver="adam", learning_rate="constant", learning_rate_init=0.01, power_t=0.5, momentum=0.9,
+        nesterovs_momentum=True, beta_1=0.9, beta_2=0.999, epsilon=1e-8, alpha=0.1, l2=0.05, batch_size=4,
+        shuffle=True, seed=3, tol=1e-4, n_iter_no_change=10, max_epochs=100, monitor="loss",
+    )  # fmt: skip
+    return training_plan(**{**defaults, **params})
+
+
+def make_data(network, n=N, seed=0):
+    """X, targets, weights, parameters of the network's dtype."""
+    rng = np.random.RandomState(seed)
+    X = rng.normal(size=(n, network.n_inputs))
+    if network.class_targets:
+        targets = rng.randint(0, network.n_outputs, size=(n, 1))
+    else:
+        targets = rng.uniform(0.1, 0.9, size=(n, network.n_targets))
+    weights = rng.uniform(0.5, 2, size=n)
+    weights[1] = 0
+    coefs = [rng.normal(scale=0.7, size=shape) for shape in network.layer_shapes]
+    biased = network.dense[0].bias
+    intercepts = [rng.normal(scale=0.7, size=shape[1]) * biased for shape in network.layer_shapes]
+    dtype = network.dtype
+    return X.astype(dtype), targets.astype(dtype), weights.astype(dtype), network.pack(coefs, intercepts)
+
+
+def tolerance(network):
+    return SAME_ARITHMETIC if network.dtype == np.float64 else SAME_ARITHMETIC_32
+
+
+@pytest.fixture(params=TEAMS, ids=lambda team: f"{team.kind}{team.n_blocks}")
+def team(request, monkeypatch):
+    force(monkeypatch, request.param)
+    return request.param
+
+
+def force(monkeypatch, team):
+    """Make every session use this team."""
+    monkeypatch.setattr(engine, "choose_team", lambda program, dtype: team)
+    monkeypatch.setattr(engine, "is_resident", lambda program, dtype: team.kind == "resident")
+
+
+# --- Formulas
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ACTIVATIONS.names())
+def test_activations_far_out(name, real):
+    """By the bits of the numbers on the device, so infinities and NaN need a look of their own."""
+    activate, code = formulas(real).activate, ACTIVATIONS.code(name)
+    far = [np.inf, 800.0, 89.0, 88.0, 20.0, 1.0, 0.3, 1e-3, 1e-30, 0.0]
+    x = np.array([*far, *np.negative(far), np.nan], real)
+    n = len(x)
+
+    @cuda.jit
+    def kernel(values, out):
+        for i in range(n):
+            out[i] = activate(code, values[i])
+
+    out = cuda.to_device(np.zeros(n, real))
+    kernel[1, 1](cuda.to_device(x), out)
+    with np.errstate(all="ignore"):
+        wanted = reference.ACTIVATE[name](x.astype(np.float64)).astype(real)
+    info = np.finfo(real)
+    assert_allclose(out.copy_to_host(), wanted, rtol=8 * info.eps, atol=8 * info.tiny)
+
+
+def f_of_all(x, n):
+    total = x * 0.0
+    for j in range(n):
+        total = total + single_half(x) * float(j) * 2.0
+    return total
+
+
+def single_half(x):
+    return x * 0.5
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_a_copied_formula_has_one_dtype(real):
+    """Its constants, and those of the functions that it calls."""
+    copy = Typed(real)(f_of_all).py_func
+    assert {type(value) for value in copy.__code__.co_consts if value is not None} <= {real, int, str}
+    inner = copy.__globals__["single_half"].py_func
+    assert [type(c) for c in inner.__code__.co_consts if c is not None] == [real]
+    assert copy.__globals__["float"] is real
+
+
+def test_a_formula_that_cannot_be_copied_is_refused():
+    scale = 2.0
+    with pytest.raises(TypeError, match="variables of a function around it"):
+        Typed(np.float32)(lambda x: x * scale)
+    with pytest.raises(TypeError, match="no plain function"):
+        Typed(np.float32)(np.sin)
+
+
+# --- Forward
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", HIDDEN)
+def test_forward_of_hidden_layers(activation, dtype):
+    network = make_network((6, 5), activation, dtype=dtype)
+    X, _, _, parameters = make_data(network)
+    for layer in (1, 2, "logits", None):
+        found = engine.forward(network, parameters, X, layer)
+        assert found.dtype == dtype
+        assert_allclose(found, reference.forward(network, parameters, X, layer), **tolerance(network))
+
+
+@pytest.mark.parametrize("out", OUTPUTS)
+def test_forward_of_outputs(out, team):
+    network = make_network(out=out, n_outputs=3)
+    X, _, _, parameters = make_data(network)
+    wanted = reference.forward(network, parameters, X)
+    assert_allclose(engine.forward(network, parameters, X), wanted, **SAME_ARITHMETIC)
+    largest = engine.forward(network, parameters, X, largest=True)
+    assert_array_equal(largest, wanted.argmax(axis=1))
+    assert largest.dtype == np.intp
+
+
+def test_forward_takes_rows_in_blocks_without_changing_bits(monkeypatch):
+    network = make_network(loss="log_loss", out="softmax", n_outputs=3)
+    X, _, _, parameters = make_data(network)
+    whole = engine.forward(network, parameters, X)
+    monkeypatch.setattr(engine, "PREDICTION_BYTES", 1000)
+    assert_array_equal(engine.forward(network, parameters, X), whole)
+    assert_array_equal(engine.forward(network, parameters, X[4:5]), whole[4:5])
+    assert engine.forward(network, parameters, X[:0]).shape == (0, 3)
+
+
+# --- Gradients
+
+
+@pytest.mark.parametrize(("loss", "out"), HEADS)
+def test_gradient_of_every_head(loss, out):
+    network = make_network(loss=loss, out=out, n_outputs=3)
+    X, targets, weights, parameters = make_data(network)
+    arguments = (network, parameters, X, targets, weights, 0.3, 0.2)
+    (loss, gradient), wanted = engine.loss_and_gradient(*arguments), reference.loss_and_gradient(*arguments)
+    assert_allclose(loss, wanted[0], **SAME_ARITHMETIC)
+    assert_allclose(gradient, wanted[1], **SAME_ARITHMETIC)
+
+
+def test_every_loss_has_been_looked_at():
+    assert {loss for loss, _ in HEADS} == set(loss_names())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", HIDDEN)
+def test_gradient_of_every_activation(activation, dtype):
+    network = make_network((5, 4), activation, dtype=dtype, loss="log_loss", out="softmax", n_outputs=3)
+    X, targets, _, parameters = make_data(network)
+    arguments = (network, parameters, X, targets, None, 0.3, 0.2)
+    (loss, gradient), wanted = engine.loss_and_gradient(*arguments), reference.loss_and_gradient(*arguments)
+    assert gradient.dtype == dtype
+    assert_allclose(loss, wanted[0], **tolerance(network))
+    assert_allclose(gradient, wanted[1], **tolerance(network))
+
+
+@pytest.mark.parametrize("hidden", [(), (1,), (17,), (4, 9, 3)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_gradient_of_many_shapes_by_every_team(hidden, bias, team):
+    """Widths around the simulated tiles of 2 and 4."""
+    network = make_network(hidden, fit_intercept=bias, n_inputs=7)
+    X, targets, weights, parameters = make_data(network)
+    arguments = (network, parameters, X, targets, weights, 0.3, 0.2)
+    (loss, gradient), wanted = engine.loss_and_gradient(*arguments), reference.loss_and_gradient(*arguments)
+    assert_allclose(loss, wanted[0], **SAME_ARITHMETIC)
+    assert_allclose(gradient, wanted[1], **SAME_ARITHMETIC)
+
+
+def test_an_objective_is_asked_again_and_in_several_passes(monkeypatch, team):
+    network = make_network()
+    X, targets, weights, parameters = make_data(network)
+    monkeypatch.setattr(engine, "PASS_BYTES", 2 * engine.elements_per_row(network) * 8)
+    with engine.Objective(network, X, targets, weights, 0.3, 0.2) as objective:
+        assert (objective.pass_rows, objective.n_passes) == (2, 5)
+        for factor in (1.0, 0.5, 1.0):
+            flat = factor * parameters
+            wanted = reference.loss_and_gradient(network, flat, X, targets, weights, 0.3, 0.2)
+            loss, gradient = objective(flat)
+            assert_allclose(loss, wanted[0], **SAME_ARITHMETIC)
+            assert_allclose(gradient, wanted[1], **SAME_ARITHMETIC)
+
+
+# --- Training
+
+
+def train(module, network, training, n_steps, weighted=True, state=None, chunks=1):
+    """Parameters, loss curve and state after `n_steps` steps."""
+    X, targets, weights, parameters = make_data(network)
+    weights = weights if weighted else None
+    with module.Trainer(network, training, X, targets, weights, parameters, state) as trainer:
+        assert sum(trainer.train(n_steps // chunks) for _ in range(chunks)) == n_steps
+        return np.array(trainer.parameters), list(trainer.loss_curve), trainer.state()
+
+
+def assert_same_training(found, wanted, tolerance):
+    assert_allclose(found[0], wanted[0], **tolerance)
+    assert_allclose(found[1], wanted[1], **tolerance)
+    assert_allclose(found[2].moments, wanted[2].moments, **tolerance)
+    for name in ("n_steps", "n_samples_seen", "n_epochs"):
+        assert getattr(found[2], name) == getattr(wanted[2], name)
+    assert_allclose(found[2].learning_rate, wanted[2].learning_rate, **tolerance)
+
+
+RULES = [
+    {"solver": "sgd", "momentum": 0.0},
+    {"solver": "sgd", "nesterovs_momentum": False},
+    {"solver": "sgd", "learning_rate": "invscaling"},
+    {"solver": "sgd", "learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 1},
+    {"solver": "adam"},
+    {"solver": "adam", "alpha": 0.0, "l2": 0.0, "shuffle": False},
+]
+
+
+def test_every_solver_is_among_the_rules():
+    assert {make_training(**rule).solver for rule in RULES} == set(SOLVERS.names())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_steps", [1, 10])
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_steps(rule, n_steps, dtype):
+    network = make_network(dtype=dtype)
+    arguments = (network, make_training(**rule), n_steps)
+    assert_same_training(train(engine, *arguments), train(reference, *arguments), tolerance(network))
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, N])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_batches(batch_size, weighted):
+    network = make_network(loss="log_loss", out="softmax", n_outputs=3)
+    arguments = (network, make_training(batch_size=batch_size), 10, weighted)
+    assert_same_training(train(engine, *arguments), train(reference, *arguments), SAME_ARITHMETIC)
+
+
+@pytest.mark.parametrize("other", TEAMS[1:], ids=lambda team: f"{team.kind}{team.n_blocks}")
+def test_every_team_gives_the_same_bits_each_time(other, monkeypatch):
+    network = make_network((9,), loss="log_loss", out="softmax", n_outputs=3, dtype=np.float32)
+    arguments = (network, make_training(), 4)
+    results = []
+    for team in (TEAMS[0], other, other):
+        force(monkeypatch, team)
+        results.append(train(engine, *arguments))
+    for parameters, curve, state in results[1:]:
+        assert_array_equal(parameters, results[0][0])
+        assert_array_equal(curve, results[0][1])
+        assert_array_equal(state.moments, results[0][2].moments)
+
+
+def test_a_batch_of_several_passes(monkeypatch, team):
+    network = make_network()
+    arguments = (network, make_training(batch_size=7), 6)
+    wanted = train(reference, *arguments)
+    monkeypatch.setattr(engine, "PASS_BYTES", 3 * engine.elements_per_row(network) * 8)
+    assert_same_training(train(engine, *arguments), wanted, SAME_ARITHMETIC)
+
+
+def test_chunks_change_nothing():
+    network = make_network()
+    arguments = (network, make_training(), 12)
+    whole, parts = train(engine, *arguments), train(engine, *arguments, chunks=6)
+    assert_array_equal(whole[0], parts[0])
+    assert_array_equal(whole[1], parts[1])
+
+
+def test_streamed_rows_give_the_same_bits(monkeypatch):
+    network = make_network()
+    arguments = (network, make_training(), 12)
+    wanted = train(engine, *arguments)
+    monkeypatch.setattr(loader.Resident, "nbytes", staticmethod(lambda rows: float("inf")))
+    monkeypatch.setattr(engine, "free_memory", lambda: 1e9)
+    used = []
+    original = loader.Streamed.prepare
+    monkeypatch.setattr(loader.Streamed, "prepare", lambda self, *a: used.append(1) or original(self, *a))
+    for stream_bytes in (1, 1 << 20):  # one batch a launch; all steps in one
+        monkeypatch.setattr(loader, "STREAM_BYTES", stream_bytes)
+        used.clear()
+        found = train(engine, *arguments)
+        assert len(used) == (12 if stream_bytes == 1 else 1)
+        assert_array_equal(found[0], wanted[0])
+        assert_array_equal(found[1], wanted[1])
+        assert_array_equal(train(engine, *arguments, chunks=4)[0], wanted[0])
+
+
+def test_too_little_memory_is_told_with_sizes(monkeypatch):
+    network = make_network()
+    monkeypatch.setattr(engine, "free_memory", lambda: 0.0)
+    allocated = []
+    monkeypatch.setattr(loader.cuda, "device_array", lambda *a, **k: allocated.append(a))
+    with pytest.raises(MemoryError, match=r"MiB free.*smaller batch_size"):
+        train(engine, network, make_training(), 1)
+    with pytest.raises(MemoryError, match=r"MiB free"):
+        engine.forward(network, make_data(network)[3], make_data(network)[0])
+    assert not allocated
+
+
+def test_a_state_goes_on_with_the_same_bits():
+    network, training = make_network(), make_training(max_epochs=1)
+    X, targets, weights, parameters = make_data(network)
+    with engine.Trainer(network, training, X, targets, weights, parameters) as trainer:
+        trainer.train(100)
+        assert trainer.status == "max_epochs"
+        middle, state = trainer.parameters, trainer.state()
+    with engine.Trainer(network, training, X, targets, weights, middle, state) as trainer:
+        trainer.train(100)
+        found = trainer.parameters
+    whole, _, _ = train(engine, network, replace(training, max_epochs=100), 6)
+    assert_array_equal(found, whole)
+
+
+def test_a_state_of_the_cpu_goes_on_here():
+    network, training = make_network(), make_training(max_epochs=1)
+    X, targets, weights, parameters = make_data(network)
+    results = []
+    for second in (cpu, engine):
+        with cpu.Trainer(network, training, X, targets, weights, parameters) as trainer:
+            trainer.train(100)
+            middle, state = trainer.parameters, trainer.state()
+        with second.Trainer(network, training, X, targets, weights, middle, state) as trainer:
+            trainer.train(100)
+            results.append(np.array(trainer.parameters))
+    assert_allclose(*results, **SAME_ARITHMETIC)
+
+
+ENDINGS = {
+    "converged": dict(tol=10.0, n_iter_no_change=2),
+    "max_epochs": dict(max_epochs=2),
+    "non_finite": dict(solver="sgd", learning_rate_init=1e200),
+}
+
+
+@pytest.mark.parametrize("status", ENDINGS)
+def test_training_ends_as_on_the_cpu(status, team):
+    ends_as_on_the_cpu(status, chunk=50)
+
+
+@pytest.mark.parametrize("status", ENDINGS)
+def test_training_step_by_step_ends_as_on_the_cpu(status):
+    ends_as_on_the_cpu(status, chunk=1)
+
+
+def ends_as_on_the_cpu(status, chunk):
+    network, training = make_network(), make_training(**ENDINGS[status])
+    X, targets, weights, parameters = make_data(network)
+    ends = []
+    for module in (cpu, engine):
+        with module.Trainer(network, training, X, targets, weights, parameters) as trainer:
+            done = 0
+            while trainer.status == "running":
+                done += trainer.train(chunk)
+            assert trainer.status == status
+            assert trainer.train(5) == 0
+            names = ("n_epochs", "n_samples_seen", "n_stale", "failure", "learning_rate", "n_steps_per_epoch")
+            ends.append([done, len(trainer.loss_curve), *(getattr(trainer, name) for name in names)])
+    assert ends[0] == ends[1]
+
+
+def test_epochs_one_by_one_with_a_reported_value():
+    network, training = make_network(), make_training(monitor="external", n_iter_no_change=2)
+    X, targets, weights, parameters = make_data(network)
+    ends = []
+    for module in (cpu, engine):
+        with module.Trainer(network, training, X, targets, weights, parameters) as trainer:
+            steps = []
+            for monitored in (3.0, 2.0, 2.5, 2.1):
+                steps += [trainer.train(2, True), trainer.train(50, True)]
+                assert trainer.status == "running"
+                trainer.report(monitored)
+            ends.append([steps, trainer.status, trainer.best_monitored, trainer.n_stale, trainer.n_epochs])
+    assert ends[0] == ends[1]
+    assert ends[0][:2] == [[2, 1] * 4, "converged"]
+
+
+def test_parameters_that_overflow_behind_a_finite_loss_are_found():
+    """The last step of a launch: no later loss would tell."""
+    network = make_network(activation="identity")
+    training = make_training(solver="sgd", momentum=0.0, learning_rate_init=1e308)
+    X, targets, weights, parameters = make_data(network)
+    with engine.Trainer(network, training, 1e3 * X, targets, weights, parameters) as trainer:
+        assert trainer.train(1) == 1
+        assert trainer.status == "non_finite"
+        assert trainer.failure == (1, 1)
