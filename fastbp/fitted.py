@@ -214,8 +214,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def loss_and_gradients(self, X, y, sample_weight=None) -> Bunch:
         """Value and gradient of the objective at the present weights, over all the given rows.
 
-        The objective is sum_i w_i loss_i / sum_i w_i + alpha ||W||^2 / (2 sum_i w_i) + l2 ||W||^2 / 2,
-        w_i = 1 where no weights are given: what `solver="lbfgs"` minimises.
+        The objective is sum_i w_i loss_i / sum_i w_i + alpha ||W||^2 / (2 sum_i w_i) + l2 ||W||^2 / 2
+        + l1 ||W||_1, w_i = 1 where no weights are given: what `solver="lbfgs"` minimises, which takes no l1.
 
         Parameters
         ----------
@@ -250,6 +250,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             n_jobs=self.n_jobs,
         )
         coefs, intercepts = network.unpack(gradient)
+        if self.l1 > 0:
+            for own, slope in zip(self.coefs_, coefs, strict=True):
+                loss += self.l1 * float(np.abs(own).sum())
+                slope += self.l1 * np.sign(own)
         return Bunch(loss=float(loss), coefs=coefs, intercepts=intercepts)
 
     @property
