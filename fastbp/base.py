@@ -227,7 +227,7 @@ class BackPropagation(FittedNetwork):
             activation=self._activation_names(),
             out_activation=self.out_activation_,
             loss=self.loss,
-            loss_params=self._loss_params(),
+            constants=self._loss_constants(),
             fit_intercept=self.fit_intercept,
             dtype=X.dtype,
         )

@@ -239,8 +239,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     log_loss            -sum_k (y_k log f_k + (1 - y_k) log(1 - f_k)); same  logistic
     focal               -(1 - f_c)^gamma log f_c                             softmax
     focal               -sum_k (1 - q_k)^gamma log q_k, q_k of what is true  logistic
-    hinge               sum_k max(0, 1 - s_k f_k), s_k = 2 y_k - 1           any
-    squared_hinge       sum_k max(0, 1 - s_k f_k)^2                          any
+    hinge               sum_k max(0, 1 - s_k f_k), s_k = 2 y_k - 1           identity
+    squared_hinge       sum_k max(0, 1 - s_k f_k)^2                          identity
     ==================  ===================================================  =================
 
     A step of the solvers, with the gradient g:

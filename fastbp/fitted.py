@@ -14,6 +14,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastbp import engine, weights
+from fastbp.functions.losses import find_loss
 from fastbp.plan import NetworkPlan
 from fastbp.stored import StoredWeights
 
@@ -92,10 +93,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """One name for all hidden layers, or one for each; hashable."""
         return self.activation if isinstance(self.activation, str) else tuple(self.activation)
 
-    def _loss_params(self) -> tuple[tuple[str, object], ...]:
-        """`loss_params`, hashable."""
-        pairs = (self.loss_params or {}).items()
-        return tuple((str(name), tuple(v) if isinstance(v, list | np.ndarray) else v) for name, v in pairs)
+    def _loss_constants(self) -> tuple[float, ...]:
+        """The parameters of the loss, checked before a plan is looked up by them."""
+        return find_loss(self.loss, self.out_activation_).constants(self.loss_params or {})
 
     def _fitted_dtype(self) -> np.dtype:
         return weights.common_dtype([np.asarray(coef) for coef in self.coefs_])
@@ -111,7 +111,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             activation=self._activation_names(),
             out_activation=self.out_activation_,
             loss=self.loss,
-            loss_params=self._loss_params(),
+            constants=self._loss_constants(),
             # intercepts that were assigned to a model without any count, too
             fit_intercept=self.fit_intercept or any(intercept.any() for intercept in intercepts),
             dtype=weights.common_dtype(coefs),
@@ -239,6 +239,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         draft = self._draft()
         draft._learn_targets(y, goes_on=True, incremental=True)
+        if draft.n_outputs_ != network.n_outputs:
+            raise ValueError(
+                f"coefs_[-1] makes {network.n_outputs} outputs, but y and loss ask for {draft.n_outputs_}."
+            )
         loss, gradient = self._engine(X).loss_and_gradient(
             network,
             parameters,

@@ -365,7 +365,7 @@ def network_plan(
     activation: str | Sequence[str],
     out_activation: str,
     loss: str,
-    loss_params: tuple[tuple[str, object], ...] = (),
+    constants: tuple[float, ...] | None = None,
     fit_intercept: bool,
     dtype: np.dtype,
 ) -> NetworkPlan:
@@ -382,8 +382,8 @@ def network_plan(
         A name; it is resolved ("auto" is the estimators' word).
     loss : str
         The user's name.
-    loss_params : pairs of name and value
-        Those of its parameters that are not to have their default.
+    constants : tuple of float or None
+        Its parameters, as `Loss.constants` gives them; None: their defaults.
     fit_intercept : bool
     dtype : float32 or float64
 
@@ -398,7 +398,7 @@ def network_plan(
         known = ["auto", *ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()]
         raise ValueError(f"out_activation={out_activation!r} is unknown; choose one of {known}.")
     entry = find_loss(loss, out_activation)
-    constants = entry.constants(dict(loss_params))
+    constants = entry.constants({}) if constants is None else constants
 
     ops: list[Op] = []
     widths = [n_inputs]

@@ -1,7 +1,5 @@
 """BPRegressor: scikit-learn's MLPRegressor, trained by compiled kernels."""
 
-from typing import Any
-
 import numpy as np
 import scipy.sparse
 from sklearn.base import RegressorMixin
@@ -11,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from fastbp.base import BackPropagation, has_partial_fit
-from fastbp.functions.losses import default_output, find_loss, loss_names
+from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import Rows, d2_pinball, r_squared
 from fastbp.plan import NetworkPlan
 
@@ -487,10 +485,10 @@ class BPRegressor(RegressorMixin, BackPropagation):
             raise ValueError("Complex data not supported: y must be real.")
         return X, y.reshape(len(y), -1)
 
-    def _quantiles(self) -> list:
+    def _quantiles(self) -> tuple[float, ...]:
         """Several quantiles of one target, or none."""
-        given: Any = (self.loss_params or {}).get("quantile", 0.5) if self.loss == "pinball" else 0.5
-        return list(given) if np.ndim(given) == 1 and np.size(given) > 1 else []
+        given = LOSSES["pinball"].constants(self.loss_params or {}) if self.loss == "pinball" else ()
+        return given if len(given) > 1 else ()
 
     def _learn_targets(self, y, *, goes_on, incremental):
         quantiles, out = self._quantiles(), self.out_activation
@@ -498,8 +496,6 @@ class BPRegressor(RegressorMixin, BackPropagation):
             default_output(self.loss, task="regressor", several=bool(quantiles)) if out == "auto" else out
         )
         entry = find_loss(self.loss, self.out_activation_, "regressor")
-        if not entry.domain.holds(y):
-            raise ValueError(f"loss={self.loss!r} of a regressor needs {entry.domain.text}.")
         if quantiles and not entry.one_target:
             raise ValueError(
                 f"Several quantiles need out_activation='increasing', got out_activation={out!r}: then they "
@@ -512,7 +508,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
             )
         n_outputs = len(quantiles) or y.shape[1]
         if goes_on and n_outputs != self.n_outputs_:
-            raise ValueError(f"y has {n_outputs} targets, but the regressor was fitted on {self.n_outputs_}.")
+            asked = f"loss_params has {n_outputs} quantiles" if quantiles else f"y has {n_outputs} targets"
+            raise ValueError(f"{asked}, but the regressor was fitted on {self.n_outputs_}.")
         self.n_outputs_ = n_outputs
 
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
@@ -520,6 +517,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
             targets = np.ascontiguousarray(y, dtype=network.dtype)
         if not np.isfinite(targets).all():
             raise ValueError(f"Input y contains a value too large for {network.dtype}.")
+        entry = find_loss(self.loss, self.out_activation_, "regressor")
+        if not entry.domain.holds(targets):
+            raise ValueError(f"loss={self.loss!r} of a regressor needs {entry.domain.text}.")
         return targets
 
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:

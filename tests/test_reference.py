@@ -67,7 +67,7 @@ def make_network(dtype, *, widths=(6, 9, 5), n_outputs=3, activation="tanh", los
         activation=activation,
         out_activation=merged or "identity",
         loss=user,
-        loss_params=LOSS_PARAMS.get(name, ()),
+        constants=LOSSES[name].constants(dict(LOSS_PARAMS.get(name, ()))),
         fit_intercept=fit_intercept,
         dtype=dtype,
     )

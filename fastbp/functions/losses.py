@@ -445,6 +445,11 @@ def find_loss(loss: str, out_activation: str, task: str | None = None) -> Loss:
     """The entry for a user's name and an output activation, or ValueError that says what to change."""
     for name in (f"{loss}+{out_activation}", loss):
         if name in LOSSES and (task is None or task in LOSSES[name].tasks):
+            if LOSSES[name].signed and out_activation != "identity":
+                raise ValueError(
+                    f"loss={loss!r} needs out_activation='identity', got out_activation={out_activation!r}: "
+                    "the sign of an output tells the class."
+                )
             return LOSSES[name]
     entries = [entry for entry in LOSSES if entry.name.startswith(f"{loss}+")]
     partners = [entry.merged_with for entry in entries if task is None or task in entry.tasks]

@@ -1,6 +1,6 @@
 """Parameters of registered functions that are numbers: their names, defaults and ranges."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -29,7 +29,7 @@ class Parameter:
         """Whether `number` is a number of the range."""
         if isinstance(number, bool | np.bool_) or not isinstance(number, int | float | np.number):
             return False
-        return self.low < number < self.high or (not self.open and number == self.low)
+        return bool(self.low < number < self.high or (not self.open and number == self.low))
 
 
 def resolve(
@@ -47,6 +47,8 @@ def resolve(
     ValueError
         For an unknown name or a value out of its range; it names `argument`.
     """
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{argument} must be a dict or None, got {given!r}.")
     known = [parameter.name for parameter in parameters]
     for name in given:
         if name not in known:
@@ -57,8 +59,7 @@ def resolve(
     values: list[float] = []
     for parameter in parameters:
         value = given.get(parameter.name, parameter.default)
-        listed = parameter.several and np.ndim(value) == 1 and np.size(value) > 0
-        numbers: list[Any] = list(value) if listed else [value]
+        numbers = _listed(value) if parameter.several else [value]
         if not all(parameter.holds(number) for number in numbers):
             raise ValueError(
                 f"{argument}: {parameter.name} of {owner} must be {parameter.domain}, got {value!r}."
@@ -67,3 +68,12 @@ def resolve(
             raise ValueError(f"{argument}: the numbers of {parameter.name} must increase, got {value!r}.")
         values += [float(number) for number in numbers]
     return tuple(values)
+
+
+def _listed(value: Any) -> list[Any]:
+    """The elements of a sequence, or the value alone where it is none; empty is none."""
+    if isinstance(value, str | bytes | Mapping | Set) or not hasattr(value, "__iter__"):
+        return [value]
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return [value]
+    return list(value) or [value]
