@@ -142,8 +142,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return canonical(X)
 
     def _engine(self, X) -> ModuleType:
-        """The engine for X. Models that were pickled before there were devices run on the CPU."""
-        return engine.get(getattr(self, "device", "cpu"), X)
+        """The engine for X."""
+        return engine.get(self.device, X)
 
     def _forward(self, X, layer: int | str | None = None, **options) -> np.ndarray:
         network, parameters = self._network(X)

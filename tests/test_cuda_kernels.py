@@ -11,7 +11,7 @@ from tolerances import SAME_ARITHMETIC, SAME_ARITHMETIC_32
 
 from fastbp.cpu import engine as cpu
 from fastbp.cuda import engine, loader
-from fastbp.cuda.functions import formulas
+from fastbp.cuda.functions import Selection, formulas
 from fastbp.cuda.target import cuda
 from fastbp.cuda.team import Team
 from fastbp.cuda.typed import Typed
