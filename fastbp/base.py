@@ -296,11 +296,11 @@ class BackPropagation(FittedNetwork):
         validation = None
         if self.early_stopping:
             rows, held_out = holdout.split(rows, self.validation_fraction, random_state, self._stratified())
+            predicting = engine.get(self.device, held_out.X)
+            inputs = predicting.hold(network, held_out.X)
 
             def score(flat: np.ndarray) -> float:
-                outputs = engine.get(self.device, held_out.X).forward(
-                    network, flat, held_out.X, n_jobs=self.n_jobs
-                )
+                outputs = predicting.forward(network, flat, inputs, n_jobs=self.n_jobs)
                 return self._held_out_score(outputs, held_out) if np.isfinite(outputs).all() else np.nan
 
             validation = Validation(score, parameters if goes_on else None)

@@ -5,6 +5,7 @@ Every engine is a module with the same few names:
 - ``Trainer(network, training, X, targets, sample_weight, parameters, state=None, n_jobs=None)``
 - ``Objective(network, X, targets, sample_weight, alpha, l2, n_jobs=None)``
 - ``forward(network, parameters, X, layer=None, n_jobs=None, largest=False)``
+- ``hold(network, X)``: what `forward` takes in place of rows that are asked for again and again
 - ``loss_and_gradient(network, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None)``
 """
 

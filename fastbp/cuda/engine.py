@@ -8,15 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from fastbp.cuda import books
-from fastbp.cuda.functions import Selection, select_gradients, select_prediction, select_training
+from fastbp.cuda import books, memory
+from fastbp.cuda.functions import Selection, select_gradients, select_training
 from fastbp.cuda.kernel import TILING
 from fastbp.cuda.loader import Cursor, Loader, Orders, Rows, make_loader
-from fastbp.cuda.program import Program, prediction_program, training_program
-from fastbp.cuda.target import SIMULATOR, cuda
+from fastbp.cuda.memory import dense_rows, elements_per_row
+from fastbp.cuda.predict import forward, hold
+from fastbp.cuda.program import Program, training_program
+from fastbp.cuda.target import cuda
 from fastbp.cuda.team import Team, choose_team, is_resident, within_device
 from fastbp.functions.schedules import judge_epoch
 from fastbp.plan import NetworkPlan, SolverState, TrainingPlan
+
+__all__ = ["Objective", "Trainer", "forward", "hold", "loss_and_gradient"]
 
 STATUS_NAMES = {
     books.RUNNING: "running",
@@ -26,25 +30,6 @@ STATUS_NAMES = {
 }
 CURVE_CAPACITY = 1 << 16  # epochs that one launch may finish
 PASS_BYTES = 1 << 30  # of the activations of a pass; larger batches take several
-PREDICTION_BYTES = 1 << 28  # of the activations of a block of rows in prediction
-SPARE_BYTES = 64 << 20  # left to the driver: the kernels themselves, printing, other small things
-
-
-def free_memory() -> float:
-    """Bytes that may be allocated on the GPU."""
-    if SIMULATOR:
-        return float("inf")
-    return max(cuda.current_context().get_memory_info().free - SPARE_BYTES, 0)
-
-
-def dense_rows(X, network: NetworkPlan) -> np.ndarray:
-    """X as a flat vector of the network's dtype; sparse matrices are refused before (``fastbp.engine``)."""
-    return np.ascontiguousarray(X, dtype=network.dtype).reshape(-1)
-
-
-def elements_per_row(network: NetworkPlan) -> int:
-    """Elements of the arena that a row of a pass takes, about."""
-    return sum(network.widths) + sum(op.n_out for op in network.dense) + network.n_targets + 1
 
 
 class _Session:
@@ -72,7 +57,7 @@ class _Session:
         self.program = self._program(stored=not updating or self.n_passes > 1)
         self.team: Team = choose_team(self.program, dtype)
         arena_bytes = self.program.layout.size * dtype.itemsize + 8 * CURVE_CAPACITY
-        self._loader: Loader | None = make_loader(self.rows, batch, orders, arena_bytes, free_memory())
+        self._loader: Loader | None = make_loader(self.rows, batch, orders, arena_bytes, memory.free_memory())
         self._arena = cuda.to_device(np.zeros(self.program.layout.size, dtype))
         self._place(self.program.layout.constants, np.array(network.constants, dtype))
         self._ints, self._floats = self._control(updating)
@@ -361,68 +346,3 @@ def loss_and_gradient(
     """The objective on all rows and its gradient, once."""
     with Objective(network, X, targets, sample_weight, alpha, l2, n_jobs) as objective:
         return objective(parameters)
-
-
-def forward(
-    network: NetworkPlan,
-    parameters: np.ndarray,
-    X,
-    layer: int | str | None = None,
-    n_jobs: int | None = None,
-    largest: bool = False,
-) -> np.ndarray:
-    """Outputs of a layer for all rows of X; parameters and result as of ``fastbp.cpu.engine.forward``."""
-    values = dense_rows(X, network)
-    plan, dtype = network.row_major, network.dtype
-    n_rows = values.size // plan.n_inputs
-    n_ops, selection = plan.n_ops_until(layer), select_prediction(plan)
-    width = 1 if largest else plan.ops[n_ops - 1].n_out
-    out = np.empty((n_rows, width), dtype)
-    if not n_rows:
-        return np.empty(0, np.intp) if largest else out
-    # Rows of a block: from the plan alone, so that a row's bits do not depend on its neighbours.
-    block = min(max(PREDICTION_BYTES // (elements_per_row(plan) * dtype.itemsize), 1), n_rows)
-    program, result = prediction_program(plan, selection, TILING, block, n_ops, largest)
-    team = choose_team(program, dtype)
-    if team.kind == "resident":
-        team = Team("block", 1)
-    needed, free = program.layout.size * dtype.itemsize, free_memory()
-    if needed > free:
-        raise MemoryError(
-            f"device='cuda': weights and activations of {block} rows take {needed / 2**20:,.0f} MiB, but the "
-            f"GPU has {free / 2**20:,.0f} MiB free. Choose device='cpu'."
-        )
-    arena = cuda.to_device(np.zeros(program.layout.size, dtype))
-    arena[: plan.n_parameters].copy_to_device(
-        np.ascontiguousarray(network.to_row_major(parameters), dtype=dtype)
-    )
-    ints, floats = np.zeros(books.N_INTS, np.int64), np.ones(books.N_FLOATS)
-    ints[books.COEFFICIENTS] = program.layout.coefficients
-    ints[books.PARTIALS], ints[books.LOSS_TILES] = program.layout.partials, program.loss_tiles
-    on_device = cuda.to_device(ints)
-    nothing, no_order = cuda.to_device(np.zeros(1, dtype)), cuda.to_device(np.zeros(1, np.int32))
-    tables = (
-        cuda.to_device(program.phases),
-        cuda.to_device(program.jobs),
-        arena,
-        nothing,
-        nothing,
-        nothing,
-        no_order,
-        on_device,
-        cuda.to_device(floats),
-        cuda.to_device(np.zeros(1)),
-    )
-    kernel, stream = team.kernel(dtype, selection), cuda.stream()
-    team = within_device(team, kernel, tables)
-    inputs = program.layout.activations[0]
-    flat = out.reshape(-1)
-    for start in range(0, n_rows, block):
-        rows = min(block, n_rows - start)
-        part = values[start * plan.n_inputs : (start + rows) * plan.n_inputs]
-        arena[inputs : inputs + part.size].copy_to_device(part)
-        ints[[books.N_DATA, books.BATCH, books.PASS]] = rows
-        on_device.copy_to_device(ints)
-        team.run(kernel, tables, stream, 1, len(program.phases), close=False)
-        arena[result : result + rows * width].copy_to_host(flat[start * width : (start + rows) * width])
-    return flat.astype(np.intp) if largest else out
