@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 from fastbp import engine, holdout, weights
-from fastbp.fitted import FittedNetwork, canonical
+from fastbp.fitted import FittedNetwork
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.losses import loss_names
@@ -27,6 +27,7 @@ from fastbp.plan import NetworkPlan, SolverState, TrainingPlan, training_plan
 from fastbp.progress import make_progress
 from fastbp.stored import StoredWeights
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
+from fastbp.validation import canonical, on_host
 
 STOCHASTIC_SOLVERS = ("sgd", "adam")
 AUTO_BATCH_SIZE = 200
@@ -208,7 +209,9 @@ class BackPropagation(FittedNetwork):
         X = canonical(X)
         engine.get(self.device, X)  # refuses what it lacks before anything is computed
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+            sample_weight = _check_sample_weight(
+                on_host(sample_weight), X, dtype=X.dtype, ensure_non_negative=True
+            )
         self._learn_targets(y, goes_on=goes_on, incremental=incremental)
         network = weights.cached_plan(
             n_inputs=X.shape[1],

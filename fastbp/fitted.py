@@ -8,14 +8,14 @@ from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
-import scipy.sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Bunch
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fastbp import engine, weights
 from fastbp.plan import NetworkPlan
 from fastbp.stored import StoredWeights
+from fastbp.validation import canonical, on_host, validated
 
 FEW_ROWS = 64  # up to here, packing the weights takes longer than it saves
 
@@ -136,7 +136,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return network, network.pack(coefs, intercepts)
 
     def _check_X(self, X, network: NetworkPlan):
-        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
+        X = validated(self, X, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
         if X.shape[1] != network.n_inputs:
             raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {network.n_inputs} rows.")
         return canonical(X)
@@ -186,10 +186,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             has the column names of `get_feature_names_out`.
         """
         network, parameters = self._network(X)
-        X = self._check_X(X, network)
+        given, X = X, self._check_X(X, network)
         last_hidden = len(network.layer_shapes) - 1
         if last_hidden == 0:
-            return X
+            return given if engine.on_gpu(given) else X
         return self._engine(X).forward(network, parameters, X, last_hidden, n_jobs=self.n_jobs)
 
     def activations(self, X) -> list[np.ndarray]:
@@ -236,7 +236,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         X, y = self._check_Xy(X, y, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
         X = canonical(X)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+            sample_weight = _check_sample_weight(
+                on_host(sample_weight), X, dtype=X.dtype, ensure_non_negative=True
+            )
         draft = self._draft()
         draft._learn_targets(y, goes_on=True, incremental=True)
         loss, gradient = self._engine(X).loss_and_gradient(
@@ -255,13 +257,3 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     @property
     def _n_features_out(self) -> int:
         return self.coefs_[-1].shape[0]
-
-
-def canonical(X):
-    """X as engines want it: C-contiguous; or CSR with sorted column indices, each once in a row."""
-    if not scipy.sparse.issparse(X):
-        return np.ascontiguousarray(X)
-    if not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()  # sorts, too
-    return X

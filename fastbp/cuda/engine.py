@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastbp.cuda import books, memory
+from fastbp.cuda.arrays import rows_of, to_host
 from fastbp.cuda.functions import Selection, select_gradients, select_training
 from fastbp.cuda.kernel import TILING
 from fastbp.cuda.loader import Cursor, Loader, Orders, Rows, make_loader
@@ -20,7 +21,7 @@ from fastbp.cuda.team import Team, choose_team, is_resident, within_device
 from fastbp.functions.schedules import judge_epoch
 from fastbp.plan import NetworkPlan, SolverState, TrainingPlan
 
-__all__ = ["Objective", "Trainer", "forward", "hold", "loss_and_gradient"]
+__all__ = ["Objective", "Trainer", "forward", "hold", "loss_and_gradient", "rows_of", "to_host"]
 
 STATUS_NAMES = {
     books.RUNNING: "running",

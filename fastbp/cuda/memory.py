@@ -1,7 +1,10 @@
 """How much memory there is on the GPU, and how much of it a row takes."""
 
+from typing import Any
+
 import numpy as np
 
+from fastbp.cuda.arrays import DeviceRows
 from fastbp.cuda.target import SIMULATOR, cuda
 from fastbp.plan import NetworkPlan
 
@@ -15,8 +18,13 @@ def free_memory() -> float:
     return max(cuda.current_context().get_memory_info().free - SPARE_BYTES, 0)
 
 
-def dense_rows(X, network: NetworkPlan) -> np.ndarray:
-    """X as a flat vector of the network's dtype; sparse matrices are refused before (``fastbp.engine``)."""
+def dense_rows(X, network: NetworkPlan) -> Any:
+    """X as a flat vector of the network's dtype, of the host or, for `DeviceRows`, of the device.
+
+    Sparse matrices are refused before (``fastbp.engine``).
+    """
+    if isinstance(X, DeviceRows):
+        return X.values
     return np.ascontiguousarray(X, dtype=network.dtype).reshape(-1)
 
 

@@ -101,7 +101,8 @@ class HeldRows:
     def __init__(self, network: NetworkPlan, X) -> None:
         values = dense_rows(X, network)
         fits = HELD_SHARE * values.nbytes <= memory.free_memory() and values.size
-        self.values: Any = cuda.to_device(values) if fits else values
+        send = isinstance(values, np.ndarray) and fits
+        self.values: Any = cuda.to_device(values) if send else values
         self._network, self._predictors = network, dict[tuple, Predictor]()
 
     def predictor(self, network: NetworkPlan, layer: int | str | None, largest: bool) -> Predictor:
