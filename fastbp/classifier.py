@@ -124,7 +124,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     device : {'cpu', 'cuda', 'auto'}, default='cpu'
         Where to train and predict. 'cuda': on an NVIDIA GPU, for dense X; needs
         ``pip install "fastbp[cuda]"``. 'auto': on the GPU where there is one and X is dense, else on the CPU.
-        Both train on the same batches and give the same results up to rounding.
+        Both train on the same batches and give the same results up to rounding. With 'cuda', X, y and
+        sample_weight may lie on the GPU already, in any array with ``__cuda_array_interface__``.
 
     Attributes
     ----------
