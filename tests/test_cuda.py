@@ -129,5 +129,13 @@ def test_kernels_compile_within_their_budget():
     ):
         pytest.skip("ptxas is not installed")
     assert "all within budget" in run(
-        program, "--capability", "9.0", "--dtype", "float32", "--plans", "most", NUMBA_ENABLE_CUDASIM="0"
+        program,
+        "--capability",
+        "9.0",
+        "--dtype",
+        "float32",
+        "--plans",
+        "focal",
+        "tweedie",
+        NUMBA_ENABLE_CUDASIM="0",
     )

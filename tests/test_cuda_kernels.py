@@ -168,8 +168,7 @@ def test_forward_of_hidden_layers(first, dtype):
         assert_allclose(found, reference.forward(network, parameters, X, layer), **tolerance(network))
 
 
-@pytest.mark.parametrize("out", OUTPUTS)
-def test_forward_of_outputs(out, team):
+def assert_same_outputs(out):
     network = make_network(out=out, n_outputs=3)
     X, _, _, parameters = make_data(network)
     wanted = reference.forward(network, parameters, X)
@@ -177,6 +176,16 @@ def test_forward_of_outputs(out, team):
     largest = engine.forward(network, parameters, X, largest=True)
     assert_array_equal(largest, wanted.argmax(axis=1))
     assert largest.dtype == np.intp
+
+
+@pytest.mark.parametrize("out", OUTPUTS)
+def test_forward_of_outputs(out):
+    assert_same_outputs(out)
+
+
+@pytest.mark.parametrize("out", ["gelu", "softmax"])
+def test_forward_by_every_team(out, team):
+    assert_same_outputs(out)
 
 
 def test_forward_takes_rows_in_blocks_without_changing_bits(monkeypatch):
