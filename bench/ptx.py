@@ -3,6 +3,8 @@
     python bench/ptx.py                       # compute capabilities 7.5, 8.0 and 9.0
     python bench/ptx.py --json ptx.json --capability 9.0
 
+A kernel is made of the functions that a plan names; here it is some plans that together stand for all.
+
 Needs the extra `fastbp[cuda]` for the compiler and the package `nvidia-cuda-nvcc` for the assembler `ptxas`.
 The table has registers, spills and shared memory of each kernel. The exit code is 1 where one is over its
 budget, or where anything but the books of a float32 kernel is computed in float64.
@@ -16,6 +18,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,6 +32,31 @@ SPILLED = {
     "grid": 64,
 }  # bytes: the grid's barrier is a call, which saves registers
 
+# Plans: activations, row activations, loss, solver, then whether there is L1 penalty, decay, clipping.
+SELECTIONS = {
+    "usual": (("identity", "relu"), (), "log_loss+softmax", "adam", False, False, False),
+    "most": (
+        ("identity", "tanh", "selu", "gelu", "mish"),
+        ("increasing",),
+        "pinball",
+        "amsgrad",
+        True,
+        True,
+        True,
+    ),
+    "focal": (("identity", "logistic", "silu"), (), "focal+softmax", "rprop", True, False, False),
+    "tweedie": (("identity", "softplus"), (), "tweedie+exp", "adadelta", False, False, True),
+    "gradients": (("identity", "tanh"), (), "squared_error", None, False, False, False),
+    "prediction": (("identity", "gelu"), ("softmax",), None, None, False, False, False),
+}
+# One kind of team each, where another plan stands for the others; and prediction is never resident.
+TEAMS = {
+    "focal": ("grid",),
+    "tweedie": ("resident",),
+    "gradients": ("block",),
+    "prediction": ("grid",),
+}
+
 
 def main() -> int:
     args = parse_arguments()
@@ -38,25 +66,26 @@ def main() -> int:
     rows = []
     for capability in args.capability:
         for dtype in args.dtype:
-            for team in ("resident", "block", "grid"):
-                row = measure(assembler, capability, dtype, team)
-                rows.append(row)
-                print(line(row), flush=True)
+            for plan in args.plans:
+                for team in TEAMS.get(plan, ("resident", "block", "grid")):
+                    row = measure(assembler, capability, dtype, plan, team)
+                    rows.append(row)
+                    print(line(row), flush=True)
     if args.json:
         args.json.write_text(json.dumps({"kernels": rows, "budget": REGISTERS}, indent=1))
     faults = [fault for row in rows for fault in row["faults"]]
-    doubles = float64_instructions(args.capability[0])
+    doubles = {d for plan in args.plans for d in float64_instructions(args.capability[0], plan)}
     print(f"{len(doubles)} float64 instructions in float32 outside the books")
-    faults += [f"float64 in float32: {instruction}" for instruction in doubles]
+    faults += [f"float64 in float32: {instruction}" for instruction in sorted(doubles)]
     print("\n".join(faults) or "all within budget")
     return int(bool(faults))
 
 
 def line(row) -> str:
     return (
-        f"sm_{row['capability'].replace('.', '')} {row['dtype']} {row['team']:9}"
+        f"sm_{row['capability'].replace('.', '')} {row['dtype']} {row['plan']:10} {row['team']:9}"
         f"{row['registers']:4} registers {row['spilled']:4} B spilled {row['stack']:5} B stack "
-        f"{row['shared']:6} B shared {row['instructions']:6} PTX instructions"
+        f"{row['shared']:6} B shared {row['instructions']:6} PTX instructions {row['seconds']:5.1f} s"
     )
 
 
@@ -85,7 +114,14 @@ def pretended_device(capability: tuple[int, int]):
         dispatcher.get_current_device = real
 
 
-def compile_kernel(capability: str, dtype: str, team: str) -> str:
+def selection(plan: str):
+    """What a plan selects of the registries."""
+    from fastbp.cuda.functions import Selection
+
+    return Selection(*SELECTIONS[plan])
+
+
+def compile_kernel(capability: str, dtype: str, plan: str, team: str) -> str:
     """The PTX of one kernel."""
     import numpy as np
     from numba.cuda import types
@@ -100,14 +136,14 @@ def compile_kernel(capability: str, dtype: str, team: str) -> str:
         integers[::1], types.float64[::1], types.float64[::1], integers, integers, integers, integers,
     )  # fmt: skip
     major, minor = (int(part) for part in capability.split("."))
-    make_kernel.cache_clear()
-    function, bounds = make_kernel(getattr(np, dtype), team).py_func, launch_bounds(getattr(np, dtype))
+    number = getattr(np, dtype)
+    function, bounds = make_kernel(number, team, selection(plan)).py_func, launch_bounds(number)
     with pretended_device((major, minor)):
         ptx, _ = cuda.compile_ptx(function, signature, cc=(major, minor), launch_bounds=bounds)
     return ptx
 
 
-def float64_instructions(capability: str) -> list[str]:
+def float64_instructions(capability: str, plan: str) -> list[str]:
     """Instructions in float64 of what a float32 kernel computes, without the books, which are in float64."""
     import numpy as np
     from numba.cuda import types
@@ -117,7 +153,7 @@ def float64_instructions(capability: str) -> list[str]:
     from fastbp.cuda.tiling import LARGE
     from fastbp.cuda.work import make_work
 
-    work = make_work(np.float32, TILING, False)
+    work = make_work(np.float32, TILING, False, selection(plan))
     gather, tiles, rows, size = work.gather, work.tiles, work.rows, TILING.pool(LARGE)
 
     def without_books(jobs, memory, X, order, ints, n):
@@ -135,9 +171,10 @@ def float64_instructions(capability: str) -> list[str]:
     return sorted(set(re.findall(r"[a-z.]+\.f64\b", ptx)))
 
 
-def measure(assembler: Path, capability: str, dtype: str, team: str) -> dict:
-    """Compile and assemble one kernel."""
-    ptx = compile_kernel(capability, dtype, team)
+def measure(assembler: Path, capability: str, dtype: str, plan: str, team: str) -> dict:
+    """Compile and assemble one kernel; seconds of both."""
+    started = time.perf_counter()
+    ptx = compile_kernel(capability, dtype, plan, team)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "kernel.ptx")
         source.write_text(ptx)
@@ -155,9 +192,10 @@ def measure(assembler: Path, capability: str, dtype: str, team: str) -> dict:
         "stack": max(int(n) for n in re.findall(r"(\d+) bytes stack", entry)),
         "shared": int((re.search(r"(\d+) bytes smem", entry) or [0, 0])[1]),
     }
-    row = {"capability": capability, "dtype": dtype, "team": team, **found}
+    row = {"capability": capability, "dtype": dtype, "plan": plan, "team": team, **found}
+    row["seconds"] = round(time.perf_counter() - started, 1)
     row["instructions"] = len(re.findall(r"^\s+[a-z@].*;", ptx, re.MULTILINE))
-    name, budget = f"{target} {dtype} {team}", REGISTERS[dtype]
+    name, budget = f"{target} {dtype} {plan} {team}", REGISTERS[dtype]
     row["faults"] = [
         f"{name}: {what}"
         for what, wrong in (
@@ -177,6 +215,7 @@ def parse_arguments():
     add = parser.add_argument
     add("--capability", nargs="+", choices=CAPABILITIES, default=list(CAPABILITIES))
     add("--dtype", nargs="+", choices=["float32", "float64"], default=["float32", "float64"])
+    add("--plans", nargs="+", choices=SELECTIONS, default=list(SELECTIONS))
     add("--json", type=Path, metavar="FILE", help="write the table to FILE")
     return parser.parse_args()
 

@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 from fastbp import engine, holdout, weights
-from fastbp.fitted import FittedNetwork, canonical
+from fastbp.fitted import FittedNetwork
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.losses import loss_names
@@ -28,6 +28,7 @@ from fastbp.plan import AVERAGES, Kind, NetworkPlan, SolverState, TrainingPlan, 
 from fastbp.progress import make_progress
 from fastbp.stored import StoredWeights
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
+from fastbp.validation import canonical, on_host
 
 AUTO_BATCH_SIZE = 200
 FLOATS = [np.float64, np.float32]
@@ -222,7 +223,9 @@ class BackPropagation(FittedNetwork):
         X = canonical(X)
         engine.get(self.device, X)  # refuses what it lacks before anything is computed
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+            sample_weight = _check_sample_weight(
+                on_host(sample_weight), X, dtype=X.dtype, ensure_non_negative=True
+            )
         self._learn_targets(y, goes_on=goes_on, incremental=incremental)
         network = weights.cached_plan(
             n_inputs=X.shape[1],
@@ -317,11 +320,11 @@ class BackPropagation(FittedNetwork):
         validation = None
         if self.early_stopping:
             rows, held_out = holdout.split(rows, self.validation_fraction, random_state, self._stratified())
+            predicting = engine.get(self.device, held_out.X)
+            inputs = predicting.hold(network, held_out.X)
 
             def score(flat: np.ndarray) -> float:
-                outputs = engine.get(self.device, held_out.X).forward(
-                    network, flat, held_out.X, n_jobs=self.n_jobs
-                )
+                outputs = predicting.forward(network, flat, inputs, n_jobs=self.n_jobs)
                 return self._held_out_score(outputs, held_out) if np.isfinite(outputs).all() else np.nan
 
             validation = Validation(score, parameters if goes_on else None)

@@ -7,13 +7,14 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.classification import Labels
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import Rows, accuracy
 from fastbp.plan import NetworkPlan
+from fastbp.validation import validated
 
 
 def _has_probabilities(estimator) -> bool:
@@ -161,7 +162,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     device : {'cpu', 'cuda', 'auto'}, default='cpu'
         Where to train and predict. 'cuda': on an NVIDIA GPU, for dense X; needs
         ``pip install "fastbp[cuda]"``. 'auto': on the GPU where there is one and X is dense, else on the CPU.
-        Both train on the same batches and give the same results up to rounding.
+        Both train on the same batches and give the same results up to rounding. With 'cuda', X, y and
+        sample_weight may lie on the GPU already, in any array with ``__cuda_array_interface__``.
 
     Attributes
     ----------
@@ -587,7 +589,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         _check_partial_fit_first_call(self, classes)
 
     def _check_Xy(self, X, y, *, reset, **check):
-        X, y = validate_data(self, X, y, reset=reset, multi_output=True, **check)
+        X, y = validated(self, X, y, reset=reset, multi_output=True, **check)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return X, y

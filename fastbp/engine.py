@@ -5,12 +5,16 @@ Every engine is a module with the same few names:
 - ``Trainer(network, training, X, targets, sample_weight, parameters, state=None, n_jobs=None)``
 - ``Objective(network, X, targets, sample_weight, alpha, l2, n_jobs=None)``
 - ``forward(network, parameters, X, layer=None, n_jobs=None, largest=False)``
+- ``hold(network, X)``: what `forward` takes in place of rows that are asked for again and again
+- ``rows_of(X, dtypes)``, ``to_host(values)``, of "cuda" only: for arrays that lie on the GPU
 - ``loss_and_gradient(network, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None)``
 """
 
 import importlib
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import scipy.sparse
 
 ENGINES = {"cpu": "fastbp.cpu.engine", "cuda": "fastbp.cuda.engine"}
@@ -31,13 +35,18 @@ def get(device: str = "cpu", X=None) -> ModuleType:
     RuntimeError
         For "cuda" where no GPU can be used; it says what is missing.
     ValueError
-        For "cuda" where `X` is sparse.
+        For "cuda" where `X` is sparse, for the CPU where it lies on the GPU.
     """
     if device == "cpu":
+        if on_gpu(X):
+            raise ValueError(
+                "X lies on the GPU, where device='cpu' does not compute. Choose device='cuda', or pass a "
+                "NumPy array."
+            )
         return importlib.import_module(ENGINES["cpu"])
     sparse = scipy.sparse.issparse(X)
     if device == "auto":
-        return get("cuda" if not sparse and _what_cuda_lacks() is None else "cpu")
+        return get("cuda" if not sparse and _what_cuda_lacks() is None else "cpu", X)
     lacking = _what_cuda_lacks()
     if lacking is not None:
         raise RuntimeError(f"device='cuda' cannot be used: {lacking}. Or choose device='cpu'.")
@@ -47,6 +56,11 @@ def get(device: str = "cpu", X=None) -> ModuleType:
             "device='cpu', which takes sparse X as it is."
         )
     return importlib.import_module(ENGINES["cuda"])
+
+
+def on_gpu(values: Any) -> bool:
+    """Whether another library holds these numbers on a GPU."""
+    return not isinstance(values, np.ndarray) and hasattr(values, "__cuda_array_interface__")
 
 
 def _what_cuda_lacks() -> str | None:

@@ -9,15 +9,16 @@ from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
-import scipy.sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Bunch
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fastbp import engine, weights
 from fastbp.functions.losses import find_loss
+from fastbp.functions.parameters import Parameter
 from fastbp.plan import NetworkPlan
 from fastbp.stored import StoredWeights
+from fastbp.validation import canonical, on_host, validated
 
 FEW_ROWS = 64  # up to here, packing the weights takes longer than it saves
 
@@ -147,14 +148,14 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return network, network.pack(coefs, intercepts)
 
     def _check_X(self, X, network: NetworkPlan):
-        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
+        X = validated(self, X, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
         if X.shape[1] != network.n_inputs:
             raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {network.n_inputs} rows.")
         return canonical(X)
 
     def _engine(self, X) -> ModuleType:
-        """The engine for X. Models that were pickled before there were devices run on the CPU."""
-        return engine.get(getattr(self, "device", "cpu"), X)
+        """The engine for X."""
+        return engine.get(self.device, X)
 
     def _forward(self, X, layer: int | str | None = None, **options) -> np.ndarray:
         network, parameters = self._network(X)
@@ -197,10 +198,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             has the column names of `get_feature_names_out`.
         """
         network, parameters = self._network(X)
-        X = self._check_X(X, network)
+        given, X = X, self._check_X(X, network)
         last_hidden = len(network.layer_shapes) - 1
         if last_hidden == 0:
-            return X
+            return given if engine.on_gpu(given) else X
         return self._engine(X).forward(network, parameters, X, last_hidden, n_jobs=self.n_jobs)
 
     def activations(self, X) -> list[np.ndarray]:
@@ -247,7 +248,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         X, y = self._check_Xy(X, y, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
         X = canonical(X)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+            sample_weight = _check_sample_weight(
+                on_host(sample_weight), X, dtype=X.dtype, ensure_non_negative=True
+            )
         draft = self._draft()
         draft._learn_targets(y, goes_on=True, incremental=True)
         if draft.n_outputs_ != network.n_outputs:
@@ -278,17 +281,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
 def _rates(dropout) -> tuple[float, ...]:
     """A list of rates of dropout, or ValueError."""
+    known = Parameter("dropout", 0.0, 0.0, 1.0)
     rates = tuple(dropout)
-    if not all(isinstance(rate, Real) and not isinstance(rate, bool) and 0 <= rate < 1 for rate in rates):
+    if not all(known.holds(rate) for rate in rates):
         raise ValueError(f"dropout must be in [0, 1), or a list of such numbers, got {dropout!r}.")
     return tuple(float(rate) for rate in rates)
-
-
-def canonical(X):
-    """X as engines want it: C-contiguous; or CSR with sorted column indices, each once in a row."""
-    if not scipy.sparse.issparse(X):
-        return np.ascontiguousarray(X)
-    if not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()  # sorts, too
-    return X

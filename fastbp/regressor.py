@@ -6,12 +6,12 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
 from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import Rows, d2_pinball, r_squared
 from fastbp.plan import NetworkPlan
+from fastbp.validation import validated
 
 
 class BPRegressor(RegressorMixin, BackPropagation):
@@ -148,7 +148,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
     device : {'cpu', 'cuda', 'auto'}, default='cpu'
         Where to train and predict. 'cuda': on an NVIDIA GPU, for dense X; needs
         ``pip install "fastbp[cuda]"``. 'auto': on the GPU where there is one and X is dense, else on the CPU.
-        Both train on the same batches and give the same results up to rounding.
+        Both train on the same batches and give the same results up to rounding. With 'cuda', X, y and
+        sample_weight may lie on the GPU already, in any array with ``__cuda_array_interface__``.
 
     Attributes
     ----------
@@ -494,7 +495,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
     # --- The adapter's hooks
 
     def _check_Xy(self, X, y, *, reset, **check):
-        X, y = validate_data(self, X, y, reset=reset, multi_output=True, y_numeric=True, **check)
+        X, y = validated(self, X, y, reset=reset, multi_output=True, y_numeric=True, **check)
         if scipy.sparse.issparse(y):
             y = y.toarray()
         if y.ndim == 2 and y.shape[1] == 1:

@@ -13,6 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from tolerances import SAME_ARITHMETIC, SAME_ARITHMETIC_32, SAME_OPTIMUM
 
 from fastbp import BPClassifier, BPRegressor
+from fastbp.cuda import arrays, loader
+from fastbp.cuda.target import SIMULATOR
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
@@ -139,3 +141,98 @@ def test_sparse_inputs_are_refused_and_auto_takes_the_cpu():
     assert_same_bits(auto, BPClassifier((4,), **PARAMS).fit(X_sparse, y))
     # Here auto is the simulated GPU for dense rows.
     assert_same_bits(BPClassifier((4,), device="auto", **PARAMS).fit(X, y), model)
+
+
+class Elsewhere:
+    """An array that another library holds on the GPU, and that refuses to become a NumPy array."""
+
+    def __init__(self, values):
+        self.array = arrays.cuda.to_device(values)
+
+    @property
+    def shape(self):
+        return self.array.shape
+
+    @property
+    def __cuda_array_interface__(self):
+        return {} if SIMULATOR else self.array.__cuda_array_interface__
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("no implicit copies to the host")
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    if SIMULATOR:  # which lacks the function
+        monkeypatch.setattr(arrays.cuda, "as_cuda_array", lambda values: values.array, raising=False)
+    return Elsewhere
+
+
+@pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"solver": "lbfgs"}], ids=str)
+def test_arrays_on_the_gpu_are_taken_as_they_lie_there(params, elsewhere, monkeypatch):
+    X, y, _ = make_data(np.float32)
+    weight = np.arange(20) % 4 + 1.0
+    model = BPClassifier((4,), device="cuda", **{**PARAMS, **params})
+    wanted = clone(model).fit(X, y, weight)
+    rows = []
+    original = loader.Resident.__init__
+    monkeypatch.setattr(
+        loader.Resident,
+        "__init__",
+        lambda self, data, *rest: rows.append(data) or original(self, data, *rest),
+    )
+    there = elsewhere(X)
+    found = clone(model).fit(there, elsewhere(y), elsewhere(weight))
+    assert_same_bits(found, wanted)
+    assert rows and not any(data.on_host for data in rows)
+    assert_array_equal(found.predict(there), wanted.predict(X))
+    assert_array_equal(found.predict_proba(there), wanted.predict_proba(X))
+    assert_array_equal(found.transform(there), wanted.transform(X))
+    gradients = found.loss_and_gradients(there, elsewhere(y)), wanted.loss_and_gradients(X, y)
+    assert_array_equal(gradients[0].coefs[0], gradients[1].coefs[0])
+
+
+def test_arrays_on_the_gpu_that_cannot_be_taken(elsewhere):
+    X, y, _ = make_data()
+    model = BPClassifier((4,), device="cuda", **PARAMS).fit(elsewhere(X), y)
+    bad = X.copy()
+    bad[3, 1] = np.inf
+    for values, message in [
+        (X[:, :2].copy(), "2 features"),
+        (X.astype(np.float32), "dtype float64, got float32"),
+        (X.T.copy().T, "contiguous"),
+        (X[0], "2D array"),
+        (bad, "NaN or infinity"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            model.predict(elsewhere(values))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.fit(elsewhere(X), y[1:])
+    with pytest.raises(ValueError, match=r"X lies on the GPU.*device='cuda'"):
+        BPClassifier((4,), **PARAMS).fit(elsewhere(X), y)
+    model.device = "cpu"
+    with pytest.raises(ValueError, match=r"X lies on the GPU.*device='cuda'"):
+        model.predict(elsewhere(X))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"dropout": 0.2},
+        {"input_noise": 0.2},
+        {"residual": True},
+        {"clip_norm": 1.0},
+        {"max_norm": 1.0},
+        {"average": "ema"},
+        {"schedule": "cosine"},
+        {"schedule_params": {"warmup_steps": 3}},
+    ],
+    ids=lambda params: next(iter(params)),
+)
+def test_what_the_gpu_lacks_is_refused_by_name(params):
+    X, y, _ = make_data()
+    name = next(iter(params)).partition("_params")[0]
+    model = BPClassifier((4, 4), device="cuda", **PARAMS, **params)
+    with pytest.raises(ValueError, match=f"device='cuda' has no kernels for .*{name}.*device='cpu'"):
+        model.fit(X, y)
+    assert not hasattr(model, "coefs_")

@@ -420,3 +420,8 @@ def _all_finite(vector: np.ndarray) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         total = vector.sum()
     return bool(np.isfinite(total)) or bool(np.isfinite(vector).all())
+
+
+def hold(network: NetworkPlan, X):
+    """What `forward` takes in place of X where the same rows are asked for again and again: X itself."""
+    return X

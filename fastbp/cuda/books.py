@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastbp.cuda.functions import rules
-from fastbp.cuda.program import FACTOR, N_COEFFICIENTS, PENALTY
+from fastbp.cuda.functions import Selection, rules
+from fastbp.cuda.program import FACTOR, LIMIT, PENALTY, REST, STRENGTH
 from fastbp.cuda.target import cuda, device, inlined
 from fastbp.cuda.tiling import Tiling
 
@@ -25,7 +25,6 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     PENALTY_TILES,
     ROWS_OF_TILE,
     N_PARAMETERS,
-    N_STATES,
     MOMENTS,
     GRADIENT_AT,
     COEFFICIENTS,
@@ -34,7 +33,6 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     ARENA_SIZE,
     UPDATING,
     WEIGHTED,
-    SOLVER,
     SCHEDULE,
     MONITOR_LOSS,
     EPOCH_LIMIT,
@@ -51,7 +49,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     CURVE_USED,
     BAD_PARAMETERS,
     N_INTS,
-) = range(33)
+) = range(31)
 # The float64 control array.
 (
     RATE,
@@ -60,8 +58,12 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     H0,
     H1,
     H2,
+    H3,
     ALPHA,
     L2,
+    L1,
+    DECAY,
+    CLIP,
     TOL,
     PATIENCE,
     MEAN_WEIGHT,
@@ -69,7 +71,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     EPOCH_LOSS,
     BEST,
     N_FLOATS,
-) = range(15)
+) = range(19)
 
 
 class Books(NamedTuple):
@@ -80,31 +82,31 @@ class Books(NamedTuple):
 
 
 @cache
-def make_books(real: type, tiling: Tiling) -> Books:
+def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
     """Compile lazily for the dtype of the arena."""
-    threads = tiling.threads
-    coefficients, rate_after_epoch, judge_epoch = (
-        rules().coefficients,
-        rules().rate_after_epoch,
-        rules().judge_epoch,
-    )
+    threads, updates, l1 = tiling.threads, selection.solver is not None, selection.l1
+    rule = rules(selection.solver)
+    coefficients, rate_after_epoch, judge_epoch = rule.coefficients, rule.rate_after_epoch, rule.judge_epoch
 
     @device
     def open_step(ints, floats, memory, batch_rows):
         """By one thread: the step's coefficients into the arena."""
         weight = batch_rows * floats[MEAN_WEIGHT]
-        c = coefficients(
-            ints[SOLVER], floats[RATE], floats[H0], floats[H1], floats[H2], np.float64(ints[STEPS] + 1)
-        )
         at = ints[COEFFICIENTS]
-        memory[at] = real(c[0])
-        memory[at + 1] = real(c[1])
-        memory[at + 2] = real(c[2])
-        memory[at + 3] = real(c[3])
-        memory[at + 4] = real(c[4])
-        memory[at + 5] = real(c[5])
-        memory[at + PENALTY] = real(floats[ALPHA] / weight + floats[L2])
         memory[at + FACTOR] = real(np.float64(1.0) / weight)
+        if updates:
+            h = (floats[H0], floats[H1], floats[H2], floats[H3])
+            c = coefficients(floats[RATE], h, np.float64(ints[STEPS] + 1))
+            memory[at] = real(c[0])
+            memory[at + 1] = real(c[1])
+            memory[at + 2] = real(c[2])
+            memory[at + 3] = real(c[3])
+            memory[at + 4] = real(c[4])
+            memory[at + 5] = real(c[5])
+            memory[at + PENALTY] = real(floats[ALPHA] / weight + floats[L2])
+            memory[at + STRENGTH] = real(floats[L1])
+            memory[at + REST] = real(np.float64(1.0) - floats[RATE] * floats[DECAY])
+            memory[at + LIMIT] = real(floats[CLIP])
 
     @device
     def end_epoch(ints, floats, curve):
@@ -163,7 +165,7 @@ def make_books(real: type, tiling: Tiling) -> Books:
         rest = batch_rows - (passes - 1) * ints[PASS]
         tiles = (passes - 1) * ints[LOSS_TILES] + (rest + ints[ROWS_OF_TILE] - 1) // ints[ROWS_OF_TILE]
         # Read before the barriers of the sums, for behind them one thread opens the next step.
-        penalised = ints[UPDATING] == 1 and memory[ints[COEFFICIENTS] + PENALTY] != real(0.0)
+        penalised = updates and (l1 or memory[ints[COEFFICIENTS] + PENALTY] != real(0.0))
         loss = total(memory, ints[PARTIALS], tiles, scratch, tid)
         penalty = np.float64(0.0)
         if penalised:
@@ -180,6 +182,3 @@ def make_books(real: type, tiling: Tiling) -> Books:
                 end_epoch(ints, floats, curve)
 
     return Books(open_step, close_step)
-
-
-assert N_COEFFICIENTS == FACTOR + 1

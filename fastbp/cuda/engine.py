@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from fastbp.cuda import books
+from fastbp.cuda import books, memory
+from fastbp.cuda.arrays import rows_of, to_host
+from fastbp.cuda.functions import Selection, select_gradients, select_training
 from fastbp.cuda.kernel import TILING
+from fastbp.cuda.limits import refuse
 from fastbp.cuda.loader import Cursor, Loader, Orders, Rows, make_loader
-from fastbp.cuda.program import Program, n_ops_until, prediction_program, training_program
-from fastbp.cuda.target import SIMULATOR, cuda
+from fastbp.cuda.memory import dense_rows, elements_per_row
+from fastbp.cuda.predict import forward, hold
+from fastbp.cuda.program import Program, training_program
+from fastbp.cuda.target import cuda
 from fastbp.cuda.team import Team, choose_team, is_resident, within_device
 from fastbp.functions.schedules import judge_epoch
-from fastbp.functions.solvers import SOLVERS
 from fastbp.plan import NetworkPlan, SolverState, TrainingPlan
+
+__all__ = ["Objective", "Trainer", "forward", "hold", "loss_and_gradient", "rows_of", "to_host"]
 
 STATUS_NAMES = {
     books.RUNNING: "running",
@@ -26,25 +32,6 @@ STATUS_NAMES = {
 }
 CURVE_CAPACITY = 1 << 16  # epochs that one launch may finish
 PASS_BYTES = 1 << 30  # of the activations of a pass; larger batches take several
-PREDICTION_BYTES = 1 << 28  # of the activations of a block of rows in prediction
-SPARE_BYTES = 64 << 20  # left to the driver: the kernels themselves, printing, other small things
-
-
-def free_memory() -> float:
-    """Bytes that may be allocated on the GPU."""
-    if SIMULATOR:
-        return float("inf")
-    return max(cuda.current_context().get_memory_info().free - SPARE_BYTES, 0)
-
-
-def dense_rows(X, network: NetworkPlan) -> np.ndarray:
-    """X as a flat vector of the network's dtype; sparse matrices are refused before (``fastbp.engine``)."""
-    return np.ascontiguousarray(X, dtype=network.dtype).reshape(-1)
-
-
-def elements_per_row(network: NetworkPlan) -> int:
-    """Elements of the arena that a row of a pass takes, about."""
-    return network.n_inputs + 2 * sum(op.n_out for op in network.dense) + network.n_targets + 1
 
 
 class _Session:
@@ -53,15 +40,15 @@ class _Session:
     def __init__(
         self,
         network: NetworkPlan,
+        selection: Selection,
         X,
         targets,
         sample_weight,
         batch: int,
-        n_states: int,
         orders: Orders,
-        updating,
     ) -> None:
-        self.network, self.plan = network, network.row_major
+        self.network, self.plan, self.selection = network, network.row_major, selection
+        updating = selection.solver is not None
         dtype = network.dtype
         weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
         self.rows = Rows(X, np.ascontiguousarray(targets, dtype=dtype).reshape(-1), weights, orders.n_rows)
@@ -69,12 +56,13 @@ class _Session:
         self.total_weight = float(self.n_rows if weights is None else weights.sum(dtype=np.float64))
         self.pass_rows = max(min(batch, PASS_BYTES // (elements_per_row(network) * dtype.itemsize)), 1)
         self.n_passes = -(-batch // self.pass_rows)
-        self.program = self._program(n_states, not updating or self.n_passes > 1)
+        self.program = self._program(stored=not updating or self.n_passes > 1)
         self.team: Team = choose_team(self.program, dtype)
         arena_bytes = self.program.layout.size * dtype.itemsize + 8 * CURVE_CAPACITY
-        self._loader: Loader | None = make_loader(self.rows, batch, orders, arena_bytes, free_memory())
+        self._loader: Loader | None = make_loader(self.rows, batch, orders, arena_bytes, memory.free_memory())
         self._arena = cuda.to_device(np.zeros(self.program.layout.size, dtype))
-        self._ints, self._floats = self._control(n_states, updating)
+        self._place(self.program.layout.constants, np.array(network.constants, dtype))
+        self._ints, self._floats = self._control(updating)
         self._fixed: tuple[Any, ...] = (
             cuda.to_device(self.program.phases),
             cuda.to_device(self.program.jobs),
@@ -86,12 +74,12 @@ class _Session:
             cuda.to_device(np.zeros(CURVE_CAPACITY)),
         )
         self._stream = cuda.stream()
-        self._kernel = self.team.kernel(dtype)
+        self._kernel = self.team.kernel(dtype, selection)
         self.team = within_device(self.team, self._kernel, self._tables)
 
-    def _program(self, n_states: int, stored: bool) -> Program:
+    def _program(self, stored: bool) -> Program:
         """The program whose arena lies in shared memory, where that has room; the plan alone decides."""
-        sizes = (self.plan, TILING, n_states, self.pass_rows, self.n_passes, stored)
+        sizes = (self.plan, self.selection, TILING, self.pass_rows, self.n_passes, stored)
         small = training_program(*sizes, only_small=True)
         return small if is_resident(small, self.network.dtype) else training_program(*sizes)
 
@@ -104,7 +92,7 @@ class _Session:
         assert self._loader is not None, "this session has been closed"
         return (*self._fixed, *self._loader.tables, *self._books)
 
-    def _control(self, n_states: int, updating: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _control(self, updating: bool) -> tuple[np.ndarray, np.ndarray]:
         ints, floats = np.zeros(books.N_INTS, np.int64), np.zeros(books.N_FLOATS)
         program, layout = self.program, self.program.layout
         ints[books.N_DATA] = self.n_rows
@@ -114,7 +102,6 @@ class _Session:
         ints[books.PENALTY_TILES] = program.penalty_tiles
         ints[books.ROWS_OF_TILE] = TILING.rows_of_tile
         ints[books.N_PARAMETERS] = self.plan.n_parameters
-        ints[books.N_STATES] = n_states
         ints[books.MOMENTS] = layout.moments
         ints[books.GRADIENT_AT] = layout.gradient
         ints[books.COEFFICIENTS] = layout.coefficients
@@ -127,10 +114,15 @@ class _Session:
         floats[books.BEST] = np.inf
         return ints, floats
 
+    def _place(self, offset: int, values: np.ndarray) -> None:
+        """Numbers into the arena."""
+        if values.size:
+            self._arena[offset : offset + values.size].copy_to_device(values)
+
     def _send(self, offset: int, vector: np.ndarray) -> None:
         """A vector of the given plan into the arena."""
         plain = np.ascontiguousarray(self.network.to_row_major(vector), dtype=self.network.dtype)
-        self._arena[offset : offset + plain.size].copy_to_device(plain)
+        self._place(offset, plain)
 
     def _fetch(self, offset: int) -> np.ndarray:
         """A vector of the given plan from the arena."""
@@ -186,25 +178,18 @@ class Trainer(_Session):
         state: SolverState | None = None,
         n_jobs: int | None = None,
     ) -> None:
+        refuse(network, training)
         self.training = training
         self.loss_curve: list[float] = []
         self.failure: tuple[int, int] | None = None
-        self._n_states = SOLVERS[training.solver].n_states
         n = len(targets)
         if state is not None and state.solver != training.solver:
             state = None
         end = training.max_epochs + (0 if state is None else state.n_epochs)
         orders = Orders(n, training.seed, training.shuffle and training.batch_size < n, end)
-        super().__init__(
-            network,
-            dense_rows(X, network),
-            targets,
-            sample_weight,
-            training.batch_size,
-            self._n_states,
-            orders,
-            True,
-        )
+        selection = select_training(network, training)
+        rows = dense_rows(X, network)
+        super().__init__(network, selection, rows, targets, sample_weight, training.batch_size, orders)
         self._set_rules()
         self._latest: np.ndarray | None = np.array(parameters, network.dtype)
         self._send(0, self._latest)
@@ -213,14 +198,14 @@ class Trainer(_Session):
 
     def _set_rules(self) -> None:
         plan, ints, floats = self.training, self._ints, self._floats
-        ints[books.SOLVER] = SOLVERS.code(plan.solver)
         ints[books.SCHEDULE] = plan.schedule
         ints[books.MONITOR_LOSS] = plan.monitor_loss
         ints[books.EPOCH_LIMIT] = plan.max_epochs
         floats[books.RATE] = floats[books.RATE_INIT] = plan.rate_init
         floats[books.POWER_T] = plan.power_t
-        floats[[books.H0, books.H1, books.H2]] = plan.h0, plan.h1, plan.h2
-        floats[books.ALPHA], floats[books.L2] = plan.alpha, plan.l2
+        floats[books.H0 : books.H0 + len(plan.hyper)] = plan.hyper
+        floats[books.ALPHA], floats[books.L2], floats[books.L1] = plan.alpha, plan.l2, plan.l1
+        floats[books.DECAY], floats[books.CLIP] = plan.weight_decay, plan.clip_value
         floats[books.TOL], floats[books.PATIENCE] = plan.tol, plan.patience
 
     def _resume(self, state: SolverState) -> None:
@@ -241,7 +226,7 @@ class Trainer(_Session):
     def state(self) -> SolverState:
         """What the solver remembers."""
         n = self.plan.n_parameters
-        moments = [self._fetch(self.program.layout.moments + i * n) for i in range(self._n_states)]
+        moments = [self._fetch(self.program.layout.moments + i * n) for i in range(self.selection.n_states)]
         return SolverState(
             solver=self.training.solver,
             moments=np.array(moments, self.network.dtype).reshape(-1, self.network.n_parameters),
@@ -250,6 +235,11 @@ class Trainer(_Session):
             learning_rate=self.learning_rate,
             n_epochs=int(self._ints[books.EPOCHS]),
         )
+
+    @property
+    def result(self) -> np.ndarray:
+        """The parameters that training is for."""
+        return self.parameters
 
     @property
     def status(self) -> str:
@@ -338,9 +328,11 @@ class Objective(_Session):
     """The objective on all rows and its gradient, for repeated calls; as ``fastbp.cpu.engine.Objective``."""
 
     def __init__(self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None) -> None:
+        refuse(network)
         n = len(targets)
         orders = Orders(n, 0, shuffle=False, end=1)
-        super().__init__(network, dense_rows(X, network), targets, sample_weight, n, 0, orders, False)
+        rows = dense_rows(X, network)
+        super().__init__(network, select_gradients(network), rows, targets, sample_weight, n, orders)
         self._penalty = alpha / self.total_weight + l2
         self._penalised = network.mask(biases=False)
 
@@ -363,68 +355,3 @@ def loss_and_gradient(
     """The objective on all rows and its gradient, once."""
     with Objective(network, X, targets, sample_weight, alpha, l2, n_jobs) as objective:
         return objective(parameters)
-
-
-def forward(
-    network: NetworkPlan,
-    parameters: np.ndarray,
-    X,
-    layer: int | str | None = None,
-    n_jobs: int | None = None,
-    largest: bool = False,
-) -> np.ndarray:
-    """Outputs of a layer for all rows of X; parameters and result as of ``fastbp.cpu.engine.forward``."""
-    values = dense_rows(X, network)
-    plan, dtype = network.row_major, network.dtype
-    n_rows = values.size // plan.n_inputs
-    n_ops = n_ops_until(plan, layer)
-    width = 1 if largest else plan.ops[n_ops - 1].n_out
-    out = np.empty((n_rows, width), dtype)
-    if not n_rows:
-        return np.empty(0, np.intp) if largest else out
-    # Rows of a block: from the plan alone, so that a row's bits do not depend on its neighbours.
-    block = min(max(PREDICTION_BYTES // (elements_per_row(plan) * dtype.itemsize), 1), n_rows)
-    program, result = prediction_program(plan, TILING, block, n_ops, largest)
-    team = choose_team(program, dtype)
-    if team.kind == "resident":
-        team = Team("block", 1)
-    needed, free = program.layout.size * dtype.itemsize, free_memory()
-    if needed > free:
-        raise MemoryError(
-            f"device='cuda': weights and activations of {block} rows take {needed / 2**20:,.0f} MiB, but the "
-            f"GPU has {free / 2**20:,.0f} MiB free. Choose device='cpu'."
-        )
-    arena = cuda.to_device(np.zeros(program.layout.size, dtype))
-    arena[: plan.n_parameters].copy_to_device(
-        np.ascontiguousarray(network.to_row_major(parameters), dtype=dtype)
-    )
-    ints, floats = np.zeros(books.N_INTS, np.int64), np.ones(books.N_FLOATS)
-    ints[books.COEFFICIENTS] = program.layout.coefficients
-    ints[books.PARTIALS], ints[books.LOSS_TILES] = program.layout.partials, program.loss_tiles
-    on_device = cuda.to_device(ints)
-    nothing, no_order = cuda.to_device(np.zeros(1, dtype)), cuda.to_device(np.zeros(1, np.int32))
-    tables = (
-        cuda.to_device(program.phases),
-        cuda.to_device(program.jobs),
-        arena,
-        nothing,
-        nothing,
-        nothing,
-        no_order,
-        on_device,
-        cuda.to_device(floats),
-        cuda.to_device(np.zeros(1)),
-    )
-    kernel, stream = team.kernel(dtype), cuda.stream()
-    team = within_device(team, kernel, tables)
-    inputs = program.layout.activations[0]
-    flat = out.reshape(-1)
-    for start in range(0, n_rows, block):
-        rows = min(block, n_rows - start)
-        part = values[start * plan.n_inputs : (start + rows) * plan.n_inputs]
-        arena[inputs : inputs + part.size].copy_to_device(part)
-        ints[[books.N_DATA, books.BATCH, books.PASS]] = rows
-        on_device.copy_to_device(ints)
-        team.run(kernel, tables, stream, 1, len(program.phases), close=False)
-        arena[result : result + rows * width].copy_to_host(flat[start * width : (start + rows) * width])
-    return flat.astype(np.intp) if largest else out

@@ -1,4 +1,8 @@
-"""The registered functions as device functions: the only file of this engine that reads registries."""
+"""The registered functions as device functions: the only file of this engine that reads registries.
+
+A kernel is compiled with the functions that a plan names and no others, so that neither its compilation nor
+its registers grow with the registries. In the tables that it reads, codes count within this short list.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -7,31 +11,112 @@ from typing import Any
 import numpy as np
 
 from fastbp.cuda.switch import make_switch
+from fastbp.cuda.target import device
 from fastbp.cuda.typed import Typed
 from fastbp.functions import schedules
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS, index_of_largest
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.solvers import SOLVERS
+from fastbp.plan import Kind, NetworkPlan, Op, TrainingPlan
 
-IDENTITY = ACTIVATIONS.code("identity")
+IDENTITY = 0  # the code of the first of each selection's activations
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of the registries a kernel is made of, by name; equal selections share a kernel.
+
+    Attributes
+    ----------
+    activations, row_activations : tuple of str
+        An op's code is its activation's place here.
+    loss : str or None
+        None for prediction: such a kernel knows no gradients either.
+    solver : str or None
+        None where gradients are wanted, not steps.
+    l1, decay, clip : bool
+        Whether weights have an L1 penalty or decay, and gradients are cut off.
+    """
+
+    activations: tuple[str, ...]
+    row_activations: tuple[str, ...]
+    loss: str | None = None
+    solver: str | None = None
+    l1: bool = False
+    decay: bool = False
+    clip: bool = False
+
+    @property
+    def n_states(self) -> int:
+        """State values of a parameter."""
+        return 0 if self.solver is None else SOLVERS[self.solver].n_states
+
+    def code(self, op: Op) -> int:
+        """Of an activation, among those of its kind."""
+        if op.kind == Kind.ROW:
+            return self.row_activations.index(ROW_ACTIVATIONS.names()[op.code])
+        return self.activations.index(ACTIVATIONS.names()[op.code])
+
+
+def derivative_of(op: Op) -> int:
+    """The buffer whose values an activation's derivative is a function of."""
+    from_input = op.kind == Kind.ELEMENTWISE and ACTIVATIONS[ACTIVATIONS.names()[op.code]].from_input
+    return op.source if from_input else op.target
+
+
+def select_prediction(network: NetworkPlan) -> Selection:
+    """For the outputs of all layers of a network."""
+    return Selection(*_activations([op for op in network.ops if op.prediction]))
+
+
+def select_gradients(network: NetworkPlan) -> Selection:
+    """For the loss of a network and its gradient."""
+    activations, row_activations = _activations([op for op in network.ops if op.training])
+    return Selection(activations, row_activations, LOSSES.names()[network.ops[-1].code])
+
+
+def select_training(network: NetworkPlan, training: TrainingPlan) -> Selection:
+    """For the steps of a solver."""
+    plain = select_gradients(network)
+    return Selection(
+        plain.activations,
+        plain.row_activations,
+        plain.loss,
+        training.solver,
+        l1=training.l1 > 0,
+        decay=training.weight_decay > 0,
+        clip=bool(np.isfinite(training.clip_value)),
+    )
+
+
+def _activations(ops: list[Op]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names in the order of the registries, so that the order of layers makes no other kernel."""
+    codes = {op.code for op in ops if op.kind == Kind.ELEMENTWISE}
+    row_codes = {op.code for op in ops if op.kind == Kind.ROW}
+    names, row_names = ACTIVATIONS.names(), ROW_ACTIVATIONS.names()
+    identity = {names.index("identity")}
+    return (
+        ("identity", *(names[code] for code in sorted(codes - identity))),
+        tuple(row_names[code] for code in sorted(row_codes)),
+    )
 
 
 @dataclass(frozen=True)
 class Formulas:
-    """Switches over the registries, for one dtype; each takes the entry's code first.
+    """Device functions for one dtype; what the selection lacks is a function that does nothing.
 
     Attributes
     ----------
     activate, activate_backward
-        ``(code, z) -> a``, ``(code, delta, a) -> delta``.
+        ``(code, z) -> a``, ``(code, delta, v) -> delta``; v is what the derivative is a function of.
     activate_row, activate_row_backward
         ``(code, row, n)``, ``(code, delta, a, n)``, in place.
     index_of_largest
         ``(row, n, zero) -> index``.
     loss
-        ``(code, z, y, delta, n, weight) -> loss``.
+        ``(z, y, delta, n, weight, p) -> loss``.
     update
-        ``(code, w, g, s, t, c) -> (w, s, t)``.
+        ``(w, g, s, t, u, c) -> (w, s, t, u)``.
     """
 
     activate: Any
@@ -44,23 +129,44 @@ class Formulas:
 
 
 @cache
-def formulas(real: type) -> Formulas:
+def typed(real: type) -> Typed:
+    """One for each dtype: kernels share the device functions of a formula."""
+    return Typed(real)
+
+
+@device
+def nothing(*args):
+    pass
+
+
+@cache
+def formulas(real: type, selection: Selection) -> Formulas:
     """Compile lazily: nothing happens before a kernel needs it."""
-    typed = Typed(real)
+    copy = typed(real)
+    elementwise = [ACTIVATIONS[name] for name in selection.activations]
+    rows = [ROW_ACTIVATIONS[name] for name in selection.row_activations]
     return Formulas(
-        activate=make_switch([typed(entry.value) for entry in ACTIVATIONS]),
-        activate_backward=make_switch([typed(entry.backward) for entry in ACTIVATIONS]),
-        activate_row=make_switch([typed(entry.value) for entry in ROW_ACTIVATIONS]),
-        activate_row_backward=make_switch([typed(entry.backward) for entry in ROW_ACTIVATIONS]),
-        index_of_largest=typed(index_of_largest),
-        loss=make_switch([typed(entry.row) for entry in LOSSES]),
-        update=make_switch([typed(entry.update) for entry in SOLVERS]),
+        activate=make_switch([copy(entry.value) for entry in elementwise]),
+        activate_backward=make_switch([copy(entry.backward) for entry in elementwise]),
+        activate_row=make_switch([copy(entry.value) for entry in rows] or [nothing]),
+        activate_row_backward=make_switch([copy(entry.backward) for entry in rows] or [nothing]),
+        index_of_largest=copy(index_of_largest),
+        loss=nothing if selection.loss is None else copy(LOSSES[selection.loss].row),
+        update=nothing if selection.solver is None else copy(SOLVERS[selection.solver].update),
     )
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the books compute once a step or once an epoch, in float64 whatever the network's dtype."""
+    """What the books compute once a step or once an epoch, in float64 whatever the network's dtype.
+
+    Attributes
+    ----------
+    coefficients
+        ``(rate, h, step) -> c``.
+    rate_after_epoch, judge_epoch
+        As in ``fastbp.functions.schedules``.
+    """
 
     coefficients: Any
     rate_after_epoch: Any
@@ -68,11 +174,11 @@ class Rules:
 
 
 @cache
-def rules() -> Rules:
-    """The same, of ``fastbp.functions.schedules`` and of the solvers' coefficients."""
-    typed = Typed(np.float64)
+def rules(solver: str | None) -> Rules:
+    """The same, of ``fastbp.functions.schedules`` and of a solver's coefficients."""
+    copy = typed(np.float64)
     return Rules(
-        coefficients=make_switch([typed(entry.coefficients) for entry in SOLVERS]),
-        rate_after_epoch=typed(schedules.rate_after_epoch),
-        judge_epoch=typed(schedules.judge_epoch),
+        coefficients=nothing if solver is None else copy(SOLVERS[solver].coefficients),
+        rate_after_epoch=copy(schedules.rate_after_epoch),
+        judge_epoch=copy(schedules.judge_epoch),
     )

@@ -6,7 +6,7 @@ launches phase by phase, which needs no barrier. In all three the same work is d
 number changes nothing but the time.
 """
 
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,12 @@ from fastbp.cuda.books import (
     UPDATING,
     make_books,
 )
+from fastbp.cuda.functions import Selection
+from fastbp.cuda.gradient import ADD, APPLY, APPLY_STORED, WRITE
 from fastbp.cuda.program import FIRST_JOB, GATHER, LAST_JOB, PHASE_KIND, TILES
 from fastbp.cuda.target import SIMULATOR, cuda, device
 from fastbp.cuda.tiling import GPU, LARGE, SIMULATED, SMALL, Tiling
-from fastbp.cuda.work import ADD, APPLY, APPLY_STORED, WRITE, make_work
+from fastbp.cuda.work import make_work
 
 TILING = SIMULATED if SIMULATOR else GPU
 
@@ -39,6 +41,7 @@ GRID = "grid"  # several blocks in a cooperative launch
 
 SHARED_BYTES = 46 * 1024  # every GPU has 48 KB for a block, and the compiler takes a little
 ALL = 1 << 30  # more phases than there are
+MOST_KERNELS = 128  # that are kept: a search over all activations and solvers would fill the memory
 
 
 def resident_elements(real: type, tiling: Tiling = TILING) -> int:
@@ -56,9 +59,9 @@ def launch_bounds(real: type, tiling: Tiling = TILING) -> tuple[int, int]:
     return tiling.threads, 2 if real is np.float32 else 1
 
 
-@cache
-def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
-    """The kernel for one dtype and kind of team.
+@lru_cache(maxsize=MOST_KERNELS)
+def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TILING) -> Any:
+    """The kernel for one dtype, kind of team and selection of functions.
 
     The kernel's parameters, in their order:
 
@@ -80,9 +83,9 @@ def make_kernel(real: type, team: str, tiling: Tiling = TILING) -> Any:
         1 where the last step ends with this launch.
     """
     resident, grid = team == RESIDENT, team == GRID
-    books = make_books(real, tiling)
+    books = make_books(real, tiling, selection)
     open_step, close_step = books.open_step, books.close_step
-    work = make_work(real, tiling, only_small=resident)
+    work = make_work(real, tiling, only_small=resident, selection=selection)
     gather, do_tiles, do_rows = work.gather, work.tiles, work.rows
     threads = tiling.threads
     mask = threads - 1

@@ -19,16 +19,25 @@ STREAM_BYTES = 256 << 20  # of a buffer of rows, unless one batch is larger
 
 @dataclass(frozen=True)
 class Rows:
-    """All rows of a data set on the host, flat; `weights` is None for none."""
+    """All rows of a data set, flat; X may lie on the device, and `weights` is None for none."""
 
-    X: np.ndarray
+    X: Any
     targets: np.ndarray
     weights: np.ndarray | None
     n: int
 
     @property
+    def on_host(self) -> bool:
+        return isinstance(self.X, np.ndarray)
+
+    @property
     def nbytes(self) -> int:
-        return self.X.nbytes + self.targets.nbytes + (0 if self.weights is None else self.weights.nbytes)
+        """What is to be sent."""
+        return (
+            self.X.nbytes * self.on_host
+            + self.targets.nbytes
+            + (0 if self.weights is None else self.weights.nbytes)
+        )
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,8 @@ class Resident:
         self._wanted = 1
         self._order = cuda.device_array(self._capacity * rows.n, np.int32)
         weights = np.ones(1, rows.X.dtype) if rows.weights is None else rows.weights
-        self._data = (cuda.to_device(rows.X), cuda.to_device(rows.targets), cuda.to_device(weights))
+        X = cuda.to_device(rows.X) if rows.on_host else rows.X
+        self._data = (X, cuda.to_device(rows.targets), cuda.to_device(weights))
 
     @staticmethod
     def nbytes(rows: Rows) -> int:
@@ -217,7 +227,7 @@ def make_loader(rows: Rows, batch: int, orders: Orders, arena_bytes: int, free: 
     """
     if arena_bytes + Resident.nbytes(rows) <= free:
         return Resident(rows, batch, orders)
-    if arena_bytes + Streamed.nbytes(rows, batch) <= free:
+    if rows.on_host and arena_bytes + Streamed.nbytes(rows, batch) <= free:
         return Streamed(rows, batch, orders)
     mib = 2**20
     raise MemoryError(

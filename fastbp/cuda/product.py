@@ -6,6 +6,7 @@ one is multiplied. An element is one thread's chain of fused multiply-adds in as
 depend neither on the shape of the tile nor on the number of blocks.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from fastbp.cuda.target import cuda, inlined
 from fastbp.cuda.tiling import Tiling
 
 
+@cache
 def make_product(real: type, tiling: Tiling, shape: int) -> Any:
     """The device function for one shape of tiles.
 

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastbp.cuda.functions import IDENTITY, Selection, derivative_of
 from fastbp.cuda.tiling import LARGE, SMALL, Tiling
-from fastbp.functions.activations import ACTIVATIONS
+from fastbp.functions.solvers import N_COEFFICIENTS
 from fastbp.plan import Kind, NetworkPlan, Op, padded
 
 GATHER, TILES, ROWS = range(3)  # phases
@@ -31,9 +32,10 @@ ROW_FORWARD, LOSS, ROW_BACKWARD, ELEMENT_BACKWARD, LARGEST = range(5)  # jobs of
 # Columns of the phases.
 PHASE_KIND, FIRST_JOB, LAST_JOB, N_PHASE_FIELDS = range(4)
 
-# Columns of the jobs. M, N, K: sizes of a product, BATCH_ROWS for the rows of the pass. CODE: an activation,
-# a loss; of GATHER, log2 of the threads along a row. AUX: of BACKWARD, the activations whose derivative is
-# wanted; of LOSS and GATHER, the weights. FIRST_TILE: tiles of the phase before this job's.
+# Columns of the jobs. M, N, K: sizes of a product, BATCH_ROWS for the rows of the pass. CODE: an activation
+# of the selection; of GATHER, log2 of the threads along a row; of LOSS, where its parameters are. AUX: of
+# FORWARD, where the product itself is kept, or NOWHERE; of BACKWARD, the values whose derivative is wanted;
+# of LOSS and GATHER, the weights. FIRST_TILE: tiles of the phase before this job's.
 # ROWS: A the values, B the targets, C the deltas, N their width.
 # GATHER: A the inputs, N their width, B the targets, K their width.
 FIELD_NAMES = (
@@ -52,8 +54,9 @@ NOWHERE = -1
 ENOUGH_TILES = 96
 ALIGNMENT = 32  # elements between which regions of the arena begin
 UNROLLED = 4  # rows that a thread gathers at once
-N_COEFFICIENTS = 8  # six of the solver, the penalty's strength, the factor of the weights
-PENALTY, FACTOR = 6, 7
+# What holds for a step, behind the solver's coefficients: the L2 penalty's strength, the factor of the rows'
+# weights, the L1 penalty's strength, what decay leaves of a weight, the limit of gradients.
+PENALTY, FACTOR, STRENGTH, REST, LIMIT, N_OF_STEP = range(N_COEFFICIENTS, N_COEFFICIENTS + 6)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Layout:
 
     Attributes
     ----------
+    constants : the parameters of the loss
     activations, deltas : of each buffer; deltas[0] is NOWHERE
     partials : sums of the loss over tiles of rows, pass by pass
     penalties : sums of squared weights over tiles of weights
@@ -71,6 +75,7 @@ class Layout:
     moments: int
     gradient: int
     coefficients: int
+    constants: int
     activations: tuple[int, ...]
     deltas: tuple[int, ...]
     targets: int
@@ -142,10 +147,15 @@ def arena_layout(
     regions.take(n)
     moments = regions.take(n_states * n)
     gradient = regions.take(n if stored else 0)
-    coefficients = regions.take(N_COEFFICIENTS)
-    widths = [network.n_inputs, *(op.n_out for op in network.dense)]
-    activations = tuple(regions.take(rows * width) for width in widths)
-    deltas = [NOWHERE] + [regions.take(rows * width) if training else NOWHERE for width in widths[1:]]
+    coefficients = regions.take(N_OF_STEP)
+    constants = regions.take(len(network.constants) if training else 0)
+    activations = tuple(regions.take(rows * width) for width in network.widths)
+    deltas = [NOWHERE] * len(network.widths)
+    for op in network.ops if training else ():
+        if op.kind == Kind.DENSE:
+            deltas[op.target] = regions.take(rows * op.n_out)
+        elif op.target != op.source:
+            deltas[op.target] = deltas[op.source]  # turned from one into the other in place
     targets = regions.take(rows * network.n_targets if training else 0)
     weights = regions.take(rows if training else 0)
     partials = regions.take(n_passes * -(-rows // tiling.rows_of_tile))
@@ -154,6 +164,7 @@ def arena_layout(
         moments,
         gradient,
         coefficients,
+        constants,
         activations,
         tuple(deltas),
         targets,
@@ -166,8 +177,8 @@ def arena_layout(
 
 def training_program(
     network: NetworkPlan,
+    selection: Selection,
     tiling: Tiling,
-    n_states: int,
     rows: int,
     n_passes: int,
     stored: bool,
@@ -177,8 +188,8 @@ def training_program(
 
     `only_small` is for the kernel whose arena lies in shared memory, where large tiles have no room.
     """
-    layout = arena_layout(network, tiling, n_states, rows, n_passes, stored, training=True)
-    writer = _Writer(network, tiling, layout, rows, only_small)
+    layout = arena_layout(network, tiling, selection.n_states, rows, n_passes, stored, training=True)
+    writer = _Writer(network, selection, tiling, layout, rows, only_small)
     writer.gather()
     for op in network.ops:
         if op.training:
@@ -191,14 +202,14 @@ def training_program(
 
 
 def prediction_program(
-    network: NetworkPlan, tiling: Tiling, rows: int, n_ops: int, largest: bool
+    network: NetworkPlan, selection: Selection, tiling: Tiling, rows: int, n_ops: int, largest: bool
 ) -> tuple[Program, int]:
     """The first `n_ops` ops forwards on inputs that lie in buffer 0; also where the result begins.
 
     With `largest` the result is the index of each row's largest output, one element a row.
     """
     layout = arena_layout(network, tiling, 0, rows, 1, stored=False, training=False)
-    writer = _Writer(network, tiling, layout, rows, only_small=False)
+    writer = _Writer(network, selection, tiling, layout, rows, only_small=False)
     for op in network.ops[:n_ops]:
         if op.prediction and op.kind != Kind.LOSS:
             writer.forward(op)
@@ -212,23 +223,20 @@ def prediction_program(
     return writer.program(0), result
 
 
-def n_ops_until(network: NetworkPlan, layer: int | str | None) -> int:
-    """How many ops to run for the outputs of `layer`: a number from 1, "logits", or None for the last."""
-    ops = network.ops
-    if layer == "logits":
-        return max(i for i, op in enumerate(ops) if op.kind == Kind.DENSE) + 1
-    wanted = len(network.dense) if layer is None else layer
-    return max(i for i, op in enumerate(ops) if op.kind != Kind.LOSS and op.target == wanted) + 1
-
-
 class _Writer:
     """Writes the tables, op by op."""
 
     def __init__(
-        self, network: NetworkPlan, tiling: Tiling, layout: Layout, rows: int, only_small: bool
+        self,
+        network: NetworkPlan,
+        selection: Selection,
+        tiling: Tiling,
+        layout: Layout,
+        rows: int,
+        only_small: bool,
     ) -> None:
-        self.network, self.tiling, self.layout, self.rows = network, tiling, layout, rows
-        self.only_small = only_small
+        self.network, self.selection, self.tiling = network, selection, tiling
+        self.layout, self.rows, self.only_small = layout, rows, only_small
         self._jobs: list[list[int]] = []
         self._phases: list[tuple[int, int, int]] = []
         self._pending: list[list[int]] = []  # jobs of ROWS that go on with the same rows
@@ -271,7 +279,7 @@ class _Writer:
             self.end_of_rows()
             job = _job(
                 FORWARD,
-                CODE=ACTIVATIONS.code("identity"),
+                CODE=IDENTITY,
                 A=layout.activations[op.source],
                 A_ROW=op.n_in,
                 A_COL=1,
@@ -283,6 +291,7 @@ class _Writer:
                 N=op.n_out,
                 K=op.n_in + op.bias,
                 ONE_K=op.n_in,
+                AUX=NOWHERE,
             )
             self._tiles([job])
         elif (
@@ -291,13 +300,19 @@ class _Writer:
             and self._phases[-1][0] == TILES
             and not self._pending
         ):
-            self._jobs[-1][CODE] = op.code
+            product = self._jobs[-1]
+            product[CODE] = self.selection.code(op)
+            if self.selection.loss is not None and derivative_of(op) != op.target:
+                product[AUX] = layout.activations[op.source]
+            product[C] = layout.activations[op.target]
         elif op.kind == Kind.ROW:
-            self.rows_job(ROW_FORWARD, CODE=op.code, A=layout.activations[op.target], N=op.n_out)
+            self.rows_job(
+                ROW_FORWARD, CODE=self.selection.code(op), A=layout.activations[op.target], N=op.n_out
+            )
         elif op.kind == Kind.LOSS:
             self.rows_job(
                 LOSS,
-                CODE=op.code,
+                CODE=layout.constants,
                 A=layout.activations[op.target],
                 B=layout.targets,
                 C=layout.deltas[op.target],
@@ -321,7 +336,7 @@ class _Writer:
             before = self.network.ops[position - 1]
             job = _job(
                 BACKWARD,
-                CODE=before.code if before.kind == Kind.ELEMENTWISE else ACTIVATIONS.code("identity"),
+                CODE=self.selection.code(before) if before.kind == Kind.ELEMENTWISE else IDENTITY,
                 A=layout.deltas[op.target],
                 A_ROW=op.n_out,
                 A_COL=1,
@@ -332,17 +347,18 @@ class _Writer:
                 M=BATCH_ROWS,
                 N=op.n_in,
                 K=op.n_out,
-                AUX=layout.activations[op.source],
+                AUX=layout.activations[derivative_of(before)],
             )
             self._tiles([job])
         elif op.kind == Kind.ELEMENTWISE and self._pending:
             # Behind a loss, where no product has taken it along.
-            self.rows_job(ELEMENT_BACKWARD, CODE=op.code, **self._in_place(op))
+            self._row_backward(ELEMENT_BACKWARD, op)
         elif op.kind == Kind.ROW:
-            self.rows_job(ROW_BACKWARD, CODE=op.code, **self._in_place(op))
+            self._row_backward(ROW_BACKWARD, op)
 
-    def _in_place(self, op: Op) -> dict[str, int]:
-        return {"A": self.layout.activations[op.target], "C": self.layout.deltas[op.target], "N": op.n_out}
+    def _row_backward(self, kind: int, op: Op) -> None:
+        values, deltas = self.layout.activations[derivative_of(op)], self.layout.deltas[op.target]
+        self.rows_job(kind, CODE=self.selection.code(op), A=values, C=deltas, N=op.n_out)
 
     def gradients(self) -> int:
         """The last phase of a step; returns how many tiles it has."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastbp.cuda.functions import Selection
 from fastbp.cuda.kernel import ALL, BLOCK, GRID, RESIDENT, TILING, make_kernel, resident_elements
 from fastbp.cuda.program import Program
 from fastbp.cuda.target import SIMULATOR, cuda
@@ -27,10 +28,10 @@ class Team:
     kind: str
     n_blocks: int
 
-    def kernel(self, dtype: np.dtype) -> Any:
+    def kernel(self, dtype: np.dtype, selection: Selection) -> Any:
         """The kernel that this team launches."""
         real: type = dtype.type
-        return make_kernel(real, BLOCK if self.kind == PHASES else self.kind, TILING)
+        return make_kernel(real, BLOCK if self.kind == PHASES else self.kind, selection, TILING)
 
     def run(
         self, kernel: Any, tables: tuple, stream: Any, n_steps: int, units: int, close: bool = True

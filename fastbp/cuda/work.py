@@ -5,19 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastbp.cuda import program
-from fastbp.cuda.books import (
-    COEFFICIENTS,
-    GRADIENT_AT,
-    LOSS_TILES,
-    MOMENTS,
-    N_PARAMETERS,
-    N_STATES,
-    PARTIALS,
-    PENALTIES,
-    SOLVER,
-    WEIGHTED,
-)
-from fastbp.cuda.functions import formulas
+from fastbp.cuda.books import COEFFICIENTS, LOSS_TILES, PARTIALS, WEIGHTED
+from fastbp.cuda.functions import Selection, formulas
+from fastbp.cuda.gradient import APPLY_STORED, make_gradient_tile
 from fastbp.cuda.product import make_product
 from fastbp.cuda.program import (
     AUX,
@@ -27,27 +17,26 @@ from fastbp.cuda.program import (
     FACTOR,
     FIRST_TILE,
     FORWARD,
+    GRADIENT,
     JOB_KIND,
     LARGEST,
     LOSS,
+    NOWHERE,
     ONE_K,
     ONE_M,
-    PENALTY,
     ROW_BACKWARD,
     ROW_FORWARD,
     SHAPE,
     UNROLLED,
 )
-from fastbp.cuda.target import cuda, device, inlined
+from fastbp.cuda.sums import make_block_sum
+from fastbp.cuda.target import device, inlined
 from fastbp.cuda.tiling import LARGE, SMALL, Tiling
 
 # The columns with the short names of the algebra.
 A, A_ROW, A_COL = program.A, program.A_ROW, program.A_COL
 B, B_ROW, B_COL, C = program.B, program.B_ROW, program.B_COL, program.C
 M, N, K = program.M, program.N, program.K
-
-# What is done with a tile of the gradient.
-APPLY, WRITE, ADD, APPLY_STORED = range(4)
 
 
 class Work(NamedTuple):
@@ -58,15 +47,10 @@ class Work(NamedTuple):
     rows: Any
 
 
-def make_work(real: type, tiling: Tiling, only_small: bool) -> Work:
+def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection) -> Work:
     """Device functions for one dtype; `only_small` leaves out the large tiles."""
-    do = formulas(real)
-    activate, activate_backward, update, loss_of_row = (
-        do.activate,
-        do.activate_backward,
-        do.update,
-        do.loss,
-    )
+    do = formulas(real, selection)
+    activate, activate_backward, loss_of_row = do.activate, do.activate_backward, do.loss
     activate_row, activate_row_backward, index_of_largest = (
         do.activate_row,
         do.activate_row_backward,
@@ -76,21 +60,10 @@ def make_work(real: type, tiling: Tiling, only_small: bool) -> Work:
     small_width, large_width = tiling.width(SMALL), tiling.width(LARGE)
     small_product = make_product(real, tiling, SMALL)
     large_product = small_product if only_small else make_product(real, tiling, LARGE)
-    zero, one, half = real(0.0), real(1.0), real(0.5)
-
-    @inlined
-    def block_sum(pool, tid, value):
-        """The sum over the threads of a block in a fixed order, for thread 0."""
-        cuda.syncthreads()
-        pool[tid] = value
-        stride = threads // 2
-        while stride > 0:
-            cuda.syncthreads()
-            if tid < stride:
-                pool[tid] += pool[tid + stride]
-            stride //= 2
-        cuda.syncthreads()
-        return pool[0]
+    block_sum = make_block_sum(threads)
+    gradient_tile = make_gradient_tile(real, tiling, selection)
+    trains = selection.loss is not None
+    zero, one = real(0.0), real(1.0)
 
     @device
     def gather(memory, jobs, job, X, targets, weights, order, ints, at, n_rows, rank, size, tid):
@@ -134,62 +107,23 @@ def make_work(real: type, tiling: Tiling, only_small: bool) -> Work:
 
     @inlined
     def forward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end):
-        code, to = jobs[job, CODE], jobs[job, C]
-        for e in range(tid, width * width, threads):
-            m, n = m0 + e // width, n0 + e % width
-            if m < m_end and n < n_end:
-                memory[to + m * n_end + n] = activate(code, pool[e])
-
-    @inlined
-    def backward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end):
-        code, to, outputs = jobs[job, CODE], jobs[job, C], jobs[job, AUX]
+        code, to, kept = jobs[job, CODE], jobs[job, C], jobs[job, AUX]
         for e in range(tid, width * width, threads):
             m, n = m0 + e // width, n0 + e % width
             if m < m_end and n < n_end:
                 at = m * n_end + n
-                memory[to + at] = activate_backward(code, pool[e], memory[outputs + at])
+                memory[to + at] = activate(code, pool[e])
+                if kept != NOWHERE:
+                    memory[kept + at] = pool[e]
 
     @inlined
-    def gradient_tile(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end):
-        coefficients = ints[COEFFICIENTS]
-        c = (
-            memory[coefficients],
-            memory[coefficients + 1],
-            memory[coefficients + 2],
-            memory[coefficients + 3],
-            memory[coefficients + 4],
-            memory[coefficients + 5],
-        )
-        penalty = memory[coefficients + PENALTY]
-        stored, moments, second = ints[GRADIENT_AT], ints[MOMENTS], ints[N_PARAMETERS]
-        n_states, solver = ints[N_STATES], ints[SOLVER]
-        bias_row = jobs[job, ONE_M]
-        squares = zero
+    def backward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end):
+        code, to, values = jobs[job, CODE], jobs[job, C], jobs[job, AUX]
         for e in range(tid, width * width, threads):
             m, n = m0 + e // width, n0 + e % width
             if m < m_end and n < n_end:
-                at = jobs[job, C] + m * n_end + n
-                if mode == WRITE:
-                    memory[stored + at] = pool[e]
-                elif mode == ADD:
-                    memory[stored + at] += pool[e]
-                else:
-                    g = memory[stored + at] if mode == APPLY_STORED else pool[e]
-                    w = memory[at]
-                    pull = zero if m == bias_row else penalty * w
-                    squares += pull * w
-                    s = memory[moments + at] if n_states > 0 else zero
-                    t = memory[moments + second + at] if n_states > 1 else zero
-                    w, s, t = update(solver, w, g + pull, s, t, c)
-                    memory[at] = w
-                    if n_states > 0:
-                        memory[moments + at] = s
-                    if n_states > 1:
-                        memory[moments + second + at] = t
-        if penalty != zero and (mode == APPLY or mode == APPLY_STORED):
-            squares = block_sum(pool, tid, squares)
-            if tid == 0:
-                memory[ints[PENALTIES] + tile] = half * squares
+                at = m * n_end + n
+                memory[to + at] = activate_backward(code, pool[e], memory[values + at])
 
     @inlined
     def one_tile(memory, jobs, job, pool, ints, mode, tile, n_rows, tid):
@@ -204,7 +138,7 @@ def make_work(real: type, tiling: Tiling, only_small: bool) -> Work:
         m0, n0 = np.int32(local // in_row * width), np.int32(local % in_row * width)
         if m0 >= m_end:
             return
-        if kind < 2 or mode != APPLY_STORED:
+        if kind != GRADIENT or mode != APPLY_STORED:
             a, a_row, a_col = jobs[job, A], jobs[job, A_ROW], jobs[job, A_COL]
             b, b_row, b_col = jobs[job, B], jobs[job, B_ROW], jobs[job, B_COL]
             one_m, one_k = jobs[job, ONE_M], jobs[job, ONE_K]
@@ -220,10 +154,11 @@ def make_work(real: type, tiling: Tiling, only_small: bool) -> Work:
                 )  # fmt: skip
         if kind == FORWARD:
             forward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end)
-        elif kind == BACKWARD:
-            backward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end)
-        else:
-            gradient_tile(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end)
+        if trains:
+            if kind == BACKWARD:
+                backward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end)
+            elif kind == GRADIENT:
+                gradient_tile(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end)
 
     @device
     def tiles(memory, jobs, first_job, last_job, pool, ints, mode, n_rows, rank, size, tid):
@@ -248,17 +183,20 @@ def make_work(real: type, tiling: Tiling, only_small: bool) -> Work:
         deltas = (memory, jobs[job, C] + row * n, 1)
         if kind == ROW_FORWARD:
             activate_row(code, values, n)
-        elif kind == LOSS:
-            n_targets = jobs[job, K]
-            wanted = (memory, jobs[job, B] + row * n_targets, 1)
-            return loss_of_row(code, values, wanted, deltas, n, memory[jobs[job, AUX] + row] * factor)
-        elif kind == ROW_BACKWARD:
-            activate_row_backward(code, deltas, values, n)
-        elif kind == ELEMENT_BACKWARD:
-            for j in range(n):
-                at = deltas[1] + j
-                memory[at] = activate_backward(code, memory[at], memory[values[1] + j])
-        else:
+        if trains:
+            if kind == LOSS:
+                n_targets = jobs[job, K]
+                wanted = (memory, jobs[job, B] + row * n_targets, 1)
+                return loss_of_row(
+                    values, wanted, deltas, n, memory[jobs[job, AUX] + row] * factor, memory[code:]
+                )
+            if kind == ROW_BACKWARD:
+                activate_row_backward(code, deltas, values, n)
+            elif kind == ELEMENT_BACKWARD:
+                for j in range(n):
+                    at = deltas[1] + j
+                    memory[at] = activate_backward(code, memory[at], memory[values[1] + j])
+        elif kind == LARGEST:
             memory[jobs[job, C] + row] = index_of_largest(values, n, zero)
         return zero
 
@@ -278,6 +216,3 @@ def make_work(real: type, tiling: Tiling, only_small: bool) -> Work:
                 memory[ints[PARTIALS] + n_pass * ints[LOSS_TILES] + tile] = total
 
     return Work(gather, tiles, rows)
-
-
-assert LARGEST == ELEMENT_BACKWARD + 1

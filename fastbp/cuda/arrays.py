@@ -1,0 +1,88 @@
+"""Matrices that other libraries (CuPy, PyTorch, JAX …) hold on the GPU, taken as they lie there.
+
+They come by the CUDA array interface, and nothing of them passes through the host but what is asked for.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from fastbp.cuda.target import cuda
+
+THREADS = 256
+MOST_BLOCKS = 1024
+
+
+class DeviceRows:
+    """An estimator's X on the GPU: what scikit-learn asks of an array, and the memory for the engine.
+
+    Attributes
+    ----------
+    shape, dtype, ndim
+    values : device array
+        Its elements as a flat vector: the memory of the array that was given.
+    """
+
+    ndim = 2
+
+    def __init__(self, values: Any, shape: tuple[int, int]) -> None:
+        self.values, self.shape, self.dtype = values, shape, np.dtype(values.dtype)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: np.ndarray) -> "DeviceRows":
+        """The rows of these numbers, in memory of their own."""
+        shape = len(index), self.shape[1]
+        out = cuda.device_array(shape[0] * shape[1], self.dtype)
+        launch(_take, out.size)(self.values, cuda.to_device(np.ascontiguousarray(index)), shape[1], out)
+        return DeviceRows(out, shape)
+
+
+def rows_of(X: Any, dtypes: Any) -> DeviceRows:
+    """An object with the CUDA array interface as rows, without a copy, or ValueError that says what is wrong.
+
+    Parameters
+    ----------
+    dtypes : dtype or sequence of dtypes
+        Those that it may have.
+    """
+    array = cuda.as_cuda_array(X)
+    shape = tuple(int(n) for n in array.shape)
+    known = [np.dtype(dtype) for dtype in (dtypes if isinstance(dtypes, list | tuple) else [dtypes])]
+    if len(shape) != 2 or not shape[0] or not shape[1]:
+        raise ValueError(f"Expected a 2D array with at least one row and column, got X of shape {shape}.")
+    if np.dtype(array.dtype) not in known:
+        names, found = " or ".join(dtype.name for dtype in known), np.dtype(array.dtype).name
+        raise ValueError(f"X on the GPU must have the dtype {names}, got {found}; cast it.")
+    if not array.is_c_contiguous():
+        raise ValueError("X on the GPU must be C-contiguous: a contiguous copy of it will do.")
+    rows = DeviceRows(array.reshape(shape[0] * shape[1]), shape)
+    bad = cuda.to_device(np.zeros(1, np.int32))
+    launch(_look_for_non_finite, rows.values.size)(rows.values, bad)
+    if bad.copy_to_host()[0]:
+        raise ValueError("Input X contains NaN or infinity.")
+    return rows
+
+
+def to_host(values: Any) -> np.ndarray:
+    """A NumPy copy of an object with the CUDA array interface."""
+    return cuda.as_cuda_array(values).copy_to_host()
+
+
+def launch(kernel: Any, n: int) -> Any:
+    """The kernel for n elements, a few to each thread."""
+    return kernel[min(-(-n // THREADS), MOST_BLOCKS), THREADS]
+
+
+@cuda.jit
+def _take(values, index, width, out):
+    for i in range(cuda.grid(1), out.shape[0], cuda.gridsize(1)):
+        out[i] = values[index[i // width] * width + i % width]
+
+
+@cuda.jit
+def _look_for_non_finite(values, bad):
+    for i in range(cuda.grid(1), values.shape[0], cuda.gridsize(1)):
+        if values[i] - values[i] != 0:
+            bad[0] = 1

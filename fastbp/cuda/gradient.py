@@ -1,0 +1,99 @@
+"""What is done with a tile of a weight gradient: kept, added up, or made a step of the solver at once."""
+
+from typing import Any
+
+from fastbp.cuda import program
+from fastbp.cuda.books import COEFFICIENTS, GRADIENT_AT, MOMENTS, N_PARAMETERS, PENALTIES
+from fastbp.cuda.functions import Selection, formulas
+from fastbp.cuda.program import LIMIT, ONE_M, PENALTY, REST, STRENGTH
+from fastbp.cuda.sums import make_block_sum
+from fastbp.cuda.target import cuda, inlined
+from fastbp.cuda.tiling import Tiling
+
+C = program.C
+
+# What is done with a tile of the gradient.
+APPLY, WRITE, ADD, APPLY_STORED = range(4)
+
+
+def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
+    """The device function for one solver; what the selection leaves out costs nothing.
+
+    It takes the tile from `pool`, or in the mode APPLY_STORED from the arena.
+    """
+    update, n_states = formulas(real, selection).update, selection.n_states
+    updates, l1, decay, clip = selection.solver is not None, selection.l1, selection.decay, selection.clip
+    threads = tiling.threads
+    block_sum = make_block_sum(threads)
+    zero, half = real(0.0), real(0.5)
+
+    @inlined
+    def keep(memory, jobs, job, pool, ints, mode, tid, width, m0, n0, m_end, n_end):
+        stored = ints[GRADIENT_AT] + jobs[job, C]
+        for e in range(tid, width * width, threads):
+            m, n = m0 + e // width, n0 + e % width
+            if m < m_end and n < n_end:
+                at = stored + m * n_end + n
+                memory[at] = pool[e] if mode == WRITE else memory[at] + pool[e]
+
+    @inlined
+    def apply(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end):
+        coefficients = ints[COEFFICIENTS]
+        c = (
+            memory[coefficients],
+            memory[coefficients + 1],
+            memory[coefficients + 2],
+            memory[coefficients + 3],
+            memory[coefficients + 4],
+            memory[coefficients + 5],
+        )
+        penalty = memory[coefficients + PENALTY]
+        strength, rest = memory[coefficients + STRENGTH], memory[coefficients + REST]
+        limit = memory[coefficients + LIMIT]
+        stored, first = ints[GRADIENT_AT], ints[MOMENTS]
+        second = first + ints[N_PARAMETERS]
+        third = second + ints[N_PARAMETERS]
+        bias_row = jobs[job, ONE_M]
+        penalties = zero
+        for e in range(tid, width * width, threads):
+            m, n = m0 + e // width, n0 + e % width
+            if m < m_end and n < n_end:
+                at = jobs[job, C] + m * n_end + n
+                g = memory[stored + at] if mode == APPLY_STORED else pool[e]
+                w = memory[at]
+                is_bias = m == bias_row
+                pull = zero if is_bias else penalty * w
+                penalties = cuda.fma(half * pull, w, penalties)
+                if l1 and not is_bias:
+                    penalties = cuda.fma(strength, abs(w), penalties)
+                    # The derivative at 0 is taken as 0.
+                    pull += strength if w > zero else -strength if w < zero else zero * w
+                g += pull
+                if clip:
+                    g = limit if g > limit else -limit if g < -limit else g
+                if decay and not is_bias:
+                    w *= rest
+                s = memory[first + at] if n_states > 0 else zero
+                t = memory[second + at] if n_states > 1 else zero
+                u = memory[third + at] if n_states > 2 else zero
+                w, s, t, u = update(w, g, s, t, u, c)
+                memory[at] = w
+                if n_states > 0:
+                    memory[first + at] = s
+                if n_states > 1:
+                    memory[second + at] = t
+                if n_states > 2:
+                    memory[third + at] = u
+        if l1 or penalty != zero:
+            penalties = block_sum(pool, tid, penalties)
+            if tid == 0:
+                memory[ints[PENALTIES] + tile] = penalties
+
+    @inlined
+    def gradient_tile(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end):
+        if mode == WRITE or mode == ADD:
+            keep(memory, jobs, job, pool, ints, mode, tid, width, m0, n0, m_end, n_end)
+        elif updates:
+            apply(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end)
+
+    return gradient_tile

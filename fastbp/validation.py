@@ -1,0 +1,46 @@
+"""Validation of X and y: scikit-learn's own, and the same of arrays that lie on a GPU."""
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils.validation import _check_y, check_consistent_length, validate_data
+
+from fastbp import engine
+
+
+def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, **check: Any) -> Any:
+    """As ``validate_data``: X, or (X, y) where y is given.
+
+    An X on the GPU stays there, as an object that the CUDA engine takes; y comes to the host.
+    """
+    y = on_host(y)
+    if not engine.on_gpu(X):
+        return validate_data(estimator, X, y, reset=reset, **check)
+    X = engine.get(estimator.device, X).rows_of(X, check["dtype"])
+    validate_data(estimator, X, y, reset=reset, skip_check_array=True)  # names and number of the features
+    if isinstance(y, str):
+        return X
+    y = _check_y(y, check["multi_output"], check.get("y_numeric", False), estimator)
+    check_consistent_length(X, y)
+    return X, y
+
+
+def on_host(values: Any) -> Any:
+    """Targets or weights, copied where they lie on the GPU."""
+    if not engine.on_gpu(values):
+        return values
+    return engine.get("cuda").to_host(values)
+
+
+def canonical(X: Any) -> Any:
+    """X as engines want it: C-contiguous; CSR with sorted column indices, each once in a row.
+
+    What lies on the GPU is so already.
+    """
+    if isinstance(X, np.ndarray):
+        return np.ascontiguousarray(X)
+    if scipy.sparse.issparse(X) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()  # sorts, too
+    return X
