@@ -14,7 +14,6 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight
 
 from fastbp import engine, holdout, weights
 from fastbp.fitted import FittedNetwork, canonical
@@ -207,9 +206,8 @@ class BackPropagation(FittedNetwork):
         X, y = self._check_Xy(X, y, reset=not goes_on, accept_sparse="csr", dtype=dtype, order="C")
         X = canonical(X)
         engine.get(self.device, X)  # refuses what it lacks before anything is computed
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         self._learn_targets(y, goes_on=goes_on, incremental=incremental)
+        sample_weight = self._check_weights(sample_weight, X, y)
         network = weights.cached_plan(
             n_inputs=X.shape[1],
             hidden_layer_sizes=hidden,

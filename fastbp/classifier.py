@@ -1,5 +1,7 @@
 """BPClassifier: scikit-learn's MLPClassifier, trained by compiled kernels."""
 
+from typing import Any
+
 import numpy as np
 from scipy.special import expit
 from sklearn.base import ClassifierMixin
@@ -53,6 +55,11 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     loss_params : dict, default=None
         Parameters of the loss that are not to have their default: of 'log_loss' `label_smoothing` in [0, 1),
         0; of 'focal' `gamma` in [0, inf), 2. For instance ``{"label_smoothing": 0.1}``.
+    class_weight : 'balanced', dict, list of dict or None, default=None
+        Weights of the classes, by which `sample_weight` is multiplied: ``{class: weight}``, 1 for a class
+        that is not named. 'balanced' is ``n_samples / (n_classes * rows of the class)`` of the rows given to
+        `fit`; not for `partial_fit`. For multilabel targets a list with a dictionary ``{0: ..., 1: ...}`` for
+        each label: the weight of a row is their product.
     solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
         'sgd' is stochastic gradient descent with momentum, 'adam' is Adam (Kingma and Ba 2014); both take
         mini-batches. 'lbfgs' is SciPy's L-BFGS-B over all rows at once: good for small data.
@@ -261,7 +268,10 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     _parameter_constraints: dict = {
         **BackPropagation._parameter_constraints,
         "loss": [StrOptions(set(loss_names("classifier")))],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
     }
+
+    class_weight: Any
 
     def __init__(
         self,
@@ -271,6 +281,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         out_activation="auto",
         loss="log_loss",
         loss_params=None,
+        class_weight=None,
         solver="adam",
         alpha=1e-4,
         l2=0.0,
@@ -304,6 +315,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.out_activation = out_activation
         self.loss = loss
         self.loss_params = loss_params
+        self.class_weight = class_weight
         self.solver = solver
         self.alpha = alpha
         self.l2 = l2
@@ -342,7 +354,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape (n_samples, n_labels)
             Class labels, numbers or strings; a matrix of zeros and ones for multilabel classification.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights, not all zero; only their ratios count, but for the penalty `alpha`.
+            Non-negative weights, not all zero; only their ratios count, but for the penalty `alpha`. They are
+            multiplied by `class_weight`.
         coefs_init, intercepts_init : list of array-like, default=None
             Weights to start from, of the shapes of `coefs_` and `intercepts_`. Where one is None, it is drawn
             by `init` and `out_init` (with `warm_start=True`: taken from the fit before).
@@ -483,7 +496,19 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         check_is_fitted(self, "coefs_")
         return self._labels
 
+    def _class_weights(self, y) -> np.ndarray | None:
+        # Models that were pickled before there were class weights have none.
+        class_weight = getattr(self, "class_weight", None)
+        return None if class_weight is None else self._labels.row_weights(class_weight, y)
+
     def _check_classes(self, classes) -> None:
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit, which does not see how many rows "
+                "there will be of each class. Use compute_class_weight('balanced', classes=classes, y=y) "
+                "with the whole training set in place of y, or a large enough sample of it, and pass the "
+                "resulting weights as the class_weight parameter: a dictionary {class: weight}."
+            )
         _check_partial_fit_first_call(self, classes)
 
     def _check_Xy(self, X, y, *, reset, **check):
