@@ -6,6 +6,7 @@ estimator take over the draft's attributes, in one assignment: a failed call lea
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Self
@@ -14,6 +15,7 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight
 
 from fastbp import engine, holdout, weights
 from fastbp.fitted import FittedNetwork, canonical
@@ -21,7 +23,7 @@ from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.losses import loss_names
 from fastbp.functions.schedules import SCHEDULES
-from fastbp.holdout import Rows
+from fastbp.holdout import NO_ROWS, GivenRows, Rows
 from fastbp.plan import NetworkPlan, SolverState, TrainingPlan, training_plan
 from fastbp.progress import make_progress
 from fastbp.stored import StoredWeights
@@ -182,6 +184,7 @@ class BackPropagation(FittedNetwork):
         coefs_init=None,
         intercepts_init=None,
         classes=None,
+        given=NO_ROWS,
     ) -> Self:
         draft = self._draft()
         if not (incremental or self.warm_start):
@@ -189,17 +192,20 @@ class BackPropagation(FittedNetwork):
                 draft.__dict__.pop(name, None)
         if incremental:
             draft._check_classes(classes)
-        draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init)
+        draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init, given)
         self.__dict__ = draft.__dict__
         return self
 
     def _check_classes(self, classes) -> None:
         """Look at the argument `classes` of a classifier's partial_fit."""
 
-    def _train(self, X, y, sample_weight, incremental: bool, coefs_init, intercepts_init) -> None:
+    def _train(
+        self, X, y, sample_weight, incremental: bool, coefs_init, intercepts_init, given: GivenRows
+    ) -> None:
         """Fit this object in place."""
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        validates_on_given = given.check(self.early_stopping, is_stochastic(self))
         hidden = self._hidden_sizes()
         goes_on = hasattr(self, "coefs_")
         dtype = self._fitted_dtype() if goes_on else FLOATS
@@ -220,12 +226,15 @@ class BackPropagation(FittedNetwork):
             dtype=X.dtype,
         )
         rows = Rows(X, self._encode(y, network), sample_weight)
+        held_out = self._check_given(given, network) if validates_on_given else None
         random_state = check_random_state(self.random_state)
         parameters = self._start(network, random_state, goes_on, coefs_init, intercepts_init)
         if coefs_init is not None or intercepts_init is not None or not hasattr(self, "_memory"):
             self._memory = None
         if is_stochastic(self):
-            result = self._train_stochastic(network, rows, parameters, random_state, incremental, goes_on)
+            result = self._train_stochastic(
+                network, rows, held_out, parameters, random_state, incremental, goes_on
+            )
         else:
             result = fit_lbfgs(
                 engine.get(self.device, X),
@@ -282,10 +291,39 @@ class BackPropagation(FittedNetwork):
                 raise ValueError("intercepts_init must be zero where fit_intercept=False.")
         return network.pack(coefs, intercepts)
 
+    def _check_given(self, given: GivenRows, network: NetworkPlan) -> Rows:
+        """The user's validation rows, ready for the engine; or ValueError."""
+        draft = self._draft()
+        try:
+            X, y = draft._check_Xy(
+                given.X_val, given.y_val, reset=False, accept_sparse="csr", dtype=network.dtype, order="C"
+            )
+            X = canonical(X)
+            engine.get(self.device, X)
+            draft._learn_targets(y, goes_on=True, incremental=True)
+            weight = given.sample_weight_val
+            if weight is not None:
+                weight = _check_sample_weight(weight, X, dtype=X.dtype, ensure_non_negative=True)
+            return Rows(X, draft._encode(y, network), weight)
+        except ValueError as error:
+            raise ValueError(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
+
+    def _validation_score(self, network: NetworkPlan, held_out: Rows) -> Callable[[np.ndarray], float]:
+        """What `Validation` asks for each epoch."""
+
+        def score(flat: np.ndarray) -> float:
+            outputs = engine.get(self.device, held_out.X).forward(
+                network, flat, held_out.X, n_jobs=self.n_jobs
+            )
+            return self._held_out_score(outputs, held_out) if np.isfinite(outputs).all() else np.nan
+
+        return score
+
     def _train_stochastic(
         self,
         network: NetworkPlan,
         rows: Rows,
+        held_out: Rows | None,
         parameters: np.ndarray,
         random_state: np.random.RandomState,
         incremental: bool,
@@ -293,14 +331,11 @@ class BackPropagation(FittedNetwork):
     ) -> Result:
         validation = None
         if self.early_stopping:
-            rows, held_out = holdout.split(rows, self.validation_fraction, random_state, self._stratified())
-
-            def score(flat: np.ndarray) -> float:
-                outputs = engine.get(self.device, held_out.X).forward(
-                    network, flat, held_out.X, n_jobs=self.n_jobs
+            if held_out is None:
+                rows, held_out = holdout.split(
+                    rows, self.validation_fraction, random_state, self._stratified()
                 )
-                return self._held_out_score(outputs, held_out) if np.isfinite(outputs).all() else np.nan
-
+            score = self._validation_score(network, held_out)
             validation = Validation(score, parameters if goes_on else None)
         memory = self._memory or Memory(None, int(random_state.randint(0, 2**63 - 1, dtype=np.int64)))
         training = self._training_plan(rows.X.shape[0], memory.seed, incremental)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.classification import Labels
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
-from fastbp.holdout import Rows, accuracy
+from fastbp.holdout import GivenRows, Rows, accuracy
 from fastbp.plan import NetworkPlan
 
 
@@ -110,9 +110,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     nesterovs_momentum : bool, default=True
         Whether 'sgd' with momentum > 0 moves by momentum * v - rate * gradient instead of by v.
     early_stopping : bool, default=False
-        Whether `validation_fraction` of the rows is set aside, its score (accuracy) takes the place of the
-        loss in the stopping rule, and the weights with the best score are restored in the end. For 'sgd' and
-        'adam'.
+        Whether `validation_fraction` of the rows is set aside, or `X_val` given to `fit`, its score
+        (accuracy) takes the place of the loss in the stopping rule, and the weights with the best score are
+        restored in the end. For 'sgd' and 'adam'.
     validation_fraction : float, default=0.1
         In [0, 1), of the rows, for early stopping; at least two rows. With two classes, the split keeps their
         shares, as scikit-learn's does.
@@ -162,7 +162,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     best_loss_ : float or None
         Least loss of an epoch; None under early stopping. Not for 'lbfgs'.
     validation_scores_ : list of float or None
-        Accuracy of the rows set aside after each epoch; None without early stopping. Not for 'lbfgs'.
+        Accuracy of the validation rows after each epoch; None without early stopping. Not for 'lbfgs'.
     best_validation_score_ : float or None
         The best of them. Not for 'lbfgs'.
 
@@ -344,7 +344,18 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.n_jobs = n_jobs
         self.device = device
 
-    def fit(self, X, y, sample_weight=None, *, coefs_init=None, intercepts_init=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        coefs_init=None,
+        intercepts_init=None,
+    ):
         """Train the network.
 
         Parameters
@@ -356,6 +367,11 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, not all zero; only their ratios count, but for the penalty `alpha`. They are
             multiplied by `class_weight`.
+        X_val, y_val : array-like, default=None
+            Rows for early stopping to watch, like X and y. Then no rows are set aside, and
+            `validation_fraction` counts for nothing. Without ``early_stopping=True`` they are refused.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights in the score. `class_weight` does not multiply them.
         coefs_init, intercepts_init : list of array-like, default=None
             Weights to start from, of the shapes of `coefs_` and `intercepts_`. Where one is None, it is drawn
             by `init` and `out_init` (with `warm_start=True`: taken from the fit before).
@@ -364,7 +380,10 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         -------
         self : BPClassifier
         """
-        return self._fit(X, y, sample_weight, coefs_init=coefs_init, intercepts_init=intercepts_init)
+        given = GivenRows(X_val, y_val, sample_weight_val)
+        return self._fit(
+            X, y, sample_weight, coefs_init=coefs_init, intercepts_init=intercepts_init, given=given
+        )
 
     @available_if(has_partial_fit)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
