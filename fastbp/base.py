@@ -6,10 +6,10 @@ estimator take over the draft's attributes, in one assignment: a failed call lea
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -26,6 +26,7 @@ from fastbp.functions.schedules import SCHEDULES
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
 from fastbp.plan import NetworkPlan, SolverState, TrainingPlan, training_plan
 from fastbp.progress import make_progress
+from fastbp.scoring import validation_score
 from fastbp.stored import StoredWeights
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
 
@@ -52,6 +53,7 @@ FITTED = (
     "best_loss_",
     "loss_curve_",
     "validation_scores_",
+    "validation_loss_curve_",
     "best_validation_score_",
     "_labels",
     "_memory",
@@ -133,6 +135,7 @@ class BackPropagation(FittedNetwork):
         "nesterovs_momentum": ["boolean"],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "scoring": [str, callable, None],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
@@ -151,6 +154,10 @@ class BackPropagation(FittedNetwork):
     @abstractmethod
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
         """The score that early stopping watches."""
+
+    @abstractmethod
+    def _decode(self, targets: np.ndarray) -> Any:
+        """Targets of the engine as the user has them, for scorers."""
 
     @abstractmethod
     def _stratified(self) -> bool:
@@ -232,9 +239,10 @@ class BackPropagation(FittedNetwork):
         if coefs_init is not None or intercepts_init is not None or not hasattr(self, "_memory"):
             self._memory = None
         if is_stochastic(self):
-            result = self._train_stochastic(
-                network, rows, held_out, parameters, random_state, incremental, goes_on
-            )
+            with ExitStack() as scoring:
+                result = self._train_stochastic(
+                    network, rows, held_out, scoring, parameters, random_state, incremental, goes_on
+                )
         else:
             result = fit_lbfgs(
                 engine.get(self.device, X),
@@ -308,22 +316,12 @@ class BackPropagation(FittedNetwork):
         except ValueError as error:
             raise ValueError(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
 
-    def _validation_score(self, network: NetworkPlan, held_out: Rows) -> Callable[[np.ndarray], float]:
-        """What `Validation` asks for each epoch."""
-
-        def score(flat: np.ndarray) -> float:
-            outputs = engine.get(self.device, held_out.X).forward(
-                network, flat, held_out.X, n_jobs=self.n_jobs
-            )
-            return self._held_out_score(outputs, held_out) if np.isfinite(outputs).all() else np.nan
-
-        return score
-
     def _train_stochastic(
         self,
         network: NetworkPlan,
         rows: Rows,
         held_out: Rows | None,
+        scoring: ExitStack,
         parameters: np.ndarray,
         random_state: np.random.RandomState,
         incremental: bool,
@@ -335,7 +333,7 @@ class BackPropagation(FittedNetwork):
                 rows, held_out = holdout.split(
                     rows, self.validation_fraction, random_state, self._stratified()
                 )
-            score = self._validation_score(network, held_out)
+            score = scoring.enter_context(validation_score(self, network, held_out))
             validation = Validation(score, parameters if goes_on else None)
         memory = self._memory or Memory(None, int(random_state.randint(0, 2**63 - 1, dtype=np.int64)))
         training = self._training_plan(rows.X.shape[0], memory.seed, incremental)
@@ -364,6 +362,9 @@ class BackPropagation(FittedNetwork):
             state, best, n_stale = adapt_rate(training, state, result.loss, memory.best, memory.n_stale)
         self._memory = Memory(state, memory.seed, incremental, best, n_stale)
         return result
+
+    def _watches_loss(self) -> bool:
+        return isinstance(self.scoring, str) and self.scoring == "loss"
 
     def _training_plan(self, n_rows: int, seed: int, incremental: bool) -> TrainingPlan:
         if self.batch_size == "auto":
@@ -416,6 +417,9 @@ class BackPropagation(FittedNetwork):
             self.best_loss_ = min([np.inf if before is None else before, *result.loss_curve])
             self.validation_scores_ = None
             self.best_validation_score_ = None
+        self.validation_loss_curve_: list[float] | None = None
+        if self.validation_scores_ is not None and self._watches_loss():
+            self.validation_loss_curve_ = [-score for score in self.validation_scores_]
 
     # --- scikit-learn's protocols
 

@@ -111,11 +111,16 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         Whether 'sgd' with momentum > 0 moves by momentum * v - rate * gradient instead of by v.
     early_stopping : bool, default=False
         Whether `validation_fraction` of the rows is set aside, or `X_val` given to `fit`, its score
-        (accuracy) takes the place of the loss in the stopping rule, and the weights with the best score are
-        restored in the end. For 'sgd' and 'adam'.
+        (accuracy, or `scoring`) takes the place of the loss in the stopping rule, and the weights with the
+        best score are restored in the end. For 'sgd' and 'adam'.
     validation_fraction : float, default=0.1
         In [0, 1), of the rows, for early stopping; at least two rows. With two classes, the split keeps their
         shares, as scikit-learn's does.
+    scoring : str, callable or None, default=None
+        What early stopping watches on the validation rows. None: accuracy. 'loss': the
+        mean of their losses, weighted and without penalties; lower is better. The name of a scorer of
+        scikit-learn's, or ``scorer(estimator, X, y)``, higher is better: the estimator predicts with the
+        weights of that epoch. Weights are passed on to scorers that have `sample_weight`.
     beta_1, beta_2 : float, default=0.9, 0.999
         In [0, 1). Decay of the moments of 'adam'.
     epsilon : float, default=1e-8
@@ -162,9 +167,12 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     best_loss_ : float or None
         Least loss of an epoch; None under early stopping. Not for 'lbfgs'.
     validation_scores_ : list of float or None
-        Accuracy of the validation rows after each epoch; None without early stopping. Not for 'lbfgs'.
+        Score of the validation rows after each epoch, accuracy unless `scoring` says otherwise; minus their
+        loss for ``scoring="loss"``; None without early stopping. Not for 'lbfgs'.
     best_validation_score_ : float or None
         The best of them. Not for 'lbfgs'.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the validation rows after each epoch, for ``scoring="loss"``. Not for 'lbfgs'.
 
     Raises
     ------
@@ -302,6 +310,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         nesterovs_momentum=True,
         early_stopping=False,
         validation_fraction=0.1,
+        scoring=None,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
@@ -336,6 +345,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.nesterovs_momentum = nesterovs_momentum
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -558,6 +568,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         return self._labels.encode(y, network)
+
+    def _decode(self, targets: np.ndarray) -> Any:
+        return self._labels.of_targets(targets)
 
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
         return accuracy(

@@ -48,6 +48,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     nesterovs_momentum: bool
     early_stopping: bool
     validation_fraction: float
+    scoring: Any
     beta_1: float
     beta_2: float
     epsilon: float

@@ -94,11 +94,16 @@ class BPRegressor(RegressorMixin, BackPropagation):
     nesterovs_momentum : bool, default=True
         Whether 'sgd' with momentum > 0 moves by momentum * v - rate * gradient instead of by v.
     early_stopping : bool, default=False
-        Whether `validation_fraction` of the rows is set aside, or `X_val` given to `fit`, its score (R^2)
-        takes the place of the loss in the stopping rule, and the weights with the best score are restored in
-        the end. For 'sgd' and 'adam'.
+        Whether `validation_fraction` of the rows is set aside, or `X_val` given to `fit`, its score (R^2,
+        or `scoring`) takes the place of the loss in the stopping rule, and the weights with the best score
+        are restored in the end. For 'sgd' and 'adam'.
     validation_fraction : float, default=0.1
         In [0, 1), of the rows, for early stopping; at least two rows.
+    scoring : str, callable or None, default=None
+        What early stopping watches on the validation rows. None: R^2, or the mean D^2 of several
+        quantiles. 'loss': the mean of their losses, weighted and without penalties; lower is better. The name
+        of a scorer of scikit-learn's, or ``scorer(estimator, X, y)``, higher is better: the estimator
+        predicts with the weights of that epoch. Weights are passed on to scorers that have `sample_weight`.
     beta_1, beta_2 : float, default=0.9, 0.999
         In [0, 1). Decay of the moments of 'adam'.
     epsilon : float, default=1e-8
@@ -143,9 +148,12 @@ class BPRegressor(RegressorMixin, BackPropagation):
     best_loss_ : float or None
         Least loss of an epoch; None under early stopping. Not for 'lbfgs'.
     validation_scores_ : list of float or None
-        R^2 of the validation rows after each epoch; None without early stopping. Not for 'lbfgs'.
+        Score of the validation rows after each epoch, R^2 unless `scoring` says otherwise; minus their loss
+        for ``scoring="loss"``; None without early stopping. Not for 'lbfgs'.
     best_validation_score_ : float or None
         The best of them. Not for 'lbfgs'.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the validation rows after each epoch, for ``scoring="loss"``. Not for 'lbfgs'.
 
     Raises
     ------
@@ -274,6 +282,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         nesterovs_momentum=True,
         early_stopping=False,
         validation_fraction=0.1,
+        scoring=None,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
@@ -307,6 +316,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.nesterovs_momentum = nesterovs_momentum
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -459,6 +469,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
         if not np.isfinite(targets).all():
             raise ValueError(f"Input y contains a value too large for {network.dtype}.")
         return targets
+
+    def _decode(self, targets: np.ndarray) -> np.ndarray:
+        return targets[:, 0] if targets.shape[1] == 1 else targets
 
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
         if quantiles := self._quantiles():

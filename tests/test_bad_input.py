@@ -164,6 +164,7 @@ BAD_PARAMETERS = {
     "nesterovs_momentum": ["yes", None],
     "early_stopping": ["yes", None],
     "validation_fraction": [-0.1, 1.0, 2.0, np.nan],
+    "scoring": [1, ["accuracy"]],
     "beta_1": [-0.1, 1.0, np.nan],
     "beta_2": [-0.1, 1.0, np.nan],
     "epsilon": [0, -1e-8, np.nan],
