@@ -86,12 +86,15 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         Whether each epoch takes the rows in an order of its own.
     fit_intercept : bool, default=True
         Whether the layers have intercepts; without, `intercepts_` holds zeros.
-    init : {'glorot', 'he', 'lecun', 'normal', 'zeros'}, default='glorot'
+    init : {'glorot', 'he', 'lecun', 'orthogonal', 'uniform', 'normal', 'zeros'}, default='glorot'
         Distribution of the initial weights of a layer with m inputs and n units. 'glorot': uniform in (-b,
         b), intercepts too, b = sqrt(6 / (m + n)), with 2 in place of 6 for activation='logistic': for the
-        same `random_state` the draws are scikit-learn's. 'he': normal with variance 2 / m. 'lecun': normal
-        with variance 1 / m. 'normal': standard normal, intercepts too. Intercepts are zero otherwise.
-    out_init : {'auto', 'glorot', 'he', 'lecun', 'normal', 'zeros'}, default='auto'
+        same `random_state` the draws are scikit-learn's. 'he': normal with variance 2 / m, for leaky_relu
+        2 / (1.0001 m). 'lecun': normal with variance 1 / m, what selu needs. 'orthogonal': a matrix with
+        orthonormal rows or columns, uniform among all, times the activation's gain 1 / sqrt(E f(z)^2) for a
+        standard normal z. 'uniform': uniform in (-b, b), b = 1 / sqrt(m). 'normal': standard normal,
+        intercepts too. Intercepts are zero otherwise.
+    out_init : str, default='auto'
         The same of the output layer; 'auto' is the same as `init`.
     random_state : int, RandomState instance or None, default=None
         Of the initial weights, of the split of early stopping, and of the shuffling. With an int, the same
@@ -253,6 +256,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
 
     He, Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015.
+
+    Saxe, McClelland, Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+    networks", arXiv:1312.6120, 2013.
 
     Kingma, Ba, "Adam: a method for stochastic optimization", arXiv:1412.6980, 2014.
 
