@@ -21,9 +21,10 @@ from fastbp import engine, holdout, weights
 from fastbp.fitted import FittedNetwork, canonical
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
-from fastbp.functions.losses import loss_names
+from fastbp.functions.losses import find_loss, loss_names
 from fastbp.functions.schedules import SCHEDULES
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
+from fastbp.output_bias import with_data_bias
 from fastbp.plan import NetworkPlan, SolverState, TrainingPlan, training_plan
 from fastbp.progress import make_progress
 from fastbp.scoring import validation_score
@@ -127,6 +128,7 @@ class BackPropagation(FittedNetwork):
         "fit_intercept": ["boolean"],
         "init": [StrOptions(set(INITIALISERS.names()))],
         "out_init": [StrOptions({"auto", *INITIALISERS.names()})],
+        "out_bias": [StrOptions({"data"}), None],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
         "verbose": ["verbose"],
@@ -212,6 +214,8 @@ class BackPropagation(FittedNetwork):
         """Fit this object in place."""
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        if self.out_bias is not None and not self.fit_intercept:
+            raise ValueError("out_bias='data' sets intercepts, so it needs fit_intercept=True.")
         validates_on_given = given.check(self.early_stopping, is_stochastic(self))
         hidden = self._hidden_sizes()
         goes_on = hasattr(self, "coefs_")
@@ -236,6 +240,11 @@ class BackPropagation(FittedNetwork):
         held_out = self._check_given(given, network) if validates_on_given else None
         random_state = check_random_state(self.random_state)
         parameters = self._start(network, random_state, goes_on, coefs_init, intercepts_init)
+        if self.early_stopping and is_stochastic(self) and held_out is None:
+            rows, held_out = holdout.split(rows, self.validation_fraction, random_state, self._stratified())
+        if self.out_bias is not None and not goes_on and intercepts_init is None:
+            head = find_loss(self.loss, self.out_activation_)
+            parameters = with_data_bias(network, parameters, rows, head, self.out_activation_)
         if coefs_init is not None or intercepts_init is not None or not hasattr(self, "_memory"):
             self._memory = None
         if is_stochastic(self):
@@ -328,11 +337,7 @@ class BackPropagation(FittedNetwork):
         goes_on: bool,
     ) -> Result:
         validation = None
-        if self.early_stopping:
-            if held_out is None:
-                rows, held_out = holdout.split(
-                    rows, self.validation_fraction, random_state, self._stratified()
-                )
+        if held_out is not None:
             score = scoring.enter_context(validation_score(self, network, held_out))
             validation = Validation(score, parameters if goes_on else None)
         memory = self._memory or Memory(None, int(random_state.randint(0, 2**63 - 1, dtype=np.int64)))

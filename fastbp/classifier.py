@@ -96,6 +96,11 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         intercepts too. Intercepts are zero otherwise.
     out_init : str, default='auto'
         The same of the output layer; 'auto' is the same as `init`.
+    out_bias : 'data' or None, default=None
+        Intercepts of the output layer before training. None: as `out_init` says. 'data': from the rows that
+        are trained on, such that with ``out_init="zeros"`` the network begins by predicting the shares of the
+        classes, whatever X is: log-odds for 'logistic' outputs, logarithms for 'softmax'; a class without
+        rows counts as half a row. Not where a fit goes on, nor where `intercepts_init` is given.
     random_state : int, RandomState instance or None, default=None
         Of the initial weights, of the split of early stopping, and of the shuffling. With an int, the same
         data gives the same bits again, whatever the number of threads.
@@ -308,6 +313,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         fit_intercept=True,
         init="glorot",
         out_init="auto",
+        out_bias=None,
         random_state=None,
         tol=1e-4,
         verbose=False,
@@ -343,6 +349,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.fit_intercept = fit_intercept
         self.init = init
         self.out_init = out_init
+        self.out_bias = out_bias
         self.random_state = random_state
         self.tol = tol
         self.verbose = verbose

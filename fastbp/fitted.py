@@ -40,6 +40,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     fit_intercept: bool
     init: str
     out_init: str
+    out_bias: str | None
     random_state: Any
     tol: float
     verbose: bool | int

@@ -156,6 +156,7 @@ BAD_PARAMETERS = {
     "fit_intercept": ["yes", None, 2],
     "init": ["xavier", None, 1],
     "out_init": ["xavier", None, 1],
+    "out_bias": ["mean", 0.5, True],
     "random_state": ["seed", -1, 1.5],
     "tol": [-1e-9, np.nan, "small"],
     "verbose": ["loud", -1],
