@@ -22,16 +22,16 @@ from fastbp.fitted import FittedNetwork, canonical
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.losses import find_loss, loss_names
-from fastbp.functions.schedules import SCHEDULES
+from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
+from fastbp.functions.solvers import STOCHASTIC
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
 from fastbp.output_bias import with_data_bias
-from fastbp.plan import NetworkPlan, SolverState, TrainingPlan, training_plan
+from fastbp.plan import AVERAGES, NetworkPlan, SolverState, TrainingPlan, training_plan
 from fastbp.progress import make_progress
 from fastbp.scoring import validation_score
 from fastbp.stored import StoredWeights
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
 
-STOCHASTIC_SOLVERS = ("sgd", "adam")
 AUTO_BATCH_SIZE = 200
 FLOATS = [np.float64, np.float32]
 
@@ -93,7 +93,7 @@ def _is_plain(value) -> bool:
 
 def is_stochastic(estimator) -> bool:
     """Whether the solver works on mini-batches."""
-    return estimator.solver in STOCHASTIC_SOLVERS
+    return estimator.solver in STOCHASTIC
 
 
 def has_partial_fit(estimator) -> bool:
@@ -116,11 +116,21 @@ class BackPropagation(FittedNetwork):
         "out_activation": [StrOptions({"auto", *ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()})],
         "loss": [StrOptions(set(loss_names()))],
         "loss_params": [dict, None],
-        "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS})],
+        "solver": [StrOptions({"lbfgs", *STOCHASTIC})],
+        "solver_params": [dict, None],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "l2": [Interval(Real, 0, None, closed="left")],
+        "l1": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+        "clip_value": [Interval(Real, 0, None, closed="neither"), None],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "max_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "average": [StrOptions(set(AVERAGES)), None],
+        "average_params": [dict, None],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions(set(SCHEDULES))],
+        "schedule": [StrOptions({*RATE_SCHEDULES.names(), "plateau"}), None],
+        "schedule_params": [dict, None],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -232,7 +242,7 @@ class BackPropagation(FittedNetwork):
             activation=self._activation_names(),
             out_activation=self.out_activation_,
             loss=self.loss,
-            loss_params=self._loss_params(),
+            constants=self._loss_constants(),
             fit_intercept=self.fit_intercept,
             dtype=X.dtype,
         )
@@ -253,6 +263,11 @@ class BackPropagation(FittedNetwork):
                     network, rows, held_out, scoring, parameters, random_state, incremental, goes_on
                 )
         else:
+            if self.l1 > 0:
+                raise ValueError(
+                    f"l1={self.l1!r} has no derivative at 0, which solver='lbfgs' needs; choose another of "
+                    f"{list(STOCHASTIC)}, or l2."
+                )
             result = fit_lbfgs(
                 engine.get(self.device, X),
                 network,
@@ -345,7 +360,7 @@ class BackPropagation(FittedNetwork):
         state = memory.state
         if state is not None and (
             state.solver != training.solver
-            or state.moments.shape[-1] != network.n_parameters
+            or state.moments.shape != (training.n_moments, network.n_parameters)
             or state.moments.dtype != network.dtype
         ):
             state = None  # another solver or another network: what it remembers means nothing here
@@ -382,6 +397,16 @@ class BackPropagation(FittedNetwork):
             batch_size = min(self.batch_size, n_rows)
         return training_plan(
             solver=self.solver,
+            solver_params=self.solver_params,
+            schedule=self.schedule,
+            schedule_params=self.schedule_params,
+            l1=self.l1,
+            weight_decay=self.weight_decay,
+            clip_value=self.clip_value,
+            clip_norm=self.clip_norm,
+            max_norm=self.max_norm,
+            average=self.average,
+            average_params=self.average_params,
             learning_rate=self.learning_rate,
             learning_rate_init=self.learning_rate_init,
             power_t=self.power_t,

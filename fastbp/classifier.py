@@ -60,15 +60,36 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         that is not named. 'balanced' is ``n_samples / (n_classes * rows of the class)`` of the rows given to
         `fit`; not for `partial_fit`. For multilabel targets a list with a dictionary ``{0: ..., 1: ...}`` for
         each label: the weight of a row is their product.
-    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
-        'sgd' is stochastic gradient descent with momentum, 'adam' is Adam (Kingma and Ba 2014); both take
-        mini-batches. 'lbfgs' is SciPy's L-BFGS-B over all rows at once: good for small data.
+    solver : str, default='adam'
+        'sgd' (with momentum), 'adam' (Kingma and Ba 2014), 'adamw', 'amsgrad', 'rmsprop', 'adagrad',
+        'adadelta', 'lion' and 'rprop' (which needs whole batches) work on batches of rows. 'lbfgs' is SciPy's
+        L-BFGS-B over all rows at once: good for small data. The formulas are in the notes.
+    solver_params : dict, default=None
+        Parameters of the solver's own that are not to have their default: of 'rmsprop' `rho` in [0, 1), 0.99;
+        of 'adadelta' `rho`, 0.9, and `damping` in (0, inf), 1e-6; of 'lion' `memory` in [0, 1), 0.99; of
+        'rprop' `shrink`, 0.5, `grow`, 1.2, `smallest`, 1e-6, and `largest`, 50.
     alpha : float, default=1e-4
         In [0, inf). Strength of scikit-learn's L2 penalty ``alpha ||W||^2 / (2 n w)``, n the rows of the
         *batch* and w the mean sample weight of the training set. So its strength changes with `batch_size`:
         values tuned in scikit-learn carry over. Intercepts are never penalised.
     l2 : float, default=0.0
         In [0, inf). Strength of a penalty ``l2 ||W||^2 / 2`` that does not depend on the batch size.
+    l1 : float, default=0.0
+        In [0, inf). Strength of a penalty ``l1 ||W||_1``, of the stochastic solvers.
+    weight_decay : float, default=None
+        In [0, inf). Each step multiplies the weights by 1 - learning rate * `weight_decay`, apart from the
+        gradient (Loshchilov and Hutter 2019). None is 0.01 for 'adamw' and 0 for all others.
+    clip_value : float, default=None
+        In (0, inf). Limit of each element of the gradient, penalties included.
+    clip_norm : float, default=None
+        In (0, inf). Limit of the norm of the whole gradient with its penalties: a longer one is scaled down.
+    max_norm : float, default=None
+        In (0, inf). Limit of the Euclidean norm of each unit's incoming weights, kept after every step.
+    average : {'ema', 'swa'}, default=None
+        The weights of the model are a mean of those after each step: 'ema' forgets exponentially, 'swa' is
+        the plain mean of the last part of the fit. Training that goes on does so from the mean.
+    average_params : dict, default=None
+        Of 'ema' `decay` in [0, 1), 0.999; of 'swa' `start` in [0, 1), the share of the fit before, 0.75.
     batch_size : int or 'auto', default='auto'
         At least 1; the last batch of an epoch may be smaller. 'auto' is ``min(200, n_samples)``. A size
         beyond the number of rows is clipped, with a warning.
@@ -77,9 +98,16 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         ``learning_rate_init / (t_ + 1) ** power_t``. 'adaptive': divided by 5, as long as it is > 1e-6, where
         training would stop otherwise.
     learning_rate_init : float, default=0.001
-        In (0, inf). Step size of 'sgd' and 'adam'.
+        In (0, inf). Step size of the stochastic solvers; 'rprop' begins with it.
     power_t : float, default=0.5
         In [0, inf). Exponent of 'invscaling'.
+    schedule : str, default=None
+        Of the learning rate of every stochastic solver: 'constant', 'cosine', 'one_cycle', 'linear', 'step',
+        'exponential', 'inverse', 'restarts' or 'plateau', which divides by 5 as 'adaptive' does. The formulas
+        are in the notes; all but 'plateau' depend on `max_iter`, or on the epoch. None is 'constant'.
+    schedule_params : dict, default=None
+        Parameters of the schedule that are not to have their default, and `warmup_steps` in [0, inf), 0: the
+        rate rises from 0 over so many steps.
     max_iter : int, default=200
         At least 1. Epochs of 'sgd' and 'adam', iterations of 'lbfgs'.
     shuffle : bool, default=True
@@ -234,9 +262,43 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     log_loss            -sum_k (y_k log f_k + (1 - y_k) log(1 - f_k)); same  logistic
     focal               -(1 - f_c)^gamma log f_c                             softmax
     focal               -sum_k (1 - q_k)^gamma log q_k, q_k of what is true  logistic
-    hinge               sum_k max(0, 1 - s_k f_k), s_k = 2 y_k - 1           any
-    squared_hinge       sum_k max(0, 1 - s_k f_k)^2                          any
+    hinge               sum_k max(0, 1 - s_k f_k), s_k = 2 y_k - 1           identity
+    squared_hinge       sum_k max(0, 1 - s_k f_k)^2                          identity
     ==================  ===================================================  =================
+
+    A step of the solvers, with the gradient g:
+
+    ========  =======================================================================================
+    solver    step
+    ========  =======================================================================================
+    sgd       v = mu v - rate g; w += v, or mu v - rate g with Nesterov's momentum
+    adam      m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w -= rate_t m / (sqrt(v) + eps),
+              rate_t = rate sqrt(1 - b2^t) / (1 - b1^t)
+    adamw     as adam, with weight_decay 0.01
+    amsgrad   as adam, with the largest v so far
+    rmsprop   v = rho v + (1-rho) g^2; w -= rate g / (sqrt(v) + eps)
+    adagrad   v += g^2; w -= rate g / (sqrt(v) + eps)
+    adadelta  v = rho v + (1-rho) g^2; d = sqrt((x + damping) / (v + damping)) g;
+              x = rho x + (1-rho) d^2; w -= rate d
+    rprop     step *= 1.2 where the gradient keeps its sign, *= 0.5 where it turns; w -= step sign(g)
+    lion      w -= rate sign(b1 m + (1-b1) g); m = b2 m + (1-b2) g
+    ========  =======================================================================================
+
+    What the schedules multiply the learning rate with; x runs from 0 to 1 over the steps of the fit, e counts
+    epochs:
+
+    ===========  =====================================================  ====================
+    schedule     factor                                                 parameters
+    ===========  =====================================================  ====================
+    constant     1
+    cosine       end + (1 - end) (1 + cos(pi x)) / 2                    end 0
+    one_cycle    up from start until x = peak, then down to 0           start 0.04, peak 0.3
+    linear       1 - (1 - end) x                                        end 0
+    step         decay ^ floor(e / epochs)                              decay 0.1, epochs 30
+    exponential  decay ^ e                                              decay 0.95
+    inverse      (1 + decay e) ^ -power                                 decay 1, power 0.5
+    restarts     (1 + cos(pi x)) / 2, x over cycles of epochs growth^k  epochs 10, growth 2
+    ===========  =====================================================  ====================
 
     The objective is the mean of the losses, weighted by `sample_weight`, plus the penalties. The loss that is
     reported is the loss whose gradient is followed.
@@ -302,12 +364,22 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         loss_params=None,
         class_weight=None,
         solver="adam",
+        solver_params=None,
         alpha=1e-4,
         l2=0.0,
+        l1=0.0,
+        weight_decay=None,
+        clip_value=None,
+        clip_norm=None,
+        max_norm=None,
+        average=None,
+        average_params=None,
         batch_size="auto",
         learning_rate="constant",
         learning_rate_init=0.001,
         power_t=0.5,
+        schedule=None,
+        schedule_params=None,
         max_iter=200,
         shuffle=True,
         fit_intercept=True,
@@ -338,12 +410,22 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.loss_params = loss_params
         self.class_weight = class_weight
         self.solver = solver
+        self.solver_params = solver_params
         self.alpha = alpha
         self.l2 = l2
+        self.l1 = l1
+        self.weight_decay = weight_decay
+        self.clip_value = clip_value
+        self.clip_norm = clip_norm
+        self.max_norm = max_norm
+        self.average = average
+        self.average_params = average_params
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.power_t = power_t
+        self.schedule = schedule
+        self.schedule_params = schedule_params
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.fit_intercept = fit_intercept

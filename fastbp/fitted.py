@@ -14,6 +14,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastbp import engine, weights
+from fastbp.functions.losses import find_loss
 from fastbp.plan import NetworkPlan
 from fastbp.stored import StoredWeights
 
@@ -107,10 +108,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """One name for all hidden layers, or one for each; hashable."""
         return self.activation if isinstance(self.activation, str) else tuple(self.activation)
 
-    def _loss_params(self) -> tuple[tuple[str, object], ...]:
-        """`loss_params`, hashable."""
-        pairs = (self.loss_params or {}).items()
-        return tuple((str(name), tuple(v) if isinstance(v, list | np.ndarray) else v) for name, v in pairs)
+    def _loss_constants(self) -> tuple[float, ...]:
+        """The parameters of the loss, checked before a plan is looked up by them."""
+        return find_loss(self.loss, self.out_activation_).constants(self.loss_params or {})
 
     def _fitted_dtype(self) -> np.dtype:
         return weights.common_dtype([np.asarray(coef) for coef in self.coefs_])
@@ -126,7 +126,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             activation=self._activation_names(),
             out_activation=self.out_activation_,
             loss=self.loss,
-            loss_params=self._loss_params(),
+            constants=self._loss_constants(),
             # intercepts that were assigned to a model without any count, too
             fit_intercept=self.fit_intercept or any(intercept.any() for intercept in intercepts),
             dtype=weights.common_dtype(coefs),
@@ -229,8 +229,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def loss_and_gradients(self, X, y, sample_weight=None) -> Bunch:
         """Value and gradient of the objective at the present weights, over all the given rows.
 
-        The objective is sum_i w_i loss_i / sum_i w_i + alpha ||W||^2 / (2 sum_i w_i) + l2 ||W||^2 / 2,
-        w_i = 1 where there are no weights: what `solver="lbfgs"` minimises.
+        The objective is sum_i w_i loss_i / sum_i w_i + alpha ||W||^2 / (2 sum_i w_i) + l2 ||W||^2 / 2
+        + l1 ||W||_1, w_i = 1 where there are no weights: what `solver="lbfgs"` minimises, which takes no l1.
 
         Parameters
         ----------
@@ -252,6 +252,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         X = canonical(X)
         draft = self._draft()
         draft._learn_targets(y, goes_on=True, incremental=True)
+        if draft.n_outputs_ != network.n_outputs:
+            raise ValueError(
+                f"coefs_[-1] makes {network.n_outputs} outputs, but y and loss ask for {draft.n_outputs_}."
+            )
         sample_weight = draft._check_weights(sample_weight, X, y)
         loss, gradient = self._engine(X).loss_and_gradient(
             network,
@@ -264,6 +268,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             n_jobs=self.n_jobs,
         )
         coefs, intercepts = network.unpack(gradient)
+        if self.l1 > 0:
+            for own, slope in zip(self.coefs_, coefs, strict=True):
+                loss += self.l1 * float(np.abs(own).sum())
+                slope += self.l1 * np.sign(own)
         return Bunch(loss=float(loss), coefs=coefs, intercepts=intercepts)
 
     @property

@@ -1,5 +1,6 @@
 """The rows that early stopping watches, set aside or given by the user, and their score."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -109,7 +110,7 @@ def r_squared(outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | Non
     return float(np.mean(np.where(varies, 1 - residual / np.where(varies, total, 1), constant)))
 
 
-def d2_pinball(y: np.ndarray, outputs: np.ndarray, quantiles: list[float], weight) -> float:
+def d2_pinball(y: np.ndarray, outputs: np.ndarray, quantiles: Sequence[float], weight) -> float:
     """The mean over several quantiles of the share of pinball loss that the best constant leaves."""
     scores = [
         d2_pinball_score(y, column, sample_weight=weight, alpha=quantile)

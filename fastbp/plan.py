@@ -21,12 +21,19 @@ import numpy as np
 
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss
-from fastbp.functions.schedules import SCHEDULES
+from fastbp.functions.parameters import Parameter, resolve
+from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 PANEL_BYTES = 2 * ALIGNMENT  # a row of a column panel of parameters
 ADAMW_DECAY = 0.01  # of weights, by default: PyTorch's
+# Running means of the weights: exponential (Polyak and Juditsky 1992), or plain from a share of the fit on
+# (Izmailov et al. 2018).
+AVERAGES = {
+    "ema": Parameter("decay", 0.999, 0.0, 1.0),
+    "swa": Parameter("start", 0.75, 0.0, 1.0),
+}
 
 
 class Kind(IntEnum):
@@ -238,6 +245,15 @@ class TrainingPlan:
         Its hyper-parameters, as `Solver.hyper` names them.
     schedule : int
         A code of `SCHEDULES`.
+    rate_schedule : str
+        A name of `RATE_SCHEDULES`, with the parameters `rate_constants`.
+    clip_value, clip_norm : float
+        Limits of a gradient's values and of its norm; infinite for none.
+    max_norm : float
+        Limit of the norm of a unit's incoming weights; 0 for none.
+    averages : bool
+        Whether a running mean of the weights is kept, which is what is trained for: it moves by the share
+        `average_rate`, or as the mean of all steps behind the share `average_after` of the fit.
     monitor_loss : bool
         Whether the stopping rule watches the training loss; else a value that is reported from outside.
     patience : float
@@ -247,6 +263,8 @@ class TrainingPlan:
     solver: str
     hyper: tuple[float, ...]
     schedule: int
+    rate_schedule: str
+    rate_constants: tuple[float, ...]
     rate_init: float
     power_t: float
     alpha: float
@@ -254,6 +272,11 @@ class TrainingPlan:
     l1: float
     weight_decay: float
     clip_value: float
+    clip_norm: float
+    max_norm: float
+    averages: bool
+    average_rate: float
+    average_after: float
     batch_size: int
     shuffle: bool
     seed: int
@@ -261,6 +284,11 @@ class TrainingPlan:
     patience: float
     max_epochs: int
     monitor_loss: bool
+
+    @property
+    def n_moments(self) -> int:
+        """Vectors as long as the parameters that training keeps beside them."""
+        return SOLVERS[self.solver].n_states + self.averages
 
 
 @dataclass
@@ -337,7 +365,7 @@ def network_plan(
     activation: str | Sequence[str],
     out_activation: str,
     loss: str,
-    loss_params: tuple[tuple[str, object], ...] = (),
+    constants: tuple[float, ...] | None = None,
     fit_intercept: bool,
     dtype: np.dtype,
 ) -> NetworkPlan:
@@ -354,8 +382,8 @@ def network_plan(
         A name; it is resolved ("auto" is the estimators' word).
     loss : str
         The user's name.
-    loss_params : pairs of name and value
-        Those of its parameters that are not to have their default.
+    constants : tuple of float or None
+        Its parameters, as `Loss.constants` gives them; None: their defaults.
     fit_intercept : bool
     dtype : float32 or float64
 
@@ -370,7 +398,7 @@ def network_plan(
         known = ["auto", *ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()]
         raise ValueError(f"out_activation={out_activation!r} is unknown; choose one of {known}.")
     entry = find_loss(loss, out_activation)
-    constants = entry.constants(dict(loss_params))
+    constants = entry.constants({}) if constants is None else constants
 
     ops: list[Op] = []
     widths = [n_inputs]
@@ -445,7 +473,13 @@ def training_plan(
     l1: float = 0.0,
     weight_decay: float | None = None,
     clip_value: float | None = None,
+    clip_norm: float | None = None,
+    max_norm: float | None = None,
+    average: str | None = None,
+    average_params: Mapping[str, Any] | None = None,
     solver_params: Mapping[str, Any] | None = None,
+    schedule: str | None = None,
+    schedule_params: Mapping[str, Any] | None = None,
     batch_size: int,
     shuffle: bool,
     seed: int,
@@ -472,12 +506,22 @@ def training_plan(
         learning_rate = "constant"  # the three schedules are SGD's, as in scikit-learn
     entry = SOLVERS[rule]
     common = {"momentum": momentum, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
+    if schedule == "plateau":
+        learning_rate, schedule = "adaptive", None  # the same rule, for every solver
+    rate_schedule = RATE_SCHEDULES[schedule or "constant"]
+    average_value = 0.0
+    if average is not None:
+        (average_value,) = resolve(
+            (AVERAGES[average],), average_params or {}, "average_params", f"average={average!r}"
+        )
     if weight_decay is None:
         weight_decay = ADAMW_DECAY if solver == "adamw" else 0.0
     return TrainingPlan(
         solver=rule,
         hyper=tuple(float(value) for value in entry.hyper_parameters(common, solver_params or {})),
         schedule=SCHEDULES[learning_rate],
+        rate_schedule=rate_schedule.name,
+        rate_constants=rate_schedule.constants(schedule_params or {}),
         rate_init=float(learning_rate_init),
         power_t=float(power_t),
         alpha=float(alpha),
@@ -485,6 +529,11 @@ def training_plan(
         l1=float(l1),
         weight_decay=float(weight_decay),
         clip_value=float("inf") if clip_value is None else float(clip_value),
+        clip_norm=float("inf") if clip_norm is None else float(clip_norm),
+        max_norm=0.0 if max_norm is None else float(max_norm),
+        averages=average is not None,
+        average_rate=1.0 - average_value if average == "ema" else 0.0,
+        average_after=average_value if average == "swa" else 0.0,
         batch_size=int(batch_size),
         shuffle=bool(shuffle),
         seed=int(seed),

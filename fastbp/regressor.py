@@ -1,7 +1,5 @@
 """BPRegressor: scikit-learn's MLPRegressor, trained by compiled kernels."""
 
-from typing import Any
-
 import numpy as np
 import scipy.sparse
 from sklearn.base import RegressorMixin
@@ -11,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from fastbp.base import BackPropagation, has_partial_fit
-from fastbp.functions.losses import default_output, find_loss, loss_names
+from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import GivenRows, Rows, d2_pinball, r_squared
 from fastbp.plan import NetworkPlan
 
@@ -44,15 +42,36 @@ class BPRegressor(RegressorMixin, BackPropagation):
         'pinball' `quantile` in (0, 1), 1/2, or an increasing list for several quantiles of one target at
         once: they never cross; of 'tweedie' `power` in (1, 2), 1.5; of 'log_loss' `label_smoothing` in
         [0, 1), 0.
-    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
-        'sgd' is stochastic gradient descent with momentum, 'adam' is Adam (Kingma and Ba 2014); both take
-        mini-batches. 'lbfgs' is SciPy's L-BFGS-B over all rows at once: good for small data.
+    solver : str, default='adam'
+        'sgd' (with momentum), 'adam' (Kingma and Ba 2014), 'adamw', 'amsgrad', 'rmsprop', 'adagrad',
+        'adadelta', 'lion' and 'rprop' (which needs whole batches) work on batches of rows. 'lbfgs' is SciPy's
+        L-BFGS-B over all rows at once: good for small data. The formulas are in the notes.
+    solver_params : dict, default=None
+        Parameters of the solver's own that are not to have their default: of 'rmsprop' `rho` in [0, 1), 0.99;
+        of 'adadelta' `rho`, 0.9, and `damping` in (0, inf), 1e-6; of 'lion' `memory` in [0, 1), 0.99; of
+        'rprop' `shrink`, 0.5, `grow`, 1.2, `smallest`, 1e-6, and `largest`, 50.
     alpha : float, default=1e-4
         In [0, inf). Strength of scikit-learn's L2 penalty ``alpha ||W||^2 / (2 n w)``, n the rows of the
         *batch* and w the mean sample weight of the training set. So its strength changes with `batch_size`:
         values tuned in scikit-learn carry over. Intercepts are never penalised.
     l2 : float, default=0.0
         In [0, inf). Strength of a penalty ``l2 ||W||^2 / 2`` that does not depend on the batch size.
+    l1 : float, default=0.0
+        In [0, inf). Strength of a penalty ``l1 ||W||_1``, of the stochastic solvers.
+    weight_decay : float, default=None
+        In [0, inf). Each step multiplies the weights by 1 - learning rate * `weight_decay`, apart from the
+        gradient (Loshchilov and Hutter 2019). None is 0.01 for 'adamw' and 0 for all others.
+    clip_value : float, default=None
+        In (0, inf). Limit of each element of the gradient, penalties included.
+    clip_norm : float, default=None
+        In (0, inf). Limit of the norm of the whole gradient with its penalties: a longer one is scaled down.
+    max_norm : float, default=None
+        In (0, inf). Limit of the Euclidean norm of each unit's incoming weights, kept after every step.
+    average : {'ema', 'swa'}, default=None
+        The weights of the model are a mean of those after each step: 'ema' forgets exponentially, 'swa' is
+        the plain mean of the last part of the fit. Training that goes on does so from the mean.
+    average_params : dict, default=None
+        Of 'ema' `decay` in [0, 1), 0.999; of 'swa' `start` in [0, 1), the share of the fit before, 0.75.
     batch_size : int or 'auto', default='auto'
         At least 1; the last batch of an epoch may be smaller. 'auto' is ``min(200, n_samples)``. A size
         beyond the number of rows is clipped, with a warning.
@@ -61,9 +80,16 @@ class BPRegressor(RegressorMixin, BackPropagation):
         ``learning_rate_init / (t_ + 1) ** power_t``. 'adaptive': divided by 5, as long as it is > 1e-6, where
         training would stop otherwise.
     learning_rate_init : float, default=0.001
-        In (0, inf). Step size of 'sgd' and 'adam'.
+        In (0, inf). Step size of the stochastic solvers; 'rprop' begins with it.
     power_t : float, default=0.5
         In [0, inf). Exponent of 'invscaling'.
+    schedule : str, default=None
+        Of the learning rate of every stochastic solver: 'constant', 'cosine', 'one_cycle', 'linear', 'step',
+        'exponential', 'inverse', 'restarts' or 'plateau', which divides by 5 as 'adaptive' does. The formulas
+        are in the notes; all but 'plateau' depend on `max_iter`, or on the epoch. None is 'constant'.
+    schedule_params : dict, default=None
+        Parameters of the schedule that are not to have their default, and `warmup_steps` in [0, inf), 0: the
+        rate rises from 0 over so many steps.
     max_iter : int, default=200
         At least 1. Epochs of 'sgd' and 'adam', iterations of 'lbfgs'.
     shuffle : bool, default=True
@@ -224,6 +250,40 @@ class BPRegressor(RegressorMixin, BackPropagation):
     tweedie             deviance / 2 of that power                               exp; y >= 0
     ==================  =======================================================  =====================
 
+    A step of the solvers, with the gradient g:
+
+    ========  =======================================================================================
+    solver    step
+    ========  =======================================================================================
+    sgd       v = mu v - rate g; w += v, or mu v - rate g with Nesterov's momentum
+    adam      m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w -= rate_t m / (sqrt(v) + eps),
+              rate_t = rate sqrt(1 - b2^t) / (1 - b1^t)
+    adamw     as adam, with weight_decay 0.01
+    amsgrad   as adam, with the largest v so far
+    rmsprop   v = rho v + (1-rho) g^2; w -= rate g / (sqrt(v) + eps)
+    adagrad   v += g^2; w -= rate g / (sqrt(v) + eps)
+    adadelta  v = rho v + (1-rho) g^2; d = sqrt((x + damping) / (v + damping)) g;
+              x = rho x + (1-rho) d^2; w -= rate d
+    rprop     step *= 1.2 where the gradient keeps its sign, *= 0.5 where it turns; w -= step sign(g)
+    lion      w -= rate sign(b1 m + (1-b1) g); m = b2 m + (1-b2) g
+    ========  =======================================================================================
+
+    What the schedules multiply the learning rate with; x runs from 0 to 1 over the steps of the fit, e counts
+    epochs:
+
+    ===========  =====================================================  ====================
+    schedule     factor                                                 parameters
+    ===========  =====================================================  ====================
+    constant     1
+    cosine       end + (1 - end) (1 + cos(pi x)) / 2                    end 0
+    one_cycle    up from start until x = peak, then down to 0           start 0.04, peak 0.3
+    linear       1 - (1 - end) x                                        end 0
+    step         decay ^ floor(e / epochs)                              decay 0.1, epochs 30
+    exponential  decay ^ e                                              decay 0.95
+    inverse      (1 + decay e) ^ -power                                 decay 1, power 0.5
+    restarts     (1 + cos(pi x)) / 2, x over cycles of epochs growth^k  epochs 10, growth 2
+    ===========  =====================================================  ====================
+
     The objective is the mean of the losses, weighted by `sample_weight`, plus the penalties. The loss that is
     reported is the loss whose gradient is followed.
 
@@ -275,12 +335,22 @@ class BPRegressor(RegressorMixin, BackPropagation):
         loss="squared_error",
         loss_params=None,
         solver="adam",
+        solver_params=None,
         alpha=1e-4,
         l2=0.0,
+        l1=0.0,
+        weight_decay=None,
+        clip_value=None,
+        clip_norm=None,
+        max_norm=None,
+        average=None,
+        average_params=None,
         batch_size="auto",
         learning_rate="constant",
         learning_rate_init=0.001,
         power_t=0.5,
+        schedule=None,
+        schedule_params=None,
         max_iter=200,
         shuffle=True,
         fit_intercept=True,
@@ -310,12 +380,22 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.loss = loss
         self.loss_params = loss_params
         self.solver = solver
+        self.solver_params = solver_params
         self.alpha = alpha
         self.l2 = l2
+        self.l1 = l1
+        self.weight_decay = weight_decay
+        self.clip_value = clip_value
+        self.clip_norm = clip_norm
+        self.max_norm = max_norm
+        self.average = average
+        self.average_params = average_params
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.power_t = power_t
+        self.schedule = schedule
+        self.schedule_params = schedule_params
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.fit_intercept = fit_intercept
@@ -449,10 +529,10 @@ class BPRegressor(RegressorMixin, BackPropagation):
             raise ValueError("Complex data not supported: y must be real.")
         return X, y.reshape(len(y), -1)
 
-    def _quantiles(self) -> list:
+    def _quantiles(self) -> tuple[float, ...]:
         """Several quantiles of one target, or none."""
-        given: Any = (self.loss_params or {}).get("quantile", 0.5) if self.loss == "pinball" else 0.5
-        return list(given) if np.ndim(given) == 1 and np.size(given) > 1 else []
+        given = LOSSES["pinball"].constants(self.loss_params or {}) if self.loss == "pinball" else ()
+        return given if len(given) > 1 else ()
 
     def _learn_targets(self, y, *, goes_on, incremental):
         quantiles, out = self._quantiles(), self.out_activation
@@ -460,8 +540,6 @@ class BPRegressor(RegressorMixin, BackPropagation):
             default_output(self.loss, task="regressor", several=bool(quantiles)) if out == "auto" else out
         )
         entry = find_loss(self.loss, self.out_activation_, "regressor")
-        if not entry.domain.holds(y):
-            raise ValueError(f"loss={self.loss!r} of a regressor needs {entry.domain.text}.")
         if quantiles and not entry.one_target:
             raise ValueError(
                 f"Several quantiles need out_activation='increasing', got out_activation={out!r}: then they "
@@ -474,7 +552,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
             )
         n_outputs = len(quantiles) or y.shape[1]
         if goes_on and n_outputs != self.n_outputs_:
-            raise ValueError(f"y has {n_outputs} targets, but the regressor was fitted on {self.n_outputs_}.")
+            asked = f"loss_params has {n_outputs} quantiles" if quantiles else f"y has {n_outputs} targets"
+            raise ValueError(f"{asked}, but the regressor was fitted on {self.n_outputs_}.")
         self.n_outputs_ = n_outputs
 
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
@@ -482,6 +561,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
             targets = np.ascontiguousarray(y, dtype=network.dtype)
         if not np.isfinite(targets).all():
             raise ValueError(f"Input y contains a value too large for {network.dtype}.")
+        entry = find_loss(self.loss, self.out_activation_, "regressor")
+        if not entry.domain.holds(targets):
+            raise ValueError(f"loss={self.loss!r} of a regressor needs {entry.domain.text}.")
         return targets
 
     def _decode(self, targets: np.ndarray) -> np.ndarray:

@@ -167,7 +167,7 @@ def fit_stochastic(
                 if validation is None or trainer.status == "non_finite":
                     progress.epoch(told, loss)
                 else:
-                    score = validation.look(trainer.parameters)
+                    score = validation.look(trainer.result)
                     if not np.isfinite(score):
                         failure = (
                             "The predictions for the validation rows, or their score, stopped being finite "
@@ -188,7 +188,7 @@ def fit_stochastic(
         reached_last_epoch = trainer.status == "max_epochs"
         curve = list(trainer.loss_curve)
         result = Result(
-            parameters=trainer.parameters,
+            parameters=trainer.result,
             loss=curve[-1] if curve else float("nan"),
             n_epochs=len(curve),
             loss_curve=curve,

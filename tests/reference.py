@@ -274,7 +274,7 @@ class Trainer:
         self.mean_weight = 1.0 if self.weight is None else self.weight.mean()
         self._theta = np.array(parameters, dtype=np.float64)
         if state is None:
-            n_states = N_STATES[training.solver]
+            n_states = N_STATES[training.solver] + training.averages
             state = SolverState(
                 solver=training.solver,
                 moments=np.zeros((n_states, network.n_parameters)),
@@ -294,6 +294,7 @@ class Trainer:
         self.n_stale = 0
         self.status = "running"
         self.failure = None
+        self._steps = []
         self._start_epoch()
 
     def __enter__(self):
@@ -370,17 +371,68 @@ class Trainer:
         self._step_in_epoch += 1
         self._accumulated += loss * len(batch)
         gradient = pack64(self.network, coef_gradients, intercept_gradients)
+        gradient = gradient / max(1, np.sqrt((gradient**2).sum()) / t.clip_norm)
         gradient = np.clip(gradient, -t.clip_value, t.clip_value)
-        rest = np.where(self.network.mask(biases=False), 1 - self.learning_rate * t.weight_decay, 1)
-        self._theta = rest * self._theta + self._update(gradient)
+        rate = self.learning_rate * self._rate_factor(self.n_steps - 1)
+        rest = np.where(self.network.mask(biases=False), 1 - rate * t.weight_decay, 1)
+        self._theta = rest * self._theta + self._update(gradient, rate)
+        if t.max_norm:
+            coefs, intercepts = unpack64(self.network, self._theta)
+            coefs = [coef / np.maximum(1, np.linalg.norm(coef, axis=0) / t.max_norm) for coef in coefs]
+            self._theta = pack64(self.network, coefs, intercepts)
+        self._steps.append(self._theta)
+        if t.averages:
+            self._average()
         if not (np.isfinite(loss) and np.isfinite(self._theta).all()):
             self.status = "non_finite"
             self.failure = (self.n_epochs + 1, self._step_in_epoch)
 
-    def _update(self, gradient):
+    def _average(self):
+        """The mean of the weights after each step: exponential, or plain behind a share of the fit."""
+        t = self.training
+        if t.average_rate == 0:
+            after = round(t.average_after * t.max_epochs * self.n_steps_per_epoch)
+            self.result = np.mean(self._steps[min(after, len(self._steps) - 1) :], axis=0)
+            return
+        mean = self._steps[0]
+        for made, theta in enumerate(self._steps[1:], start=2):
+            mean = mean + max(t.average_rate, 1 / made) * (theta - mean)
+        self.result = mean
+
+    def _rate_factor(self, step):
+        """What the schedule makes of the learning rate in a step counted from 0."""
+        t = self.training
+        *p, warmup = t.rate_constants
+        x = step / (t.max_epochs * self.n_steps_per_epoch)
+        epochs = step / self.n_steps_per_epoch
+        half_cosine = lambda x: (1 + np.cos(np.pi * x)) / 2  # noqa: E731  from 1 down to 0
+        if t.rate_schedule == "constant":
+            factor = 1
+        elif t.rate_schedule == "cosine":
+            factor = p[0] + (1 - p[0]) * half_cosine(x)
+        elif t.rate_schedule == "one_cycle":
+            up = p[0] + (1 - p[0]) * (1 - half_cosine(x / p[1]))
+            factor = up if x < p[1] else half_cosine((x - p[1]) / (1 - p[1]))
+        elif t.rate_schedule == "linear":
+            factor = 1 + (p[0] - 1) * x
+        elif t.rate_schedule == "step":
+            factor = p[0] ** (int(epochs) // p[1])
+        elif t.rate_schedule == "exponential":
+            factor = p[0] ** epochs
+        elif t.rate_schedule == "inverse":
+            factor = 1 / (1 + p[0] * epochs) ** p[1]
+        elif t.rate_schedule == "restarts":
+            ends = np.cumsum(p[0] * p[1] ** np.arange(100))
+            cycle = np.searchsorted(ends, epochs, side="right")
+            length = p[0] * p[1] ** cycle
+            factor = half_cosine(1 - (ends[cycle] - epochs) / length)
+        else:
+            raise NotImplementedError(f"the reference knows no schedule {t.rate_schedule!r}")
+        return factor * (min(1, (step + 1) / warmup) if warmup else 1)
+
+    def _update(self, gradient, rate):
         """The solver's rule: what is added to the parameters."""
         t = self.training
-        rate = self.learning_rate
         if t.solver == "sgd":
             return -rate * gradient
         if t.solver in ("momentum", "nesterov"):

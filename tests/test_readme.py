@@ -14,6 +14,8 @@ from fastbp import BPClassifier, BPRegressor
 from fastbp.functions.activations import ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.losses import loss_names
+from fastbp.functions.schedules import RATE_SCHEDULES
+from fastbp.functions.solvers import STOCHASTIC
 
 README = Path(__file__).parent.parent / "README.md"
 text = README.read_text(encoding="utf-8")
@@ -101,6 +103,7 @@ def test_docstrings_of_methods(method):
 def test_docstrings_and_readme_name_every_registered_function(Estimator):
     task = Estimator.__name__.removeprefix("BP").lower()
     names = [entry.name for entry in ACTIVATIONS] + loss_names(task) + INITIALISERS.names()
+    names += [*STOCHASTIC, *RATE_SCHEDULES.names()]
     for name in names:
         assert f"`{name}`" in text, name
         assert f"'{name}'" in Estimator.__doc__, name

@@ -12,6 +12,7 @@ from tolerances import ONE_STEP, TEN_STEPS
 from fastbp.cpu import engine
 from fastbp.functions.activations import ACTIVATIONS
 from fastbp.functions.losses import LOSSES
+from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC
 from fastbp.plan import network_plan, training_plan
 
@@ -28,7 +29,19 @@ REGULAR = {
     "l1": {"l1": 0.05},
     "decay": {"weight_decay": 0.3},
     "clip": {"clip_value": 0.02},
-    "all": {"l1": 0.05, "weight_decay": 0.3, "clip_value": 0.02},
+    "norm": {"clip_norm": 0.3},
+    "limit": {"max_norm": 0.8},
+    "all": {"l1": 0.05, "weight_decay": 0.3, "clip_value": 0.02, "clip_norm": 0.3, "max_norm": 0.8},
+}
+SCHEDULES = {
+    "constant": {},
+    "cosine": {"end": 0.1},
+    "one_cycle": {"peak": 0.4},
+    "linear": {},
+    "step": {"epochs": 2, "decay": 0.5},
+    "exponential": {"decay": 0.7},
+    "inverse": {"decay": 2.0, "power": 0.8},
+    "restarts": {"epochs": 1, "growth": 1.5},
 }
 
 
@@ -54,7 +67,7 @@ def make_network(dtype, *, widths=(6, 9, 5), n_outputs=3, activation="tanh", los
         activation=activation,
         out_activation=merged or "identity",
         loss=user,
-        loss_params=LOSS_PARAMS.get(name, ()),
+        constants=LOSSES[name].constants(dict(LOSS_PARAMS.get(name, ()))),
         fit_intercept=fit_intercept,
         dtype=dtype,
     )
@@ -184,6 +197,35 @@ def test_schedules(learning_rate, batch, dtype):
         assert fast.train(10_000) == slow.train(10_000) < 10_000
         assert fast.status == slow.status == "converged"
         assert_allclose(fast.learning_rate, slow.learning_rate, rtol=1e-12)
+
+
+@pytest.mark.parametrize("warmup_steps", [0, 4])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules_of_the_step(schedule, warmup_steps):
+    assert list(SCHEDULES) == RATE_SCHEDULES.names()
+    network = make_network(np.dtype(np.float64))
+    params = {**SCHEDULES[schedule], "warmup_steps": warmup_steps}
+    training = make_training(schedule=schedule, schedule_params=params, max_epochs=4, weight_decay=0.1)
+    assert_same_training(network, training, n=3 * 16)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize("average", [("ema", {"decay": 0.8}), ("swa", {"start": 0.25})], ids=["ema", "swa"])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_averages_of_the_weights(n_jobs, average, dtype):
+    network = make_network(np.dtype(dtype))
+    name, params = average
+    training = make_training(solver="adam", average=name, average_params=params, max_epochs=6)
+    X, targets, start = make_data(network, 3 * 16)
+    with (
+        engine.Trainer(network, training, X, targets, None, start, n_jobs=n_jobs) as fast,
+        reference.Trainer(network, training, X, targets, None, start) as slow,
+    ):
+        for _ in range(6):
+            assert fast.train(3) == slow.train(3) == 3
+            assert_allclose(fast.parameters, slow.parameters, **TEN_STEPS[network.dtype.name])
+            assert_allclose(fast.result, slow.result, **TEN_STEPS[network.dtype.name])
+        assert np.abs(fast.result - fast.parameters).max() > 1e-3
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=ids)

@@ -54,6 +54,7 @@ def repeat_tiles(times, rows, mode, update, rule, tiles, special, params, moment
             update,
             0.0,
             pointer(rule, 0),
+            pointer(rule, 0),
             penalties,
         )
 
@@ -83,7 +84,7 @@ class Op:
         self.work = self.arena.allocate(network)
         self.numbers = rng.standard_normal(len(self.work)).astype(dtype)
         self.params, self.gradient = rng.standard_normal((2, network.n_parameters)).astype(dtype)
-        self.moments = np.zeros(2 * network.n_parameters, dtype)
+        self.moments = np.zeros(3 * network.n_parameters, dtype)
         self.penalties = np.zeros(len(self.tiles))
         self.refill()
 
@@ -113,8 +114,8 @@ class Op:
             times,
             self.rows,
             mode,
-            functions.update(solver, self.network.dtype),
-            np.array(SOLVERS[solver].coefficients(1e-3, 0.9, 0.999, 1e-8, 1.0)),
+            functions.update(solver, functions.Extras(), self.network.dtype),
+            np.array(SOLVERS[solver].coefficients(1e-3, (0.9, 0.999, 1e-8, 0.0), 1.0)),
             self.tiles,
             self.arena.special,
             self.params,

@@ -13,7 +13,6 @@ from fastbp.cpu.shuffle import shuffle_order
 from fastbp.cpu.team import SYNC_SIZE
 from fastbp.cpu.threads import Team, useful_threads
 from fastbp.functions.schedules import judge_epoch
-from fastbp.functions.solvers import SOLVERS
 from fastbp.plan import NetworkPlan, SolverState, TrainingPlan, aligned_zeros, padded
 
 STATUS_NAMES = {
@@ -122,13 +121,11 @@ class Trainer(_Batches):
         super()._allocate()
         network, training = self.network, self.training
         self.parameters = aligned_zeros(network.n_parameters, network.dtype)
-        n_states = SOLVERS[training.solver].n_states
-        self._moments = aligned_zeros(n_states * network.n_parameters, network.dtype)
-        self._gradient = aligned_zeros(
-            network.n_parameters if training.batch_size > self.pass_rows else 0, network.dtype
-        )
+        self._moments = aligned_zeros(training.n_moments * network.n_parameters, network.dtype)
+        stored = training.batch_size > self.pass_rows or np.isfinite(training.clip_norm)
+        self._gradient = aligned_zeros(network.n_parameters if stored else 0, network.dtype)
         self._coefficients = np.zeros(self.team.n_threads * kernel.RULE_SIZE)
-        self._penalties = np.zeros(len(self.arena.tiles))
+        self._penalties = np.zeros(2 * len(self.arena.tiles))
         self._curve = np.zeros(CURVE_CAPACITY)
         self._ints, self._floats = self._control()
 
@@ -142,23 +139,33 @@ class Trainer(_Batches):
         ints[kernel.PASS] = self.pass_rows
         ints[kernel.SHUFFLE] = plan.shuffle
         ints[kernel.SEED] = plan.seed
-        ints[kernel.UPDATE] = functions.update(
-            plan.solver, self.network.dtype, plan.l1 > 0, plan.weight_decay > 0, np.isfinite(plan.clip_value)
+        extras = functions.Extras(
+            l1=plan.l1 > 0,
+            decay=plan.weight_decay > 0,
+            clip=bool(np.isfinite(plan.clip_value)),
+            rescale=bool(np.isfinite(plan.clip_norm)),
         )
+        ints[kernel.UPDATE] = functions.update(plan.solver, extras, self.network.dtype)
         ints[kernel.COEFFICIENTS] = functions.coefficients(plan.solver)
         if plan.batch_size > self.pass_rows:
-            ints[kernel.ACCUMULATE] = functions.update(None, self.network.dtype)
+            ints[kernel.ACCUMULATE] = functions.accumulate(self.network.dtype)
+        if extras.rescale:
+            ints[kernel.SQUARES_OF] = functions.squares(extras.l1, self.network.dtype)
+        if plan.rate_schedule != "constant" or any(plan.rate_constants):
+            ints[kernel.RATE_SCHEDULE] = functions.schedule(plan.rate_schedule)
+        ints[kernel.TOTAL_STEPS] = plan.max_epochs * self.n_steps_per_epoch
+        ints[kernel.AVERAGE] = plan.averages
+        ints[kernel.AVERAGE_AFTER] = round(plan.average_after * ints[kernel.TOTAL_STEPS])
         ints[kernel.SCHEDULE] = plan.schedule
         ints[kernel.MONITOR_LOSS] = plan.monitor_loss
         ints[kernel.EPOCH_LIMIT] = plan.max_epochs
         floats[kernel.RATE] = floats[kernel.RATE_INIT] = plan.rate_init
         floats[kernel.POWER_T] = plan.power_t
         floats[kernel.H0 : kernel.H0 + len(plan.hyper)] = plan.hyper
-        floats[kernel.L1], floats[kernel.DECAY], floats[kernel.CLIP] = (
-            plan.l1,
-            plan.weight_decay,
-            plan.clip_value,
-        )
+        floats[kernel.L1], floats[kernel.DECAY] = plan.l1, plan.weight_decay
+        floats[kernel.CLIP], floats[kernel.CLIP_NORM] = plan.clip_value, plan.clip_norm
+        floats[kernel.MAX_NORM], floats[kernel.AVERAGE_RATE] = plan.max_norm, plan.average_rate
+        floats[kernel.S0 : kernel.S0 + len(plan.rate_constants)] = plan.rate_constants
         floats[kernel.ALPHA], floats[kernel.L2] = plan.alpha, plan.l2
         floats[kernel.TOL], floats[kernel.PATIENCE] = plan.tol, plan.patience
         floats[kernel.MEAN_WEIGHT] = self.total_weight / self.n_rows
@@ -183,6 +190,12 @@ class Trainer(_Batches):
             learning_rate=self.learning_rate,
             n_epochs=int(self._ints[kernel.EPOCHS]),
         )
+
+    @property
+    def result(self) -> np.ndarray:
+        """The parameters that training is for: their running mean where one is kept."""
+        n = self.network.n_parameters
+        return self._moments[-n:] if self.training.averages and self._ints[kernel.STEPS] else self.parameters
 
     @property
     def status(self) -> str:
@@ -321,7 +334,7 @@ class Objective(_Batches):
             self.sums,
             self.total_weight,
             self._loaded,
-            functions.update(None, self.network.dtype) if self.pass_rows < self.n_rows else 0,
+            functions.accumulate(self.network.dtype) if self.pass_rows < self.n_rows else 0,
             self.sync,
         )
 

@@ -8,6 +8,7 @@ batch is computed for all these rows at once.
 from collections.abc import Callable
 from functools import cache, lru_cache
 from types import FunctionType, ModuleType
+from typing import NamedTuple
 
 import numpy as np
 from numba import types
@@ -18,6 +19,7 @@ from fastbp.cpu.memory import advance, lane_numbers, lanes, load, spread, store,
 from fastbp.functions import activations, losses, primitives, scalar, schedules, solvers
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
+from fastbp.functions.schedules import N_PARAMETERS, RATE_SCHEDULES, warmed_up
 from fastbp.functions.solvers import N_COEFFICIENTS, SOLVERS
 from fastbp.plan import FIELD, Kind, NetworkPlan
 
@@ -96,12 +98,35 @@ def _loss_loop(row: Callable) -> Callable:
     return loop
 
 
-def _update_loop(update: Callable, n_states: int, l1: bool, decay: bool, clip: bool) -> Callable:
-    """The loop over a tile; what the flags leave out costs nothing.
+class Extras(NamedTuple):
+    """What a step does besides the solver's rule; what is left out costs nothing.
 
-    With the L1 penalty, weights are drawn to 0 by strength `regular[0]`; weights decay by the factor
-    `regular[1]`; gradients are cut off at ± `regular[2]`.
+    Attributes
+    ----------
+    l1 : bool
+        Weights are drawn to 0 by the strength ``regular[0]``.
+    decay : bool
+        Weights lose the share ``regular[1]``.
+    clip : bool
+        Gradients are cut off at ± ``regular[2]``.
+    rescale : bool
+        Before that they are multiplied by ``regular[3]``.
     """
+
+    l1: bool = False
+    decay: bool = False
+    clip: bool = False
+    rescale: bool = False
+
+
+@register_jitable
+def _l1_pull(value, strength):
+    """Derivative of strength·|value|, taken as 0 at 0."""
+    return select(value > 0.0, strength, select(value < 0.0, -strength, 0.0 * value))
+
+
+def _update_loop(update: Callable, n_states: int, extras: Extras) -> Callable:
+    l1, decay, clip, rescale = extras
 
     def loop(
         w, g, ldg, s, t, u, ld, n_rows, n_registers, penalty, bias_row, bias_col, coefficients, regular, sums
@@ -128,10 +153,10 @@ def _update_loop(update: Callable, n_states: int, l1: bool, decay: bool, clip: b
                 if l1:
                     strength = select(is_bias, 0.0, spread(w, regular[0] * no_bias_row))
                     sizes = fma(strength, absolute(value), sizes)
-                    # The derivative at 0 is taken as 0.
-                    sign = select(value > 0.0, strength, select(value < 0.0, -strength, 0.0 * value))
-                    pull = pull + sign
+                    pull = pull + _l1_pull(value, strength)
                 gradient = load(g, i * ldg + r * step) + pull
+                if rescale:
+                    gradient = gradient * regular[3]
                 if clip:
                     limit = spread(w, regular[2])
                     gradient = select(gradient > limit, limit, select(gradient < -limit, -limit, gradient))
@@ -165,11 +190,42 @@ def _accumulate_loop(
             store(w, at, load(w, at) + load(g, i * ldg + r * step))
 
 
+def _squares_loop(l1: bool) -> Callable:
+    """Not a solver: the sum of squares of a tile's gradient, penalties included."""
+
+    def loop(
+        w, g, ldg, s, t, u, ld, n_rows, n_registers, penalty, bias_row, bias_col, coefficients, regular, sums
+    ):
+        step = lanes(w)
+        squares = spread(w, 0.0)
+        for i in range(n_rows):
+            no_bias_row = 0.0 if i == bias_row else 1.0
+            for r in range(n_registers):
+                value = load(w, i * ld + r * step)
+                is_bias = lane_numbers(w) == float(bias_col - r * step)
+                pull = select(is_bias, 0.0, spread(w, penalty * no_bias_row)) * value
+                if l1:
+                    strength = select(is_bias, 0.0, spread(w, regular[0] * no_bias_row))
+                    pull = pull + _l1_pull(value, strength)
+                gradient = load(g, i * ldg + r * step) + pull
+                squares = fma(gradient, gradient, squares)
+        store_scalar(sums, 0, sum_lanes(squares))
+
+    return loop
+
+
 def _coefficients_loop(coefficients: Callable) -> Callable:
     def loop(rate, h, step, out):
         c = coefficients(rate, (h[0], h[1], h[2], h[3]), step)
         for i in range(N_COEFFICIENTS):
             out[i] = c[i]
+
+    return loop
+
+
+def _schedule_loop(factor: Callable) -> Callable:
+    def loop(step, epoch_steps, total, p, out):
+        out[0] = warmed_up(factor(step, epoch_steps, total, p), step, p[N_PARAMETERS - 1])
 
     return loop
 
@@ -205,17 +261,28 @@ def loss(name: str, dtype: np.dtype) -> int:
     return address_of(_loss_loop(LOSSES[name].row), (p, p, p, p, INT, INT, p, DOUBLES))
 
 
-@cache
-def update(
-    solver: str | None, dtype: np.dtype, l1: bool = False, decay: bool = False, clip: bool = False
-) -> int:
-    """Address of a solver's step on a tile, parameters as in `_update_loop`; for None, of the sum."""
+def _tile_kinds(dtype: np.dtype) -> tuple[types.Type, ...]:
     p = _pointer_type(dtype)
-    kinds = (p, p, INT, p, p, p, INT, INT, INT, REAL, INT, INT, DOUBLES, DOUBLES, DOUBLES)
-    if solver is None:
-        return address_of(_accumulate_loop, kinds)
+    return p, p, INT, p, p, p, INT, INT, INT, REAL, INT, INT, DOUBLES, DOUBLES, DOUBLES
+
+
+@cache
+def update(solver: str, extras: Extras, dtype: np.dtype) -> int:
+    """Address of a solver's step on a tile, parameters as in `_update_loop`."""
     entry = SOLVERS[solver]
-    return address_of(_update_loop(entry.update, entry.n_states, l1, decay, clip), kinds)
+    return address_of(_update_loop(entry.update, entry.n_states, extras), _tile_kinds(dtype))
+
+
+@cache
+def accumulate(dtype: np.dtype) -> int:
+    """Address of the loop that adds a tile to the gradient of the whole batch."""
+    return address_of(_accumulate_loop, _tile_kinds(dtype))
+
+
+@cache
+def squares(l1: bool, dtype: np.dtype) -> int:
+    """Address of the loop that sums a tile's squares."""
+    return address_of(_squares_loop(l1), _tile_kinds(dtype))
 
 
 @cache
@@ -223,6 +290,13 @@ def coefficients(solver: str) -> int:
     """Address of a solver's coefficients ``(rate, h, step, out)``."""
     loop = _coefficients_loop(SOLVERS[solver].coefficients)
     return address_of(loop, (REAL, DOUBLES, REAL, DOUBLES))
+
+
+@cache
+def schedule(name: str) -> int:
+    """Address of a schedule's factor ``(step, epoch_steps, total, p, out)``."""
+    loop = _schedule_loop(RATE_SCHEDULES[name].factor)
+    return address_of(loop, (REAL, REAL, REAL, DOUBLES, DOUBLES))
 
 
 @lru_cache(maxsize=64)

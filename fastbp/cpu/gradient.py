@@ -23,7 +23,7 @@ from fastbp.cpu.memory import advance, lanes, pointer
 from fastbp.cpu.tile import product
 
 # What is done with a tile of the gradient.
-APPLY, WRITE, ADD, APPLY_STORED = range(4)
+APPLY, WRITE, ADD, APPLY_STORED, SQUARES = range(5)
 
 
 @jit
@@ -56,26 +56,27 @@ def gradient_tiles(
         Rows of the pass.
     mode : int
         APPLY: the solver's step at once, `gradient` unused. WRITE, ADD: into `gradient`. APPLY_STORED: the
-        solver's step from `gradient`, nothing computed.
+        solver's step from `gradient`, nothing computed. SQUARES: the sum of squares of `gradient`.
     penalty : float
         λ of the L2 penalty ½λ‖W‖², added to the gradient of all but biases when a step is made.
     update : int
-        Address of the solver's loop; in mode ADD, of the loop that adds.
+        Address of the solver's loop; in mode ADD, of the loop that adds; in SQUARES, of the one that sums.
     coefficients, regular : pointer
         The solver's, and the strengths of what goes with it, of float64.
-    penalties : (n_tiles,), out
-        Each tile's penalty before the step.
+    penalties : (2 · n_tiles,), out
+        Each tile's penalty before the step; then each tile's sum of squares.
     """
     w = pointer(work, 0)
     panel = 2 * lanes(w)
     scratch = advance(w, special[SCRATCH] + thread * special[SCRATCH_SIZE])
     n_tiles = tiles.shape[0]
-    stored = mode == WRITE or mode == APPLY_STORED
+    stored = mode == WRITE or mode == APPLY_STORED or mode == SQUARES
+    first_sum = n_tiles if mode == SQUARES else 0
     for tile in range(n_tiles * thread // n_threads, n_tiles * (thread + 1) // n_threads):
         at, pitch = tiles[tile, TILE_PARAMETERS], tiles[tile, TILE_PITCH]
         height, registers = tiles[tile, TILE_HEIGHT], tiles[tile, TILE_REGISTERS]
         g, ldg = (pointer(gradient, at), pitch) if stored else (scratch, panel)
-        if mode != APPLY_STORED:
+        if mode != APPLY_STORED and mode != SQUARES:
             product(
                 g,
                 ldg,
@@ -109,6 +110,6 @@ def gradient_tiles(
                     tiles[tile, TILE_BIAS_COL],
                     coefficients,
                     regular,
-                    pointer(penalties, tile),
+                    pointer(penalties, first_sum + tile),
                 ),
             )

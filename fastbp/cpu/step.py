@@ -6,18 +6,21 @@ the solver to the tile at once. A second barrier ends the step. No gradient is s
 result does not depend on their number.
 """
 
+import math
+
 import numpy as np
 
 from fastbp.compiler import jit
 from fastbp.cpu.arena import FEW_ROWS_LIMIT
 from fastbp.cpu.call import call
 from fastbp.cpu.gather import gather_inputs, gather_targets, gather_weights, locate
-from fastbp.cpu.gradient import ADD, APPLY, APPLY_STORED, WRITE, gradient_tiles
-from fastbp.cpu.memory import lanes, pointer
+from fastbp.cpu.gradient import ADD, APPLY, APPLY_STORED, SQUARES, WRITE, gradient_tiles
+from fastbp.cpu.memory import advance, lanes, load_scalar, pointer, store_scalar
 from fastbp.cpu.mode import flush_subnormals, restore_mode
 from fastbp.cpu.network import forward_and_backward
 from fastbp.cpu.shuffle import shuffle_order
 from fastbp.cpu.team import meet
+from fastbp.cpu.weights import average_weights, limit_norms
 from fastbp.functions.schedules import judge_epoch, rate_after_epoch
 from fastbp.functions.solvers import N_COEFFICIENTS
 
@@ -35,6 +38,11 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     UPDATE,
     COEFFICIENTS,
     ACCUMULATE,
+    SQUARES_OF,
+    RATE_SCHEDULE,
+    TOTAL_STEPS,
+    AVERAGE,
+    AVERAGE_AFTER,
     SCHEDULE,
     MONITOR_LOSS,
     EPOCH_LIMIT,
@@ -49,7 +57,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     CURVE_USED,
     LOADED,
     N_INTS,
-) = range(24)
+) = range(29)
 RULE_SIZE = 16  # of a thread's coefficients, in float64: they share no cache line
 # The float64 control array.
 (
@@ -65,13 +73,20 @@ RULE_SIZE = 16  # of a thread's coefficients, in float64: they share no cache li
     L1,
     DECAY,
     CLIP,
+    CLIP_NORM,
+    MAX_NORM,
+    AVERAGE_RATE,
+    S0,
+    S1,
+    S2,
+    S3,
     TOL,
     PATIENCE,
     MEAN_WEIGHT,
     EPOCH_LOSS,
     BEST,
     N_FLOATS,
-) = range(18)
+) = range(25)
 
 
 @jit
@@ -192,7 +207,7 @@ def train(
     starts : (rows of a pass, padded) int64, scratch
     steps_coefficients : (n_threads · RULE_SIZE,) float64, scratch
     sums : (registers of a pass,), scratch
-    penalties : (n_tiles,), scratch
+    penalties : (2 · n_tiles,), scratch
     curve : out
         Losses of the epochs finished by this call; it returns when it is full.
     sync : the team's barrier
@@ -206,22 +221,31 @@ def train(
     n_data, batch, pass_rows = ints[N_DATA], ints[BATCH], ints[PASS]
     position, steps, loaded = ints[POSITION], ints[STEPS], ints[LOADED] == 1
     rule = pointer(steps_coefficients, thread * RULE_SIZE)
+    regular = advance(rule, N_COEFFICIENTS)  # behind the coefficients: what does not depend on the solver
+    epoch_steps = -(-n_data // batch)
+    by_norm = ints[SQUARES_OF] != 0
+    n_tiles = tiles.shape[0]
     done = 0
     while done < max_steps and ints[STATUS] == RUNNING and ints[CURVE_USED] < curve.shape[0]:
         batch_rows = min(batch, n_data - position)
         weight = batch_rows * floats[MEAN_WEIGHT]
         penalty = floats[ALPHA] / weight + floats[L2]
+        rate = floats[RATE]
+        if ints[RATE_SCHEDULE] != 0:
+            call(
+                ints[RATE_SCHEDULE],
+                (float(steps), float(epoch_steps), float(ints[TOTAL_STEPS]), pointer(floats, S0), rule),
+            )
+            rate *= load_scalar(rule, 0)
         call(
             ints[COEFFICIENTS],
-            (floats[RATE], pointer(floats, H0), float(steps + 1), rule),
+            (rate, pointer(floats, H0), float(steps + 1), rule),
         )
-        # Behind the coefficients: what does not depend on the solver.
-        regular = pointer(steps_coefficients, thread * RULE_SIZE + N_COEFFICIENTS)
-        steps_coefficients[thread * RULE_SIZE + N_COEFFICIENTS] = floats[L1]
-        steps_coefficients[thread * RULE_SIZE + N_COEFFICIENTS + 1] = floats[RATE] * floats[DECAY]
-        steps_coefficients[thread * RULE_SIZE + N_COEFFICIENTS + 2] = floats[CLIP]
+        store_scalar(regular, 0, floats[L1])
+        store_scalar(regular, 1, rate * floats[DECAY])
+        store_scalar(regular, 2, floats[CLIP])
         loss = 0.0
-        single = batch_rows <= pass_rows
+        single = batch_rows <= pass_rows and not by_norm
         for start in range(0, batch_rows, pass_rows):
             rows = min(pass_rows, batch_rows - start)
             n_registers = one_pass(
@@ -273,6 +297,30 @@ def train(
                 penalties,
             )
             meet(sync, n_threads)
+        if by_norm:
+            gradient_tiles(
+                tiles,
+                special,
+                params,
+                moments,
+                work,
+                gradient,
+                thread,
+                n_threads,
+                0,
+                SQUARES,
+                ints[SQUARES_OF],
+                penalty,
+                rule,
+                regular,
+                penalties,
+            )
+            meet(sync, n_threads)
+            total = 0.0
+            for i in range(n_tiles, 2 * n_tiles):
+                total += penalties[i]
+            norm = math.sqrt(total)
+            store_scalar(regular, 3, floats[CLIP_NORM] / norm if norm > floats[CLIP_NORM] else 1.0)
         if not single:
             gradient_tiles(
                 tiles,
@@ -292,11 +340,20 @@ def train(
                 penalties,
             )
             meet(sync, n_threads)
+        if floats[MAX_NORM] > 0.0:
+            limit_norms(table, params, floats[MAX_NORM], thread, n_threads)
+            meet(sync, n_threads)
+        if ints[AVERAGE] != 0:
+            # Until the mean of all steps moves more slowly, that mean: it forgets the start.
+            made = steps + 1 - ints[AVERAGE_AFTER]
+            share = max(floats[AVERAGE_RATE], 1.0 / made) if made > 0 else 1.0
+            average = pointer(moments, moments.shape[0] - params.shape[0])
+            average_weights(params, average, share, thread, n_threads)
         done += 1
         steps += 1
         position += batch_rows
         if thread == 0:
-            for i in range(penalties.shape[0]):
+            for i in range(n_tiles):
                 loss += penalties[i]
             floats[EPOCH_LOSS] += batch_rows * loss
             ints[STEP_OF_EPOCH] += 1

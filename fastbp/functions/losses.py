@@ -9,43 +9,14 @@ the output activation has its own backward step.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from fastbp.functions import scalar
+from fastbp.functions.parameters import Parameter, resolve
 from fastbp.functions.primitives import absolute, get, put, select
 from fastbp.functions.registry import Registry
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A number, or several, that a loss depends on; within (low, high), or [low, high) where `closed`."""
-
-    name: str
-    default: float
-    low: float
-    high: float
-    closed: bool = False
-    several: bool = False
-
-    def values(self, given: Any, loss: str) -> tuple[float, ...]:
-        """The user's value as floats, or ValueError."""
-        listed = self.several and np.ndim(given) == 1 and np.size(given) > 0
-        numbers: list[Any] = list(given) if listed else [given]
-        for number in numbers:
-            known = isinstance(number, Real) and not isinstance(number, bool)
-            if not known or not (self.low < number < self.high or (self.closed and number == self.low)):
-                domain = f"{'[' if self.closed else '('}{self.low:g}, {self.high:g})"
-                raise ValueError(
-                    f"loss_params: {self.name} of loss={loss!r} must be a number in {domain}"
-                    f"{', or a list of such' if self.several else ''}, got {given!r}."
-                )
-        if any(b <= a for a, b in pairwise(numbers)):
-            raise ValueError(f"loss_params: the numbers of {self.name} must increase, got {given!r}.")
-        return tuple(float(number) for number in numbers)
 
 
 @dataclass(frozen=True)
@@ -105,19 +76,7 @@ class Loss:
 
     def constants(self, given: Mapping[str, Any]) -> tuple[float, ...]:
         """p: the values of all parameters, the default where `given` has none."""
-        name = self.name.partition("+")[0]
-        known = [parameter.name for parameter in self.parameters]
-        for key in given:
-            if key not in known:
-                raise ValueError(
-                    f"loss_params has {key!r}, but loss={name!r} has "
-                    f"{f'the parameters {known}' if known else 'no parameters'}."
-                )
-        return tuple(
-            value
-            for parameter in self.parameters
-            for value in parameter.values(given.get(parameter.name, parameter.default), name)
-        )
+        return resolve(self.parameters, given, "loss_params", f"loss={self.name.partition('+')[0]!r}")
 
 
 def squared_error(z, y, delta, n, weight, p):
@@ -369,8 +328,8 @@ def tweedie(z, y, delta, n, weight, p):
 
 
 CLASSIFIER, REGRESSOR = ("classifier",), ("regressor",)
-SMOOTHING = (Parameter("label_smoothing", 0.0, 0.0, 1.0, closed=True),)
-FOCUS = (Parameter("gamma", 2.0, 0.0, np.inf, closed=True),)
+SMOOTHING = (Parameter("label_smoothing", 0.0, 0.0, 1.0),)
+FOCUS = (Parameter("gamma", 2.0, 0.0, np.inf),)
 
 LOSSES: Registry[Loss] = Registry("loss")
 LOSSES.add(Loss("squared_error", "1/2 sum_k (f_k - y_k)^2", squared_error))
@@ -426,13 +385,13 @@ LOSSES.add(
         "huber",
         "sum_k d^2 / 2, or delta (d - delta / 2) for d > delta, d = |f_k - y_k|",
         huber,
-        parameters=(Parameter("delta", 1.0, 0.0, np.inf),),
+        parameters=(Parameter("delta", 1.0, 0.0, np.inf, open=True),),
         tasks=REGRESSOR,
         centre="median",
     )
 )
 LOSSES.add(Loss("log_cosh", "sum_k log cosh(f_k - y_k)", log_cosh, tasks=REGRESSOR, centre="median"))
-QUANTILE = (Parameter("quantile", 0.5, 0.0, 1.0, several=True),)
+QUANTILE = (Parameter("quantile", 0.5, 0.0, 1.0, open=True, several=True),)
 LOSSES.add(
     Loss(
         "pinball",
@@ -481,7 +440,7 @@ LOSSES.add(
         "sum_k (y^(2-r) / ((1-r)(2-r)) - y f^(1-r) / (1-r) + f^(2-r) / (2-r)), r = power",
         tweedie,
         "exp",
-        parameters=(Parameter("power", 1.5, 1.0, 2.0),),
+        parameters=(Parameter("power", 1.5, 1.0, 2.0, open=True),),
         tasks=REGRESSOR,
         domain=NON_NEGATIVE,
     )
@@ -498,6 +457,11 @@ def find_loss(loss: str, out_activation: str, task: str | None = None) -> Loss:
     """The entry for a user's name and an output activation, or ValueError that says what to change."""
     for name in (f"{loss}+{out_activation}", loss):
         if name in LOSSES and (task is None or task in LOSSES[name].tasks):
+            if LOSSES[name].signed and out_activation != "identity":
+                raise ValueError(
+                    f"loss={loss!r} needs out_activation='identity', got out_activation={out_activation!r}: "
+                    "the sign of an output tells the class."
+                )
             return LOSSES[name]
     entries = [entry for entry in LOSSES if entry.name.startswith(f"{loss}+")]
     partners = [entry.merged_with for entry in entries if task is None or task in entry.tasks]

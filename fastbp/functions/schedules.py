@@ -1,7 +1,15 @@
-"""What happens to learning rate and patience when an epoch ends: scikit-learn's three schedules.
+"""The learning rate over time: scikit-learn's three rules at the end of an epoch, and schedules of the step.
 
 Plain arithmetic on scalars; engines compile it, the tests call it as it is.
 """
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastbp.functions.parameters import Parameter, resolve
+from fastbp.functions.registry import Registry
 
 CONSTANT, INVSCALING, ADAPTIVE = range(3)
 SCHEDULES = {"constant": CONSTANT, "invscaling": INVSCALING, "adaptive": ADAPTIVE}
@@ -32,3 +40,127 @@ def judge_epoch(schedule, rate, monitored, best, n_stale, tol, patience):
     if schedule == ADAPTIVE and rate > SMALLEST_ADAPTIVE_RATE:
         return rate / 5.0, best, 0, False
     return rate, best, n_stale, True
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A factor of the learning rate, from where training stands.
+
+    Attributes
+    ----------
+    name, formula : str
+        For the documentation; x runs from 0 to 1 over the steps of the fit, e counts epochs.
+    factor : callable
+        ``factor(step, epoch_steps, total, p) -> float``: the step about to be made, from 0; the steps of an
+        epoch and of the whole fit.
+    parameters : tuple of Parameter
+        What stands in p.
+    """
+
+    name: str
+    formula: str
+    factor: Callable[..., float]
+    parameters: tuple[Parameter, ...] = ()
+
+    def constants(self, given: Mapping[str, Any]) -> tuple[float, ...]:
+        """p: its parameters, zeros, and last the steps of the warm-up; ValueError for a wrong one."""
+        all_of_them = (*self.parameters, Parameter(WARM_UP, 0.0, 0.0, INFINITY))
+        *own, warmup = resolve(all_of_them, given, "schedule_params", f"schedule={self.name!r}")
+        return (*own, *[0.0] * (N_PARAMETERS - 1 - len(own)), warmup)
+
+
+INFINITY = float("inf")
+WARM_UP = "warmup_steps"
+N_PARAMETERS = 4  # of a schedule, the steps of the warm-up last
+
+
+def warmed_up(factor, step, warmup_steps):
+    """A schedule's factor, linear from 0 over the first steps."""
+    return factor * min(1.0, (step + 1.0) / warmup_steps) if warmup_steps > 0.0 else factor
+
+
+def constant(step, epoch_steps, total, p):
+    return 1.0
+
+
+def cosine(step, epoch_steps, total, p):
+    # Loshchilov and Hutter 2017, equation 5 without restarts, down to the share p[0].
+    x = min(1.0, step / total)
+    return p[0] + (1.0 - p[0]) * 0.5 * (1.0 + math.cos(math.pi * x))
+
+
+def one_cycle(step, epoch_steps, total, p):
+    # Smith and Topin 2017: up from the share p[0] until x = p[1], then down to nothing.
+    x = min(1.0, step / total)
+    if x < p[1]:
+        return p[0] + (1.0 - p[0]) * 0.5 * (1.0 - math.cos(math.pi * x / p[1]))
+    return 0.5 * (1.0 + math.cos(math.pi * (x - p[1]) / (1.0 - p[1])))
+
+
+def staircase(step, epoch_steps, total, p):
+    return p[0] ** math.floor(math.floor(step / epoch_steps) / p[1])
+
+
+def exponential(step, epoch_steps, total, p):
+    return p[0] ** (step / epoch_steps)
+
+
+def inverse(step, epoch_steps, total, p):
+    return (1.0 + p[0] * (step / epoch_steps)) ** -p[1]
+
+
+def restarts(step, epoch_steps, total, p):
+    # Loshchilov and Hutter 2017, equation 5: cycles of p[0] epochs, each p[1] times as long as the last.
+    left = step / epoch_steps
+    length = p[0]
+    while left >= length:
+        left -= length
+        length *= p[1]
+    return 0.5 * (1.0 + math.cos(math.pi * left / length))
+
+
+def linear(step, epoch_steps, total, p):
+    return 1.0 - (1.0 - p[0]) * min(1.0, step / total)
+
+
+RATE_SCHEDULES: Registry[Schedule] = Registry("schedule")
+RATE_SCHEDULES.add(Schedule("constant", "1", constant))
+RATE_SCHEDULES.add(
+    Schedule("cosine", "end + (1 - end) (1 + cos(pi x)) / 2", cosine, (Parameter("end", 0.0, 0.0, 1.0),))
+)
+RATE_SCHEDULES.add(
+    Schedule(
+        "one_cycle",
+        "up by a half cosine from `start` until x = peak, down to 0 by another",
+        one_cycle,
+        (Parameter("start", 0.04, 0.0, 1.0), Parameter("peak", 0.3, 0.01, 1.0)),
+    )
+)
+RATE_SCHEDULES.add(Schedule("linear", "1 - (1 - end) x", linear, (Parameter("end", 0.0, 0.0, 1.0),)))
+RATE_SCHEDULES.add(
+    Schedule(
+        "step",
+        "decay ^ floor(e / epochs)",
+        staircase,
+        (Parameter("decay", 0.1, 0.0, INFINITY), Parameter("epochs", 30.0, 1.0, INFINITY)),
+    )
+)
+RATE_SCHEDULES.add(
+    Schedule("exponential", "decay ^ e", exponential, (Parameter("decay", 0.95, 0.0, INFINITY),))
+)
+RATE_SCHEDULES.add(
+    Schedule(
+        "inverse",
+        "(1 + decay e) ^ -power",
+        inverse,
+        (Parameter("decay", 1.0, 0.0, INFINITY), Parameter("power", 0.5, 0.0, INFINITY)),
+    )
+)
+RATE_SCHEDULES.add(
+    Schedule(
+        "restarts",
+        "(1 + cos(pi x)) / 2, x over cycles of `epochs`, each `growth` times the last",
+        restarts,
+        (Parameter("epochs", 10.0, 1.0, INFINITY), Parameter("growth", 2.0, 1.0, INFINITY)),
+    )
+)

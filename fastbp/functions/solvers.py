@@ -6,9 +6,9 @@ begin at 0, with N_COEFFICIENTS coefficients c that hold for the whole step.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
+from fastbp.functions.parameters import Parameter, resolve
 from fastbp.functions.primitives import fma, select, sqrt
 from fastbp.functions.registry import Registry
 
@@ -31,8 +31,8 @@ class Solver:
         How many of s, t, u it uses.
     hyper : tuple of str
         The hyper-parameters h by name: parameters of the estimators, or else of `solver_params`.
-    own : tuple of (str, float, float, float)
-        Those of `solver_params`: name, default, and the range [low, high) that they must lie in.
+    own : tuple of Parameter
+        Those of `solver_params`.
     """
 
     name: str
@@ -41,26 +41,12 @@ class Solver:
     coefficients: Callable
     n_states: int
     hyper: tuple[str, ...] = ()
-    own: tuple[tuple[str, float, float, float], ...] = ()
+    own: tuple[Parameter, ...] = ()
 
     def hyper_parameters(self, common: Mapping[str, float], given: Mapping[str, Any]) -> tuple[float, ...]:
         """h: of the estimators' parameters `common`, of `solver_params`, or by default; else ValueError."""
-        values = dict(common)
-        for name, default, low, high in self.own:
-            value = given.get(name, default)
-            if isinstance(value, bool) or not isinstance(value, Real) or not low <= float(value) < high:
-                raise ValueError(
-                    f"solver_params: {name} of solver={self.name!r} must be a number in [{low:g}, {high:g}), "
-                    f"got {value!r}."
-                )
-            values[name] = float(value)
-        own = [name for name, *_ in self.own]
-        for name in given:
-            if name not in own:
-                raise ValueError(
-                    f"solver_params has {name!r}, but solver={self.name!r} has "
-                    f"{f'the parameters {own}' if own else 'no parameters of its own'}."
-                )
+        own = resolve(self.own, given, "solver_params", f"solver={self.name!r}")
+        values = {**common, **{parameter.name: value for parameter, value in zip(self.own, own, strict=True)}}
         return tuple(values[name] for name in self.hyper)
 
 
@@ -172,7 +158,7 @@ SOLVERS.add(
         plain_coefficients,
         1,
         ("rho", "epsilon"),
-        (("rho", 0.99, 0.0, 1.0),),
+        (Parameter("rho", 0.99, 0.0, 1.0),),
     )
 )
 SOLVERS.add(
@@ -193,7 +179,7 @@ SOLVERS.add(
         plain_coefficients,
         2,
         ("rho", "damping"),
-        (("rho", 0.9, 0.0, 1.0), ("damping", 1e-6, 0.0, INFINITY)),
+        (Parameter("rho", 0.9, 0.0, 1.0), Parameter("damping", 1e-6, 0.0, INFINITY, open=True)),
     )
 )
 SOLVERS.add(
@@ -205,10 +191,10 @@ SOLVERS.add(
         2,
         ("shrink", "grow", "smallest", "largest"),
         (
-            ("shrink", 0.5, 0.0, 1.0),
-            ("grow", 1.2, 1.0, INFINITY),
-            ("smallest", 1e-6, 0.0, INFINITY),
-            ("largest", 50.0, 0.0, INFINITY),
+            Parameter("shrink", 0.5, 0.0, 1.0),
+            Parameter("grow", 1.2, 1.0, INFINITY),
+            Parameter("smallest", 1e-6, 0.0, INFINITY),
+            Parameter("largest", 50.0, 0.0, INFINITY),
         ),
     )
 )
@@ -220,7 +206,7 @@ SOLVERS.add(
         plain_coefficients,
         1,
         ("beta_1", "memory"),
-        (("memory", 0.99, 0.0, 1.0),),
+        (Parameter("memory", 0.99, 0.0, 1.0),),
     )
 )
 
