@@ -26,7 +26,7 @@ from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
 from fastbp.output_bias import with_data_bias
-from fastbp.plan import AVERAGES, NetworkPlan, SolverState, TrainingPlan, training_plan
+from fastbp.plan import AVERAGES, Kind, NetworkPlan, SolverState, TrainingPlan, training_plan
 from fastbp.progress import make_progress
 from fastbp.scoring import validation_score
 from fastbp.stored import StoredWeights
@@ -125,6 +125,10 @@ class BackPropagation(FittedNetwork):
         "clip_value": [Interval(Real, 0, None, closed="neither"), None],
         "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
         "max_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+        "input_dropout": [Interval(Real, 0, 1, closed="left")],
+        "input_noise": [Interval(Real, 0, None, closed="left")],
+        "residual": ["boolean"],
         "average": [StrOptions(set(AVERAGES)), None],
         "average_params": [dict, None],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -239,10 +243,7 @@ class BackPropagation(FittedNetwork):
             n_inputs=X.shape[1],
             hidden_layer_sizes=hidden,
             n_outputs=self.n_outputs_,
-            activation=self._activation_names(),
-            out_activation=self.out_activation_,
-            loss=self.loss,
-            constants=self._loss_constants(),
+            **self._plan_options(),
             fit_intercept=self.fit_intercept,
             dtype=X.dtype,
         )
@@ -263,6 +264,11 @@ class BackPropagation(FittedNetwork):
                     network, rows, held_out, scoring, parameters, random_state, incremental, goes_on
                 )
         else:
+            if any(op.kind == Kind.NOISE for op in network.ops):
+                raise ValueError(
+                    "dropout, input_dropout and input_noise make the loss random, which solver='lbfgs' "
+                    f"cannot minimise; choose one of {list(STOCHASTIC)}."
+                )
             if self.l1 > 0:
                 raise ValueError(
                     f"l1={self.l1!r} has no derivative at 0, which solver='lbfgs' needs; choose another of "

@@ -4,6 +4,7 @@ The weights are read from `coefs_` and `intercepts_` anew at each call, since th
 """
 
 from abc import ABC, abstractmethod
+from numbers import Real
 from types import ModuleType
 from typing import Any, Self
 
@@ -108,6 +109,19 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """One name for all hidden layers, or one for each; hashable."""
         return self.activation if isinstance(self.activation, str) else tuple(self.activation)
 
+    def _plan_options(self) -> dict[str, Any]:
+        """What a plan needs to know beyond sizes: hashable, and checked before a plan is looked up by it."""
+        return {
+            "activation": self._activation_names(),
+            "out_activation": self.out_activation_,
+            "loss": self.loss,
+            "constants": self._loss_constants(),
+            "dropout": self.dropout if isinstance(self.dropout, Real) else _rates(self.dropout),
+            "input_dropout": float(self.input_dropout),
+            "input_noise": float(self.input_noise),
+            "residual": bool(self.residual),
+        }
+
     def _loss_constants(self) -> tuple[float, ...]:
         """The parameters of the loss, checked before a plan is looked up by them."""
         return find_loss(self.loss, self.out_activation_).constants(self.loss_params or {})
@@ -123,10 +137,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             n_inputs=coefs[0].shape[0],
             hidden_layer_sizes=tuple(coef.shape[1] for coef in coefs[:-1]),
             n_outputs=coefs[-1].shape[1],
-            activation=self._activation_names(),
-            out_activation=self.out_activation_,
-            loss=self.loss,
-            constants=self._loss_constants(),
+            **self._plan_options(),
             # intercepts that were assigned to a model without any count, too
             fit_intercept=self.fit_intercept or any(intercept.any() for intercept in intercepts),
             dtype=weights.common_dtype(coefs),
@@ -277,6 +288,14 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     @property
     def _n_features_out(self) -> int:
         return self.coefs_[-1].shape[0]
+
+
+def _rates(dropout) -> tuple[float, ...]:
+    """A list of rates of dropout, or ValueError."""
+    rates = tuple(dropout)
+    if not all(isinstance(rate, Real) and not isinstance(rate, bool) and 0 <= rate < 1 for rate in rates):
+        raise ValueError(f"dropout must be in [0, 1), or a list of such numbers, got {dropout!r}.")
+    return tuple(float(rate) for rate in rates)
 
 
 def canonical(X):

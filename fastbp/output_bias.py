@@ -59,7 +59,9 @@ def best_constant(loss: Loss, network: NetworkPlan, rows: Rows) -> np.ndarray:
         counts = np.bincount(targets[:, 0].astype(np.intp), weight, minlength=network.n_outputs)
         return counts / counts.sum()
     if loss.centre == "quantile":
-        levels = np.array(network.constants)
+        levels = network.constants[
+            : network.n_outputs if loss.one_target else 1
+        ]  # then come others' constants
         if loss.one_target:
             return np.array([quantile(targets[:, 0], weight, level) for level in levels])
         return np.array([quantile(column, weight, levels[0]) for column in targets.T])

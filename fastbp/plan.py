@@ -21,6 +21,7 @@ import numpy as np
 
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss
+from fastbp.functions.noise import NOISES
 from fastbp.functions.parameters import Parameter, resolve
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
@@ -43,6 +44,8 @@ class Kind(IntEnum):
     ELEMENTWISE = 1
     ROW = 2
     LOSS = 3
+    NOISE = 4
+    ADD = 5
 
 
 class Layout(IntEnum):
@@ -74,6 +77,10 @@ class Op:
         1 where the op runs then: an activation that is merged with the loss runs in prediction only.
     sync : int
         1 where the op needs the whole batch before it can go on.
+    other : int
+        The second buffer that a sum reads.
+    constants : int
+        Where the op's own begin among the network's constants.
     """
 
     kind: int
@@ -91,6 +98,8 @@ class Op:
     training: int = 1
     prediction: int = 1
     sync: int = 0
+    other: int = 0
+    constants: int = 0
 
     def matrix(self, vector: np.ndarray) -> np.ndarray:
         """The parameter block in a row-major vector: a view of shape (n_in + bias, n_out)."""
@@ -119,7 +128,7 @@ class NetworkPlan:
     widths : tuple of int
         Of the buffers.
     constants : tuple of float
-        The parameters of the loss.
+        The parameters of the loss, then those of other ops.
     """
 
     ops: tuple[Op, ...]
@@ -368,6 +377,10 @@ def network_plan(
     constants: tuple[float, ...] | None = None,
     fit_intercept: bool,
     dtype: np.dtype,
+    dropout: float | Sequence[float] = 0.0,
+    input_dropout: float = 0.0,
+    input_noise: float = 0.0,
+    residual: bool = False,
 ) -> NetworkPlan:
     """Plan a network.
 
@@ -384,6 +397,12 @@ def network_plan(
         The user's name.
     constants : tuple of float or None
         Its parameters, as `Loss.constants` gives them; None: their defaults.
+    dropout : float or sequence of float
+        Share of the units that are dropped, of all hidden layers or of each.
+    input_dropout, input_noise : float
+        Share of the inputs that are dropped; standard deviation of what is added to them.
+    residual : bool
+        Whether each hidden layer but the first adds its inputs to its outputs where they are as many.
     fit_intercept : bool
     dtype : float32 or float64
 
@@ -403,6 +422,28 @@ def network_plan(
     ops: list[Op] = []
     widths = [n_inputs]
     offset, source = 0, 0
+    rates = [dropout] * len(names) if isinstance(dropout, int | float) else list(dropout)
+    if len(rates) != len(names):
+        raise ValueError(
+            f"dropout={dropout!r} names {len(rates)} rates for {len(names)} hidden layers; give one number "
+            "for all, or a list with one for each."
+        )
+
+    def grow(kind: Kind, code: int, **more) -> None:
+        """An op that writes what it makes of the last buffer into a new one."""
+        nonlocal source
+        ops.append(Op(kind, code, source, len(widths), widths[source], widths[source], **more))
+        source = len(widths)
+        widths.append(widths[-1])
+
+    def add_noise(name: str, strength: float) -> None:
+        nonlocal constants
+        if strength > 0:
+            grow(Kind.NOISE, NOISES.code(name), constants=len(constants))
+            constants += NOISES[name].constants(strength)
+
+    add_noise("gaussian", float(input_noise))
+    add_noise("dropout", float(input_dropout))
     for layer, (name, n_out) in enumerate(
         zip([*names, out_activation], [*hidden_layer_sizes, n_outputs], strict=True)
     ):
@@ -411,13 +452,17 @@ def network_plan(
         offset += dense.rows * padded(dense.cols, dense.ld)
         widths.append(n_out)
         ops.append(dense)
-        source = target
+        before, source = source, target
         if name != "identity":
             op = _activation(name, target, n_out, merged=layer == len(names) and name == entry.merged_with)
             ops.append(op)
             if op.target != op.source:
                 widths.append(n_out)
                 source = op.target
+        if layer < len(names):
+            add_noise("dropout", float(rates[layer]))
+            if residual and layer > 0 and widths[before] == n_out:
+                grow(Kind.ADD, 0, other=before)
     ops.append(Op(Kind.LOSS, LOSSES.code(entry.name), source, source, n_outputs, n_outputs))
     one_target = entry.class_targets or entry.one_target
     return NetworkPlan(

@@ -67,6 +67,16 @@ class BPRegressor(RegressorMixin, BackPropagation):
         In (0, inf). Limit of the norm of the whole gradient with its penalties: a longer one is scaled down.
     max_norm : float, default=None
         In (0, inf). Limit of the Euclidean norm of each unit's incoming weights, kept after every step.
+    dropout : float or list of float, default=0.0
+        In [0, 1). Share of the units of all hidden layers, or of each, that a step of training leaves out,
+        drawn anew for every row; the others are scaled up (Srivastava et al. 2014).
+    input_dropout : float, default=0.0
+        In [0, 1). The same for the inputs.
+    input_noise : float, default=0.0
+        In [0, inf). Standard deviation of normal numbers that a step of training adds to the inputs.
+    residual : bool, default=False
+        Whether each hidden layer but the first adds its inputs to its outputs, where they are as many (He et
+        al. 2016): very deep networks train so.
     average : {'ema', 'swa'}, default=None
         The weights of the model are a mean of those after each step: 'ema' forgets exponentially, 'swa' is
         the plain mean of the last part of the fit. Training that goes on does so from the mean.
@@ -343,6 +353,10 @@ class BPRegressor(RegressorMixin, BackPropagation):
         clip_value=None,
         clip_norm=None,
         max_norm=None,
+        dropout=0.0,
+        input_dropout=0.0,
+        input_noise=0.0,
+        residual=False,
         average=None,
         average_params=None,
         batch_size="auto",
@@ -388,6 +402,10 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.clip_value = clip_value
         self.clip_norm = clip_norm
         self.max_norm = max_norm
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.input_noise = input_noise
+        self.residual = residual
         self.average = average
         self.average_params = average_params
         self.batch_size = batch_size

@@ -15,7 +15,9 @@ from scipy.stats import norm
 
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
-from fastbp.functions.random import permutation
+from fastbp.functions.noise import NOISES
+from fastbp.functions.random import noise_key, permutation, uniform
+from fastbp.functions.scalar import normal_quantile
 from fastbp.plan import Kind, SolverState
 
 SELU = 1.0507009873554805, 1.6732632423543772
@@ -83,35 +85,56 @@ def back(name, delta, z):
     return delta * DERIVATIVE[name](z)
 
 
-def describe(network):
-    """(activation of each dense layer, name of the loss), read from the plan's list of ops."""
-    names, loss = [], None
-    for op in network.ops:
-        if op.kind == Kind.DENSE:
-            names.append("identity")
-        elif op.kind == Kind.ELEMENTWISE:
-            names[-1] = ACTIVATIONS.names()[op.code]
-        elif op.kind == Kind.ROW:
-            names[-1] = ROW_ACTIVATIONS.names()[op.code]
-        elif op.kind == Kind.LOSS:
-            loss = LOSSES.names()[op.code].partition("+")[0]
-        else:
-            raise NotImplementedError(f"the reference knows no op of the kind {op.kind}")
-    return names, loss
-
-
 def dense_float64(X):
     return np.asarray(X.toarray() if scipy.sparse.issparse(X) else X, dtype=np.float64)
 
 
-def forward_pass(network, coefs, intercepts, X):
-    """(pre-activations z of each layer, activations a of each layer with the inputs before them)."""
-    names, _ = describe(network)
-    zs, activations = [], [dense_float64(X)]
-    for coef, intercept, name in zip(coefs, intercepts, names, strict=True):
-        zs.append(activations[-1] @ coef + intercept)
-        activations.append(ACTIVATE[name](zs[-1]))
-    return zs, activations
+def name_of(op):
+    """The name of an op's function in its registry."""
+    registry = {
+        Kind.ELEMENTWISE: ACTIVATIONS,
+        Kind.ROW: ROW_ACTIVATIONS,
+        Kind.LOSS: LOSSES,
+        Kind.NOISE: NOISES,
+    }
+    return registry[Kind(op.kind)].names()[op.code]
+
+
+def noise(network, op, u):
+    """(factor, addend) of the values of a buffer: nothing happens without numbers `u`."""
+    if u is None:
+        return 1.0, 0.0
+    p = network.constants[op.constants]
+    if name_of(op) == "dropout":
+        return (u >= p) / (1 - p), 0.0
+    # Its few digits are part of the definition; test_functions compares them with SciPy's.
+    return 1.0, p * np.vectorize(normal_quantile)(u)
+
+
+def run(network, coefs, intercepts, X, n_ops=None, draw=lambda number, shape: None):
+    """What each op makes of its buffer, in order: the inputs first; and what noise it was given."""
+    buffers, results, noises = {0: dense_float64(X)}, [], {}
+    layers = iter(zip(coefs, intercepts, strict=True))
+    for number, op in enumerate(network.ops[:n_ops]):
+        z = buffers[op.source]
+        if op.kind == Kind.DENSE:
+            coef, intercept = next(layers)
+            z = z @ coef + intercept
+        elif op.kind in (Kind.ELEMENTWISE, Kind.ROW):
+            z = ACTIVATE[name_of(op)](z)
+        elif op.kind == Kind.ADD:
+            z = z + buffers[op.other]
+        elif op.kind == Kind.NOISE:
+            noises[number] = noise(network, op, draw(number, z.shape))
+            z = z * noises[number][0] + noises[number][1]
+        results.append((buffers[op.source], z))
+        buffers[op.target] = z
+    return results, noises
+
+
+def uniform_numbers(key, shape):
+    """The same numbers as ``fastbp.functions.random.uniform``, row by row."""
+    return uniform(key, np.arange(shape[0] * shape[1], dtype=np.uint64).reshape(shape))
 
 
 def elementwise_loss(loss, p, f, y):
@@ -168,29 +191,44 @@ def row_losses(loss, out_activation, p, z, f, y):
     return value.sum(axis=1), back(out_activation, slope, z)
 
 
-def batch_loss_and_gradient(network, coefs, intercepts, X, targets, weight, denominator, alpha, l2):
+def batch_loss_and_gradient(
+    network, coefs, intercepts, X, targets, weight, denominator, alpha, l2, draw=lambda number, shape: None
+):
     """Estimate of the objective and its gradient from a batch.
 
     sum_i w_i l_i / denominator + alpha ||W||² / (2 denominator) + l2 ||W||² / 2, where the denominator is
     (rows in the batch) × (mean weight of the training set).
     """
-    names, loss = describe(network)
-    zs, activations = forward_pass(network, coefs, intercepts, X)
+    results, noises = run(network, coefs, intercepts, X, draw=draw)
     weight = np.ones(len(targets)) if weight is None else np.asarray(weight, dtype=np.float64)
-    losses, delta = row_losses(
-        loss, names[-1], network.constants, zs[-1], activations[-1], np.asarray(targets, dtype=np.float64)
-    )
+    targets = np.asarray(targets, dtype=np.float64)
+    loss = name_of(network.ops[-1]).partition("+")[0]
+    last = max(i for i, op in enumerate(network.ops) if op.kind == Kind.DENSE)
+    head = network.ops[last + 1]
+    out_activation = "identity" if head.kind == Kind.LOSS else name_of(head)
+    z, f = results[last][1], results[-1][0]
+    losses, delta = row_losses(loss, out_activation, network.constants, z, f, targets)
     # a row without weight adds nothing, whatever its loss
     value = np.where(weight == 0, 0, weight * losses).sum() / denominator
     delta = np.where(weight == 0, 0, weight)[:, None] * delta / denominator
 
     coef_gradients, intercept_gradients = [], []
-    for layer in range(len(coefs) - 1, -1, -1):
-        penalty = (alpha / denominator + l2) * coefs[layer]
-        coef_gradients.insert(0, activations[layer].T @ delta + penalty)
-        intercept_gradients.insert(0, delta.sum(axis=0))
-        if layer > 0:
-            delta = back(names[layer - 1], delta @ coefs[layer].T, zs[layer - 1])
+    deltas = {network.ops[last].target: delta}
+    for number in range(last, -1, -1):
+        op, (before, _) = network.ops[number], results[number]
+        delta = deltas.pop(op.target, 0.0)
+        if op.kind == Kind.DENSE:
+            coef = coefs[-1 - len(coef_gradients)]
+            coef_gradients.insert(0, before.T @ delta + (alpha / denominator + l2) * coef)
+            intercept_gradients.insert(0, delta.sum(axis=0))
+            delta = delta @ coef.T
+        elif op.kind == Kind.ADD:
+            deltas[op.other] = deltas.get(op.other, 0.0) + delta
+        elif op.kind == Kind.NOISE:
+            delta = delta * noises[number][0]
+        else:
+            delta = back(name_of(op), delta, before)
+        deltas[op.source] = deltas.get(op.source, 0.0) + delta
 
     squares = sum((coef**2).sum() for coef in coefs)
     value += 0.5 * (alpha / denominator + l2) * squares
@@ -209,11 +247,8 @@ def pack64(network, coefs, intercepts):
 
 def forward(network, parameters, X, layer=None, n_jobs=None, largest=False):
     """Outputs of the `layer`-th dense layer (from 1), of the last (None), or the logits ("logits")."""
-    zs, activations = forward_pass(network, *unpack64(network, parameters), X)
-    if layer == "logits":
-        result = zs[-1]
-    else:
-        result = activations[-1 if layer is None else layer]
+    results, _ = run(network, *unpack64(network, parameters), X, network.n_ops_until(layer))
+    result = results[-1][1]
     return result.argmax(axis=1) if largest else result.astype(network.dtype)
 
 
@@ -363,6 +398,7 @@ class Trainer:
             len(batch) * self.mean_weight,
             t.alpha,
             t.l2,
+            lambda number, shape: uniform_numbers(noise_key(t.seed, self.n_steps, number), shape),
         )
         for coef, gradient in zip(coefs, coef_gradients, strict=True):
             loss += t.l1 * np.abs(coef).sum()

@@ -3,13 +3,15 @@
 import numba
 import numpy as np
 import pytest
-from numpy.testing import assert_array_less
-from scipy.special import ndtr
+from numpy.testing import assert_allclose, assert_array_less
+from scipy.special import ndtr, ndtri
+from scipy.stats import chisquare
 
 import fastbp.cpu.functions  # noqa: F401  makes the formulas callable from compiled code
 from fastbp.cpu.arena import lanes_of
 from fastbp.cpu.memory import load, pointer, store
 from fastbp.cpu.shuffle import shuffle_order
+from fastbp.cpu.uniforms import uniforms
 from fastbp.functions import random, scalar
 from fastbp.functions.initialisers import INITIALISERS, Initialiser
 from fastbp.functions.registry import Registry
@@ -35,6 +37,34 @@ def test_normal_cdf():
         assert_array_less(np.abs(got - truth), truth * eps * (4 + z**2) + np.finfo(dtype).tiny)
 
 
+def test_normal_quantile():
+    for dtype in (np.float32, np.float64):
+        u = ((np.arange(2**14) * 512 + 0.5) * 2.0**-23).astype(dtype)
+        u = np.concatenate([u, np.array([0.5, 1.5, 2**23 - 0.5]) * 2.0**-23]).astype(dtype)
+        assert_allclose(evaluate("normal_quantile", u), ndtri(u.astype(np.float64)), rtol=2e-6, atol=3e-7)
+
+
+def test_uniform_numbers():
+    """The same in registers as in Python; even in each bit, and neighbours know nothing of one another."""
+    key = random.noise_key(7, 3, 2)
+    lanes = lanes_of(np.float64)
+
+    @numba.njit
+    def fill(out, lanes, key):
+        for i in range(0, out.shape[0], lanes):
+            store(pointer(out, 0), i, uniforms(pointer(out, 0), i * 3, 3, key))
+
+    out = np.empty(1 << 16)
+    fill(out, lanes, np.int64(np.uint64(key)))
+    assert out[:100].tolist() == [random.uniform(key, 3 * i) for i in range(100)]
+    counts = np.histogram(out, bins=256, range=(0, 1))[0]
+    assert chisquare(counts).pvalue > 1e-4
+    assert abs(np.corrcoef(out[:-1], out[1:])[0, 1]) < 0.015
+    other = np.empty_like(out)
+    fill(other, lanes, np.int64(np.uint64(random.noise_key(7, 4, 2))))
+    assert abs(np.corrcoef(out, other)[0, 1]) < 0.015
+
+
 def compile_for_rows(function):
     @numba.njit(error_model="numpy")
     def run(x, out, lanes):
@@ -44,7 +74,9 @@ def compile_for_rows(function):
     return run
 
 
-COMPILED = {name: compile_for_rows(getattr(scalar, name)) for name in [*TRUTH, "normal_cdf"]}
+COMPILED = {
+    name: compile_for_rows(getattr(scalar, name)) for name in [*TRUTH, "normal_cdf", "normal_quantile"]
+}
 
 
 def evaluate(name, x):

@@ -120,6 +120,14 @@ def test_quantiles():
     assert_allclose(several.predict(inputs(1)), [[10.5, 25.5, 90.5]], **CLOSED_FORM)
 
 
+def test_dropout_does_not_disturb():
+    y = np.arange(100.0)
+    for quantiles, expected in ((0.9, [89.5]), ([0.1, 0.9], [[9.5, 89.5]])):
+        params = {"loss": "pinball", "loss_params": {"quantile": quantiles}, "dropout": 0.3}
+        model = BPRegressor((4,), input_dropout=0.2, **params, **FLAT).fit(inputs(100), y)
+        assert_allclose(model.predict(inputs(1)), expected, **CLOSED_FORM)
+
+
 @pytest.mark.parametrize("values", [np.zeros(50), np.repeat([1.0, 5.0], [45, 5])])
 def test_quantiles_that_are_equal_stay_finite_and_in_order(values):
     levels = {"quantile": [0.2, 0.5, 0.7]}

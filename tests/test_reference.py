@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import reference
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from tolerances import ONE_STEP, TEN_STEPS
 
@@ -56,7 +56,9 @@ LOSS_PARAMS = {
 }
 
 
-def make_network(dtype, *, widths=(6, 9, 5), n_outputs=3, activation="tanh", loss=None, fit_intercept=True):
+def make_network(
+    dtype, *, widths=(6, 9, 5), n_outputs=3, activation="tanh", loss=None, fit_intercept=True, **more
+):
     name = loss or "log_loss+softmax"
     user, _, merged = name.partition("+")
     n_outputs = len(QUANTILES) if merged == "increasing" else n_outputs
@@ -70,6 +72,7 @@ def make_network(dtype, *, widths=(6, 9, 5), n_outputs=3, activation="tanh", los
         constants=LOSSES[name].constants(dict(LOSS_PARAMS.get(name, ()))),
         fit_intercept=fit_intercept,
         dtype=dtype,
+        **more,
     )
 
 
@@ -197,6 +200,41 @@ def test_schedules(learning_rate, batch, dtype):
         assert fast.train(10_000) == slow.train(10_000) < 10_000
         assert fast.status == slow.status == "converged"
         assert_allclose(fast.learning_rate, slow.learning_rate, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize("batch", [3, 16, 33, 70])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"dropout": 0.3},
+        {"dropout": [0.5, 0.0, 0.2]},
+        {"input_dropout": 0.2},
+        {"input_noise": 0.3},
+        {"residual": True},
+        {"residual": True, "dropout": 0.3, "input_dropout": 0.1, "input_noise": 0.2, "activation": "gelu"},
+    ],
+    ids=str,
+)
+def test_noise_and_residual_connections(more, n_jobs, batch, dtype):
+    network = make_network(np.dtype(dtype), **{"widths": (6, 20, 20, 20), **more})
+    assert_same_training(network, make_training(batch_size=batch), n=5 * batch, n_jobs=n_jobs)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+def test_no_noise_in_predictions_and_full_gradients(dtype):
+    quiet = make_network(np.dtype(dtype))
+    noisy = make_network(np.dtype(dtype), dropout=0.5, input_noise=1.0, input_dropout=0.5)
+    X, targets, start = make_data(quiet, 40)
+    for layer in (1, 2, "logits", None):
+        a, b = (engine.forward(network, start, X, layer) for network in (quiet, noisy))
+        assert_array_equal(a, b)
+    a, b = (
+        engine.loss_and_gradient(network, start, X, targets, None, 0.1, 0.0) for network in (quiet, noisy)
+    )
+    assert a[0] == b[0]
+    assert_array_equal(a[1], b[1])
 
 
 @pytest.mark.parametrize("warmup_steps", [0, 4])

@@ -118,6 +118,21 @@ def test_loss_is_the_log_loss_of_a_classifier():
     assert_allclose(min(fitted.validation_loss_curve_), expected, **CLOSED_FORM)
 
 
+@pytest.mark.parametrize(
+    "params",
+    [{"dropout": 0.4, "input_dropout": 0.1}, {"average": "ema"}, {"batch_size": 7, "max_norm": 1.0}],
+    ids=lambda params: "-".join(params),
+)
+def test_loss_is_that_of_the_model_that_predicts(params):
+    """Without noise, and of the averaged weights."""
+    X, X_val, y, y_val, _, _ = parts("iris")
+    fitted = model(BPClassifier, scoring="loss", **params).fit(X, y, X_val=X_val, y_val=y_val)
+    expected = log_loss(y_val, fitted.predict_proba(X_val))
+    assert_allclose(min(fitted.validation_loss_curve_), expected, **CLOSED_FORM)
+    by_name = model(BPClassifier, scoring="neg_log_loss", **params).fit(X, y, X_val=X_val, y_val=y_val)
+    assert_allclose(by_name.validation_scores_, fitted.validation_scores_, **SAME_ARITHMETIC)
+
+
 def test_loss_of_sparse_rows_and_of_a_split():
     X, y = data.sparse_like()
     dense = model(BPClassifier, scoring="loss").fit(X, y)

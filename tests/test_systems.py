@@ -305,3 +305,15 @@ def test_s9_in_a_search():
     search = GridSearchCV(pipeline, grid, cv=3).fit(X, y)
     assert search.best_params_["bpclassifier__learning_rate_init"] == 1e-2
     assert search.best_score_ > 0.85
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_s6_residual_connections_make_deep_networks_train(seed):
+    """152 layers of weights: the plain network stays at chance, the same with residual connections learns."""
+    X, y = data.digits()
+    params = {"hidden_layer_sizes": (32,) * 151, "activation": "tanh", "max_iter": 20, "clip_norm": 1.0}
+    params |= {"batch_size": 64, "learning_rate_init": 3e-3, "random_state": seed, **EVERY_EPOCH}
+    plain = BPClassifier(**params).fit(X, y)
+    residual = BPClassifier(**params, residual=True).fit(X, y)
+    assert plain.score(X, y) < 0.2
+    assert residual.score(X, y) > 0.9

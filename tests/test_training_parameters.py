@@ -167,3 +167,54 @@ def test_warm_starts_and_partial_fits_go_on(params):
     for _ in range(3):
         bits.partial_fit(X, y, classes=np.unique(y))
     assert np.isfinite(weights(bits)).all()
+
+
+def test_lbfgs_refuses_noise():
+    X, y = data.binary()
+    for name in ("dropout", "input_dropout", "input_noise"):
+        with pytest.raises(ValueError, match=f"{name}.*solver='lbfgs'"):
+            BPClassifier(solver="lbfgs", **{name: 0.2}).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("dropout", "message"),
+    [
+        ([0.5, 1.0], r"dropout must be in \[0, 1\)"),
+        ([0.5, True], r"dropout must be in \[0, 1\)"),
+        ([0.5, "a"], r"dropout must be in \[0, 1\)"),
+        ([0.5], "dropout=.* names 1 rates for 2 hidden layers"),
+    ],
+)
+def test_wrong_rates_of_dropout(dropout, message):
+    X, y = data.binary()
+    with pytest.raises(ValueError, match=message):
+        BPClassifier((5, 4), dropout=dropout).fit(X, y)
+
+
+@pytest.mark.parametrize("params", [{"dropout": 0.5}, {"input_dropout": 0.3}, {"input_noise": 0.5}], ids=str)
+def test_noise_regularises_and_predictions_have_none(params):
+    X, y = cancer()
+    params = {"hidden_layer_sizes": (64, 64), "max_iter": 40, "random_state": 0, **params, **EVERY_EPOCH}
+    model = BPClassifier(**params).fit(X, y)
+    quiet = BPClassifier(**{**params, "dropout": 0.0, "input_dropout": 0.0, "input_noise": 0.0}).fit(X, y)
+    assert model.loss_ > 1.1 * quiet.loss_
+    assert_allclose(model.predict_proba(X), model.predict_proba(X), rtol=0, atol=0)
+    assert model.score(X, y) > 0.95
+    assert_same_bits(model, BPClassifier(**params, n_jobs=3).fit(X, y))
+
+
+def test_dropout_drops_its_share():
+    """A sum of n ones, each dropped or scaled up, has the variance n p / (1 - p)."""
+    n = 400
+    params = {"hidden_layer_sizes": (n,), "activation": "identity", "alpha": 0.0, "fit_intercept": False}
+    params |= {
+        "solver": "sgd",
+        "momentum": 0.0,
+        "learning_rate_init": 1e-30,
+        "max_iter": 1,
+        "batch_size": 500,
+    }
+    X, y = np.ones((2000, 1)), np.full(2000, float(n))
+    start = [np.ones((1, n)), np.ones((n, 1))]
+    model = BPRegressor(**params, dropout=0.3, random_state=0).fit(X, y, coefs_init=start)
+    assert_allclose(model.loss_, 0.5 * n * 0.3 / 0.7, rtol=0.1)  # half the variance

@@ -28,13 +28,13 @@ SAMPLES, SAMPLE_SECONDS = 7, 0.02
 @jit
 def repeat_forward(times, last, table, buffers, special, params, work):
     for _ in range(times):
-        forward(table, buffers, special, params, work, 0, last, True, table.shape[0], 0)
+        forward(table, buffers, special, params, work, 0, last, True, table.shape[0], 0, 0, 0)
 
 
 @jit
 def repeat_backward(times, last, table, buffers, transposed, special, params, work):
     for _ in range(times):
-        backward(table, buffers, transposed, special, params, work, 0, last)
+        backward(table, buffers, transposed, special, params, work, 0, last, 0, 0)
 
 
 @jit

@@ -57,7 +57,8 @@ KIND, CODE, SOURCE, DESTINATION = FIELD["kind"], FIELD["code"], FIELD["source"],
 N_IN, N_OUT, OFFSET = FIELD["n_in"], FIELD["n_out"], FIELD["offset"]
 ROWS, COLS, LD, LAYOUT = FIELD["rows"], FIELD["cols"], FIELD["ld"], FIELD["layout"]
 TRAINING, PREDICTION = FIELD["training"], FIELD["prediction"]
-DENSE, ELEMENTWISE, ROW, LOSS = (int(k) for k in (Kind.DENSE, Kind.ELEMENTWISE, Kind.ROW, Kind.LOSS))
+DENSE, ELEMENTWISE, ROW, LOSS, NOISE, ADD = (int(kind) for kind in Kind)
+OTHER, OP_CONSTANTS = FIELD["other"], FIELD["constants"]
 IN_MAJOR = int(Layout.IN_MAJOR)
 
 GROUP_BYTES = 1 << 20  # activations that a thread takes through the network at a time: half of a usual L2
@@ -139,8 +140,9 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
         start, size = size, size + padded(n, panel)
         return start
 
-    # An elementwise op turns the deltas of its output into those of its input where they stand.
-    same_deltas = {op.target: op.source for op in network.ops if op.kind == Kind.ELEMENTWISE}
+    # Where an op's output is as wide as its input, it turns the deltas of the one into those of the other.
+    in_place = (Kind.ELEMENTWISE, Kind.NOISE, Kind.ADD)
+    same_deltas = {op.target: op.source for op in network.ops if op.kind in in_place}
     buffers = np.zeros((len(network.widths), 4), dtype=np.int64)
     for i, (row, width) in enumerate(zip(buffers, network.widths, strict=True)):
         row[ACTIVATION_STRIDE] = padded(width + 1, lanes) * panel

@@ -13,7 +13,7 @@ from fastbp.cpu.shuffle import shuffle_order
 from fastbp.cpu.team import SYNC_SIZE
 from fastbp.cpu.threads import Team, useful_threads
 from fastbp.functions.schedules import judge_epoch
-from fastbp.plan import NetworkPlan, SolverState, TrainingPlan, aligned_zeros, padded
+from fastbp.plan import Kind, NetworkPlan, SolverState, TrainingPlan, aligned_zeros, padded
 
 STATUS_NAMES = {
     kernel.RUNNING: "running",
@@ -138,6 +138,7 @@ class Trainer(_Batches):
         ints[kernel.BATCH] = plan.batch_size
         ints[kernel.PASS] = self.pass_rows
         ints[kernel.SHUFFLE] = plan.shuffle
+        ints[kernel.NOISY] = any(op.kind == Kind.NOISE for op in self.network.ops)
         ints[kernel.SEED] = plan.seed
         extras = functions.Extras(
             l1=plan.l1 > 0,

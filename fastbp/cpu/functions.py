@@ -16,9 +16,12 @@ from numba.extending import register_jitable
 
 from fastbp.compiler import address_of
 from fastbp.cpu.memory import advance, lane_numbers, lanes, load, spread, store, store_scalar, sum_lanes
+from fastbp.cpu.uniforms import uniforms
 from fastbp.functions import activations, losses, primitives, scalar, schedules, solvers
+from fastbp.functions import noise as noises
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
+from fastbp.functions.noise import NOISES
 from fastbp.functions.schedules import N_PARAMETERS, RATE_SCHEDULES, warmed_up
 from fastbp.functions.solvers import N_COEFFICIENTS, SOLVERS
 from fastbp.plan import FIELD, Kind, NetworkPlan
@@ -31,13 +34,13 @@ def _register(module: ModuleType) -> None:
             register_jitable(value)
 
 
-for _module in (scalar, activations, losses, solvers, schedules):
+for _module in (scalar, activations, losses, noises, solvers, schedules):
     _register(_module)
 
 absolute, fma, select = primitives.absolute, primitives.fma, primitives.select
 
 # Columns that the CPU adds to the table of ops.
-FORWARD, BACKWARD, DERIVATIVE_OF = range(len(FIELD), len(FIELD) + 3)
+FORWARD, BACKWARD, DERIVATIVE_OF, LEARNS, ACCUMULATES = range(len(FIELD), len(FIELD) + 5)
 
 
 def _forward_loop(value: Callable) -> Callable:
@@ -76,6 +79,21 @@ def _row_backward_loop(backward: Callable) -> Callable:
         step = lanes(a)
         for r in range(n_registers):
             backward((advance(delta, r * step), 2 * step), (advance(a, r * step), 2 * step), n_rows)
+
+    return loop
+
+
+def _noise_loop(value: Callable) -> Callable:
+    def loop(z, a, n, n_registers, row, key, constants):
+        step = lanes(a)
+        for i in range(n):
+            for r in range(n_registers):
+                at = (2 * i + r) * step
+                if key == 0:
+                    store(a, at, load(z, at))
+                else:
+                    u = uniforms(a, (row + r * step) * n + i, n, key)
+                    store(a, at, value(load(z, at), u, constants))
 
     return loop
 
@@ -255,6 +273,18 @@ def activation(name: str, row: bool, dtype: np.dtype) -> tuple[int, int]:
 
 
 @cache
+def noise(name: str, dtype: np.dtype) -> tuple[int, int]:
+    """Addresses of a noise and of its derivative, ``(z, a, n, registers, row, key, constants)`` both.
+
+    `row` is the first row's number in the batch; with the key 0 nothing happens but a copy.
+    """
+    p = _pointer_type(dtype)
+    kinds = (p, p, INT, INT, INT, INT, p)
+    entry = NOISES[name]
+    return address_of(_noise_loop(entry.value), kinds), address_of(_noise_loop(entry.backward), kinds)
+
+
+@cache
 def loss(name: str, dtype: np.dtype) -> int:
     """Address of a loss ``(z, y, delta, weight, n, n_registers, constants, sums)``."""
     p = _pointer_type(dtype)
@@ -301,17 +331,32 @@ def schedule(name: str) -> int:
 
 @lru_cache(maxsize=64)
 def link(network: NetworkPlan) -> np.ndarray:
-    """The table of ops with the CPU's columns: FORWARD and BACKWARD, addresses of the op's function, and
-    DERIVATIVE_OF, the buffer whose values its derivative is a function of.
+    """The table of ops with the CPU's columns.
+
+    FORWARD and BACKWARD, addresses of the op's function; DERIVATIVE_OF, the buffer whose values its
+    derivative is a function of; LEARNS, whether weights lie below the op's input, so that deltas go on there;
+    ACCUMULATES, whether deltas from another op are there already when this one adds its own.
     """
-    more = np.zeros((len(network.ops), 3), np.int64)
+    more = np.zeros((len(network.ops), 5), np.int64)
+    learns = {0: 0}
     for row, op in zip(more, network.ops, strict=True):
         if op.kind == Kind.LOSS:
             row[0] = loss(LOSSES.names()[op.code], network.dtype)
         elif op.kind == Kind.ROW:
-            row[:] = *activation(ROW_ACTIVATIONS.names()[op.code], True, network.dtype), op.target
+            row[:3] = *activation(ROW_ACTIVATIONS.names()[op.code], True, network.dtype), op.target
         elif op.kind == Kind.ELEMENTWISE:
             name = ACTIVATIONS.names()[op.code]
             of = op.source if ACTIVATIONS[name].from_input else op.target
-            row[:] = *activation(name, False, network.dtype), of
+            row[:3] = *activation(name, False, network.dtype), of
+        elif op.kind == Kind.NOISE:
+            row[:3] = *noise(NOISES.names()[op.code], network.dtype), op.target
+        row[3] = learns[op.source] if op.kind != Kind.ADD else learns[op.other]
+        if op.target not in learns:
+            learns[op.target] = int(op.kind == Kind.DENSE) or learns[op.source]
+    filled: set[int] = set()
+    for row, op in zip(more[::-1], network.ops[::-1], strict=True):
+        reads = {Kind.DENSE: op.source, Kind.ADD: op.other}.get(Kind(op.kind))
+        if reads is not None:
+            row[4] = reads in filled
+            filled.add(reads)
     return np.hstack([network.table, more])

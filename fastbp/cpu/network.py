@@ -8,6 +8,7 @@ from fastbp.compiler import jit
 from fastbp.cpu.arena import (
     ACTIVATION,
     ACTIVATION_STRIDE,
+    ADD,
     COLS,
     CONSTANT,
     CONSTANTS,
@@ -24,7 +25,10 @@ from fastbp.cpu.arena import (
     LOSS,
     N_IN,
     N_OUT,
+    NOISE,
     OFFSET,
+    OP_CONSTANTS,
+    OTHER,
     PREDICTION,
     ROWS,
     ROWS_PADDED,
@@ -35,10 +39,11 @@ from fastbp.cpu.arena import (
     WEIGHT,
 )
 from fastbp.cpu.call import call
-from fastbp.cpu.functions import BACKWARD, DERIVATIVE_OF, FORWARD
+from fastbp.cpu.functions import ACCUMULATES, BACKWARD, DERIVATIVE_OF, FORWARD, LEARNS
 from fastbp.cpu.memory import advance, lanes, load, pointer, store
 from fastbp.cpu.tile import TILE_ROWS, product
 from fastbp.cpu.transpose import scatter_block, transpose_block
+from fastbp.cpu.uniforms import op_key
 
 # Blocks of weights that meet the panels of the batch one after another: LONGEST_BLOCK steps of k of a panel
 # fill most of a first-level cache of 48 KB in either dtype.
@@ -102,7 +107,7 @@ def tiles_times_panels(
 
 
 @jit
-def times_block(c, c_stride, block, rows, ld, n, b, b_stride, first, last):
+def times_block(c, c_stride, block, rows, ld, n, b, b_stride, first, last, add):
     """C = Wᵀ·B: an output for each of the first `n` columns of a parameter block, a sum over its rows.
 
     Parameters
@@ -113,6 +118,8 @@ def times_block(c, c_stride, block, rows, ld, n, b, b_stride, first, last):
         Column panels (rows, ld).
     b : pointer, in
         Panels of `rows` features, `b_stride` apart.
+    add : int
+        1 to add to what stands in `c`.
     """
     panel = 2 * lanes(c)
     block_rows = block_length(rows, 1)
@@ -129,7 +136,7 @@ def times_block(c, c_stride, block, rows, ld, n, b, b_stride, first, last):
                 0,
                 advance(b, k * panel),
                 b_stride,
-                int(k > 0),
+                int(k > 0 or add != 0),
                 min(ld, n - j),
                 first,
                 last,
@@ -137,7 +144,7 @@ def times_block(c, c_stride, block, rows, ld, n, b, b_stride, first, last):
 
 
 @jit
-def times_transposed_block(c, c_stride, block, rows, ld, n, cols, b, b_stride, first, last):
+def times_transposed_block(c, c_stride, block, rows, ld, n, cols, b, b_stride, first, last, add):
     """C = W·B: an output for each of the first `n` rows of a parameter block, a sum over its columns."""
     panel = 2 * lanes(c)
     block_cols = block_length(cols, ld)
@@ -154,7 +161,7 @@ def times_transposed_block(c, c_stride, block, rows, ld, n, cols, b, b_stride, f
                 rows * ld - ld + 1,
                 advance(b, k * panel),
                 b_stride,
-                int(k > 0),
+                int(k > 0 or add != 0),
                 min(ROW_BLOCK, n - i),
                 first,
                 last,
@@ -209,7 +216,7 @@ def few_rows_times_block(c, c_stride, block, rows, ld, n, b, n_rows, constant, s
         transpose_block(advance(y, j), y_pitch, advance(c, j * panel), panel)
     if n_whole < n:
         at = advance(c, n_whole * panel)
-        times_block(at, c_stride, advance(block, n_whole), rows, ld, n - n_whole, b, c_stride, 0, 1)
+        times_block(at, c_stride, advance(block, n_whole), rows, ld, n - n_whole, b, c_stride, 0, 1, 0)
     store(c, n * panel, float(constant))
 
 
@@ -228,10 +235,11 @@ def transpose_registers_of(source, stride, n, target, rows_padded, first, last):
 
 
 @jit
-def forward(table, buffers, special, params, work, first, last, training, stop, few):
+def forward(table, buffers, special, params, work, first, last, training, stop, few, key, row):
     """Run ops 0 … stop on registers first … last, whose inputs stand in buffer 0.
 
-    `few` is the number of rows where they are few and in the first register, else 0.
+    `few` is the number of rows where they are few and in the first register, else 0. `key` is the step's key
+    of noise, 0 for none; `row` the number in the batch of the first row of register 0.
     """
     w = pointer(work, 0)
     step = lanes(w)
@@ -253,10 +261,10 @@ def forward(table, buffers, special, params, work, first, last, training, stop, 
                 constant = special[CONSTANT]
                 few_rows_times_block(a, stride, block, rows, ld, n_out, b, few, constant, scratch)
             elif table[o, LAYOUT] == IN_MAJOR:
-                times_block(a, stride, block, rows, ld, n_out, b, b_stride, first, last)
+                times_block(a, stride, block, rows, ld, n_out, b, b_stride, first, last, 0)
             else:
                 times_transposed_block(
-                    a, stride, block, rows, ld, n_out, table[o, COLS], b, b_stride, first, last
+                    a, stride, block, rows, ld, n_out, table[o, COLS], b, b_stride, first, last, 0
                 )
         elif kind != LOSS:
             z = advance(w, buffers[table[o, SOURCE], ACTIVATION])  # as wide as `a`, or the same
@@ -264,8 +272,39 @@ def forward(table, buffers, special, params, work, first, last, training, stop, 
             while r < last:
                 registers = 2 if r % 2 == 0 and r + 1 < last else 1
                 at = (r // 2) * stride + (r % 2) * step
-                call(table[o, FORWARD], (advance(z, at), advance(a, at), table[o, N_OUT], registers))
+                source, target = advance(z, at), advance(a, at)
+                if kind == NOISE:
+                    op = op_key(key, o) if key != 0 else 0
+                    p = advance(w, special[CONSTANTS] + table[o, OP_CONSTANTS])
+                    call(
+                        table[o, FORWARD], (source, target, table[o, N_OUT], registers, row + r * step, op, p)
+                    )
+                elif kind == ADD:
+                    other = advance(w, buffers[table[o, OTHER], ACTIVATION] + at)
+                    add_panels(source, other, target, table[o, N_OUT], registers)
+                else:
+                    call(table[o, FORWARD], (source, target, table[o, N_OUT], registers))
                 r += registers
+
+
+@jit
+def add_panels(a, b, c, n, n_registers):
+    """c = a + b, `n` features of one or two registers of rows."""
+    step = lanes(a)
+    for i in range(n):
+        for r in range(n_registers):
+            at = (2 * i + r) * step
+            store(c, at, load(a, at) + load(b, at))
+
+
+@jit
+def copy_panels(a, c, n, n_registers):
+    """c = a."""
+    step = lanes(a)
+    for i in range(n):
+        for r in range(n_registers):
+            at = (2 * i + r) * step
+            store(c, at, load(a, at))
 
 
 @jit
@@ -293,7 +332,7 @@ def loss(table, buffers, special, work, first, last, sums):
 
 
 @jit
-def backward(table, buffers, transposed, special, params, work, first, last):
+def backward(table, buffers, transposed, special, params, work, first, last, key, row):
     """From the outputs' deltas to those of every layer, and the transposed operands of the gradients."""
     w = pointer(work, 0)
     step = lanes(w)
@@ -312,22 +351,34 @@ def backward(table, buffers, transposed, special, params, work, first, last):
             operand = advance(w, transposed[o])
             before = advance(w, buffers[source, DELTA])
             before_stride = buffers[source, DELTA_STRIDE]
-            # The inputs need no deltas; that of a bias is never asked for.
+            # Inputs need no deltas; that of a bias is never asked for.
+            learns, add = table[o, LEARNS], table[o, ACCUMULATES]
             if table[o, LAYOUT] == IN_MAJOR:
                 transpose_registers_of(delta, delta_stride, cols, operand, rows_padded, first, last)
-                if source > 0:
+                if learns:
                     times_transposed_block(
-                        before, before_stride, block, rows, ld, n_in, cols, delta, delta_stride, first, last
+                        before,
+                        before_stride,
+                        block,
+                        rows,
+                        ld,
+                        n_in,
+                        cols,
+                        delta,
+                        delta_stride,
+                        first,
+                        last,
+                        add,
                     )
             else:
                 inputs = advance(w, buffers[source, ACTIVATION])
                 stride = buffers[source, ACTIVATION_STRIDE]
                 transpose_registers_of(inputs, stride, cols, operand, rows_padded, first, last)
-                if source > 0:
+                if learns:
                     times_block(
-                        before, before_stride, block, rows, ld, n_in, delta, delta_stride, first, last
+                        before, before_stride, block, rows, ld, n_in, delta, delta_stride, first, last, add
                     )
-        else:
+        elif table[o, LEARNS]:
             values = advance(w, buffers[table[o, DERIVATIVE_OF], ACTIVATION])
             stride = buffers[target, ACTIVATION_STRIDE]
             r = first
@@ -336,18 +387,29 @@ def backward(table, buffers, transposed, special, params, work, first, last):
                 at = (r % 2) * step
                 d = advance(delta, (r // 2) * delta_stride + at)
                 v = advance(values, (r // 2) * stride + at)
-                call(table[o, BACKWARD], (d, v, table[o, N_OUT], registers))
+                if kind == NOISE:
+                    op = op_key(key, o) if key != 0 else 0
+                    p = advance(w, special[CONSTANTS] + table[o, OP_CONSTANTS])
+                    call(table[o, BACKWARD], (d, d, table[o, N_OUT], registers, row + r * step, op, p))
+                elif kind == ADD:
+                    before = advance(w, buffers[table[o, OTHER], DELTA] + (r // 2) * delta_stride + at)
+                    if table[o, ACCUMULATES]:
+                        add_panels(d, before, before, table[o, N_OUT], registers)
+                    else:
+                        copy_panels(d, before, table[o, N_OUT], registers)
+                else:
+                    call(table[o, BACKWARD], (d, v, table[o, N_OUT], registers))
                 r += registers
 
 
 @jit
-def forward_and_backward(table, buffers, transposed, special, params, work, first, last, few, sums):
+def forward_and_backward(table, buffers, transposed, special, params, work, first, last, few, key, row, sums):
     """All of a thread's part of a step before the gradients, a group of panels at a time."""
     group = 2 * special[GROUP]
     start = first
     while start < last:
         end = min(last, start // 2 * 2 + group)
-        forward(table, buffers, special, params, work, start, end, True, table.shape[0], few)
+        forward(table, buffers, special, params, work, start, end, True, table.shape[0], few, key, row)
         loss(table, buffers, special, work, start, end, sums)
-        backward(table, buffers, transposed, special, params, work, start, end)
+        backward(table, buffers, transposed, special, params, work, start, end, key, row)
         start = end

@@ -57,7 +57,7 @@ def predict(
             starts[i] = (start + (i if i < rows else 0)) * row_width
         gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, starts, 0, n_registers)
         few = rows if rows <= special[FEW_ROWS_LIMIT] else 0
-        forward(table, buffers, special, params, work, 0, n_registers, False, stop, few)
+        forward(table, buffers, special, params, work, 0, n_registers, False, stop, few, 0, 0)
         for r in range(n_registers):
             source = advance(
                 w,

@@ -20,6 +20,7 @@ from fastbp.cpu.mode import flush_subnormals, restore_mode
 from fastbp.cpu.network import forward_and_backward
 from fastbp.cpu.shuffle import shuffle_order
 from fastbp.cpu.team import meet
+from fastbp.cpu.uniforms import step_key
 from fastbp.cpu.weights import average_weights, limit_norms
 from fastbp.functions.schedules import judge_epoch, rate_after_epoch
 from fastbp.functions.solvers import N_COEFFICIENTS
@@ -34,6 +35,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     BATCH,
     PASS,
     SHUFFLE,
+    NOISY,
     SEED,
     UPDATE,
     COEFFICIENTS,
@@ -57,7 +59,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     CURVE_USED,
     LOADED,
     N_INTS,
-) = range(29)
+) = range(30)
 RULE_SIZE = 16  # of a thread's coefficients, in float64: they share no cache line
 # The float64 control array.
 (
@@ -144,10 +146,13 @@ def one_pass(
     factor,
     sums,
     loaded,
+    key,
+    row,
 ):
     """A thread's rows of one pass, from the data to the deltas; returns the registers of the whole pass.
 
-    With `loaded` the arena holds these rows already: a batch of all rows, since the step before.
+    With `loaded` the arena holds these rows already: a batch of all rows, since the step before. `key` is the
+    step's key of noise, 0 for none; `row` the number of the pass's first row in the batch.
     """
     step = lanes(pointer(work, 0))
     n_registers = -(-n_rows // step)
@@ -159,7 +164,7 @@ def one_pass(
         gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, starts, first, last)
         gather_weights(special, work, weights, order, position, n_rows, factor, first, last)
     few = n_rows if n_rows <= special[FEW_ROWS_LIMIT] else 0
-    forward_and_backward(table, buffers, transposed, special, params, work, first, last, few, sums)
+    forward_and_backward(table, buffers, transposed, special, params, work, first, last, few, key, row, sums)
     return n_registers
 
 
@@ -246,6 +251,7 @@ def train(
         store_scalar(regular, 2, floats[CLIP])
         loss = 0.0
         single = batch_rows <= pass_rows and not by_norm
+        key = step_key(ints[SEED], steps) if ints[NOISY] else 0
         for start in range(0, batch_rows, pass_rows):
             rows = min(pass_rows, batch_rows - start)
             n_registers = one_pass(
@@ -271,6 +277,8 @@ def train(
                 1.0 / weight,
                 sums,
                 loaded,
+                key,
+                start,
             )
             loaded = rows == n_data
             meet(sync, n_threads)
@@ -427,6 +435,8 @@ def loss_and_gradient(
             1.0 / total_weight,
             sums,
             loaded,
+            0,
+            start,
         )
         meet(sync, n_threads)
         for r in range(n_registers):

@@ -10,7 +10,7 @@ import numpy as np
 MASK = 0xFFFFFFFFFFFFFFFF
 GOLDEN = 0x9E3779B97F4A7C15
 
-SHUFFLE = 1  # streams
+SHUFFLE, NOISE = 1, 2  # streams
 
 
 def mix64(z):
@@ -41,3 +41,26 @@ def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
         j = bounded(key, i, i + 1)
         order[i], order[j] = order[j], order[i]
     return np.array(order, dtype=np.intp)
+
+
+MASK_32, GOLDEN_32, FIRST_32, SECOND_32 = 0xFFFFFFFF, 0x9E3779B9, 0x21F0AAAD, 0x735A2D97
+
+
+def uniform(key, counter):
+    """Number `counter` (modulo 2³²) of the stream `key`, in (0, 1): an odd multiple of 2⁻²⁴.
+
+    A hash of 32 bits, which vector registers have the instructions for: two rounds of multiplication and
+    shift with the constants of Ettinger's "hash-prospector", the halves of the key mixed in on the way.
+    """
+    h = (counter * GOLDEN_32 + key) & MASK_32
+    h ^= h >> 16
+    h = (h * FIRST_32) & MASK_32
+    h = (h ^ (h >> 15)) ^ (key >> 32 & MASK_32)
+    h = (h * SECOND_32) & MASK_32
+    h ^= h >> 15
+    return ((h >> 9) + 0.5) * 2.0**-23
+
+
+def noise_key(seed, step, op):
+    """The key of what op number `op` draws in a step; odd, since 0 stands for no noise."""
+    return mix64(((stream_key(seed, NOISE, step) | 1) + op * GOLDEN) & MASK) | 1

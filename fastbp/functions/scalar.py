@@ -14,6 +14,7 @@ from fastbp.functions.primitives import (
     scale,
     select,
     single,
+    sqrt,
 )
 
 LOG2_E = 1.4426950408889634
@@ -205,3 +206,15 @@ def normal_cdf(z):
 def normal_density(z):
     """The standard normal distribution's density, exp(−z²/2) / √(2π)."""
     return 0.3989422804014327 * exp(-0.5 * z * z)
+
+
+def normal_quantile(u):
+    """Φ⁻¹(u) for u within 2⁻²⁴ of neither 0 nor 1: Wichura 1988, algorithm AS 241, to seven digits."""
+    q = u - 0.5
+    r = fma(-q, q, 0.180625)
+    centre = fma(fma(fma(5.9109374720e01, r, 1.5929113202e02), r, 5.0434271938e01), r, 3.3871327179e00)
+    centre = centre / fma(fma(fma(6.7187563600e01, r, 7.8757757664e01), r, 1.7895169469e01), r, 1.0)
+    tail = sqrt(-log(select(q < 0.0, u, 1.0 - u))) - 1.6
+    far = fma(fma(fma(1.7023821103e-01, tail, 1.3067284816e00), tail, 2.7568153900e00), tail, 1.4234372777e00)
+    far = far / fma(fma(1.2021132975e-01, tail, 7.3700164250e-01), tail, 1.0)
+    return select(absolute(q) < 0.425, q * centre, select(q < 0.0, -far, far))
