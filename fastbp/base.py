@@ -453,9 +453,11 @@ class BackPropagation(FittedNetwork):
             self.best_loss_ = min([np.inf if before is None else before, *result.loss_curve])
             self.validation_scores_ = None
             self.best_validation_score_ = None
-        self.validation_loss_curve_: list[float] | None = None
-        if self.validation_scores_ is not None and self._watches_loss():
-            self.validation_loss_curve_ = [-score for score in self.validation_scores_]
+        losses: list[float] | None = None
+        if self.early_stopping and self._watches_loss():
+            before = earlier.get("validation_loss_curve_") or []
+            losses = [*before, *(-score for score in result.scores or [])]
+        self.validation_loss_curve_ = losses
 
     # --- scikit-learn's protocols
 

@@ -59,12 +59,11 @@ def best_constant(loss: Loss, network: NetworkPlan, rows: Rows) -> np.ndarray:
         counts = np.bincount(targets[:, 0].astype(np.intp), weight, minlength=network.n_outputs)
         return counts / counts.sum()
     if loss.centre == "quantile":
-        levels = network.constants[
-            : network.n_outputs if loss.one_target else 1
-        ]  # then come others' constants
+        # The constants of the loss come first.
         if loss.one_target:
+            levels = network.constants[: network.n_outputs]
             return np.array([quantile(targets[:, 0], weight, level) for level in levels])
-        return np.array([quantile(column, weight, levels[0]) for column in targets.T])
+        return np.array([quantile(column, weight, network.constants[0]) for column in targets.T])
     if loss.centre == "median":
         return np.array([quantile(column, weight, 0.5) for column in targets.T])
     if loss.signed:

@@ -14,9 +14,8 @@ from fastbp.holdout import Rows
 from fastbp.plan import NetworkPlan
 from fastbp.stored import StoredWeights
 
-Score = Callable[
-    [np.ndarray], float
-]  # of a flat vector; higher is better, not finite where predictions are not
+# Of a flat vector: higher is better; not finite where the predictions are not.
+Score = Callable[[np.ndarray], float]
 
 
 @contextmanager

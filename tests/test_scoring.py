@@ -156,6 +156,10 @@ def test_loss_continues_with_a_warm_start():
     fitted.fit(X, y)
     assert len(fitted.validation_loss_curve_) == 2 * EPOCHS
     assert -fitted.best_validation_score_ <= best
+    # after epochs that were watched otherwise, the losses are those of the later ones
+    other = model(BPClassifier, warm_start=True).fit(X, y).set_params(scoring="loss").fit(X, y)
+    assert len(other.validation_scores_) == 2 * EPOCHS
+    assert other.validation_loss_curve_ == [-score for score in other.validation_scores_[EPOCHS:]]
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2, None])
