@@ -6,9 +6,10 @@ estimator take over the draft's attributes, in one assignment: a failed call lea
 
 import warnings
 from abc import abstractmethod
+from contextlib import ExitStack
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -20,15 +21,17 @@ from fastbp import engine, holdout, weights
 from fastbp.fitted import FittedNetwork
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
-from fastbp.functions.losses import loss_names
+from fastbp.functions.losses import find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC
-from fastbp.holdout import Rows
+from fastbp.holdout import NO_ROWS, GivenRows, Rows
+from fastbp.output_bias import with_data_bias
 from fastbp.plan import AVERAGES, Kind, NetworkPlan, SolverState, TrainingPlan, training_plan
 from fastbp.progress import make_progress
+from fastbp.scoring import validation_score
 from fastbp.stored import StoredWeights
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
-from fastbp.validation import canonical, on_host
+from fastbp.validation import canonical
 
 AUTO_BATCH_SIZE = 200
 FLOATS = [np.float64, np.float32]
@@ -52,6 +55,7 @@ FITTED = (
     "best_loss_",
     "loss_curve_",
     "validation_scores_",
+    "validation_loss_curve_",
     "best_validation_score_",
     "_labels",
     "_memory",
@@ -139,6 +143,7 @@ class BackPropagation(FittedNetwork):
         "fit_intercept": ["boolean"],
         "init": [StrOptions(set(INITIALISERS.names()))],
         "out_init": [StrOptions({"auto", *INITIALISERS.names()})],
+        "out_bias": [StrOptions({"data"}), None],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
         "verbose": ["verbose"],
@@ -147,6 +152,7 @@ class BackPropagation(FittedNetwork):
         "nesterovs_momentum": ["boolean"],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "scoring": [str, callable, None],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
@@ -165,6 +171,10 @@ class BackPropagation(FittedNetwork):
     @abstractmethod
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
         """The score that early stopping watches."""
+
+    @abstractmethod
+    def _decode(self, targets: np.ndarray) -> Any:
+        """Targets of the engine as the user has them, for scorers."""
 
     @abstractmethod
     def _stratified(self) -> bool:
@@ -198,6 +208,7 @@ class BackPropagation(FittedNetwork):
         coefs_init=None,
         intercepts_init=None,
         classes=None,
+        given=NO_ROWS,
     ) -> Self:
         draft = self._draft()
         if not (incremental or self.warm_start):
@@ -205,28 +216,30 @@ class BackPropagation(FittedNetwork):
                 draft.__dict__.pop(name, None)
         if incremental:
             draft._check_classes(classes)
-        draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init)
+        draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init, given)
         self.__dict__ = draft.__dict__
         return self
 
     def _check_classes(self, classes) -> None:
         """Look at the argument `classes` of a classifier's partial_fit."""
 
-    def _train(self, X, y, sample_weight, incremental: bool, coefs_init, intercepts_init) -> None:
+    def _train(
+        self, X, y, sample_weight, incremental: bool, coefs_init, intercepts_init, given: GivenRows
+    ) -> None:
         """Fit this object in place."""
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        if self.out_bias is not None and not self.fit_intercept:
+            raise ValueError("out_bias='data' sets intercepts, so it needs fit_intercept=True.")
+        validates_on_given = given.check(self.early_stopping, is_stochastic(self))
         hidden = self._hidden_sizes()
         goes_on = hasattr(self, "coefs_")
         dtype = self._fitted_dtype() if goes_on else FLOATS
         X, y = self._check_Xy(X, y, reset=not goes_on, accept_sparse="csr", dtype=dtype, order="C")
         X = canonical(X)
         engine.get(self.device, X)  # refuses what it lacks before anything is computed
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                on_host(sample_weight), X, dtype=X.dtype, ensure_non_negative=True
-            )
         self._learn_targets(y, goes_on=goes_on, incremental=incremental)
+        sample_weight = self._check_weights(sample_weight, X, y)
         network = weights.cached_plan(
             n_inputs=X.shape[1],
             hidden_layer_sizes=hidden,
@@ -236,12 +249,21 @@ class BackPropagation(FittedNetwork):
             dtype=X.dtype,
         )
         rows = Rows(X, self._encode(y, network), sample_weight)
+        held_out = self._check_given(given, network) if validates_on_given else None
         random_state = check_random_state(self.random_state)
         parameters = self._start(network, random_state, goes_on, coefs_init, intercepts_init)
+        if self.early_stopping and is_stochastic(self) and held_out is None:
+            rows, held_out = holdout.split(rows, self.validation_fraction, random_state, self._stratified())
+        if self.out_bias is not None and not goes_on and intercepts_init is None:
+            head = find_loss(self.loss, self.out_activation_)
+            parameters = with_data_bias(network, parameters, rows, head, self.out_activation_)
         if coefs_init is not None or intercepts_init is not None or not hasattr(self, "_memory"):
             self._memory = None
         if is_stochastic(self):
-            result = self._train_stochastic(network, rows, parameters, random_state, incremental, goes_on)
+            with ExitStack() as scoring:
+                result = self._train_stochastic(
+                    network, rows, held_out, scoring, parameters, random_state, incremental, goes_on
+                )
         else:
             if any(op.kind == Kind.NOISE for op in network.ops):
                 raise ValueError(
@@ -308,25 +330,37 @@ class BackPropagation(FittedNetwork):
                 raise ValueError("intercepts_init must be zero where fit_intercept=False.")
         return network.pack(coefs, intercepts)
 
+    def _check_given(self, given: GivenRows, network: NetworkPlan) -> Rows:
+        """The user's validation rows, ready for the engine; or ValueError."""
+        draft = self._draft()
+        try:
+            X, y = draft._check_Xy(
+                given.X_val, given.y_val, reset=False, accept_sparse="csr", dtype=network.dtype, order="C"
+            )
+            X = canonical(X)
+            engine.get(self.device, X)
+            draft._learn_targets(y, goes_on=True, incremental=True)
+            weight = given.sample_weight_val
+            if weight is not None:
+                weight = _check_sample_weight(weight, X, dtype=X.dtype, ensure_non_negative=True)
+            return Rows(X, draft._encode(y, network), weight)
+        except ValueError as error:
+            raise ValueError(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
+
     def _train_stochastic(
         self,
         network: NetworkPlan,
         rows: Rows,
+        held_out: Rows | None,
+        scoring: ExitStack,
         parameters: np.ndarray,
         random_state: np.random.RandomState,
         incremental: bool,
         goes_on: bool,
     ) -> Result:
         validation = None
-        if self.early_stopping:
-            rows, held_out = holdout.split(rows, self.validation_fraction, random_state, self._stratified())
-            predicting = engine.get(self.device, held_out.X)
-            inputs = predicting.hold(network, held_out.X)
-
-            def score(flat: np.ndarray) -> float:
-                outputs = predicting.forward(network, flat, inputs, n_jobs=self.n_jobs)
-                return self._held_out_score(outputs, held_out) if np.isfinite(outputs).all() else np.nan
-
+        if held_out is not None:
+            score = scoring.enter_context(validation_score(self, network, held_out))
             validation = Validation(score, parameters if goes_on else None)
         memory = self._memory or Memory(None, int(random_state.randint(0, 2**63 - 1, dtype=np.int64)))
         training = self._training_plan(rows.X.shape[0], memory.seed, incremental)
@@ -355,6 +389,9 @@ class BackPropagation(FittedNetwork):
             state, best, n_stale = adapt_rate(training, state, result.loss, memory.best, memory.n_stale)
         self._memory = Memory(state, memory.seed, incremental, best, n_stale)
         return result
+
+    def _watches_loss(self) -> bool:
+        return isinstance(self.scoring, str) and self.scoring == "loss"
 
     def _training_plan(self, n_rows: int, seed: int, incremental: bool) -> TrainingPlan:
         if self.batch_size == "auto":
@@ -417,6 +454,11 @@ class BackPropagation(FittedNetwork):
             self.best_loss_ = min([np.inf if before is None else before, *result.loss_curve])
             self.validation_scores_ = None
             self.best_validation_score_ = None
+        losses: list[float] | None = None
+        if self.early_stopping and self._watches_loss():
+            before = earlier.get("validation_loss_curve_") or []
+            losses = [*before, *(-score for score in result.scores or [])]
+        self.validation_loss_curve_ = losses
 
     # --- scikit-learn's protocols
 

@@ -1,9 +1,11 @@
 """Class labels: what kind of target they are, their encoding for a network, and back."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from fastbp.plan import NetworkPlan
@@ -57,6 +59,37 @@ class Labels:
         targets = np.zeros((len(index), network.n_targets), dtype=network.dtype)
         targets[np.arange(len(index)), index] = 1
         return targets
+
+    def row_weights(self, class_weight: Any, y) -> np.ndarray:
+        """The weight of each row by its labels, as scikit-learn's ``compute_sample_weight``.
+
+        A dictionary may name any label that is known, whether it is among `y` or not.
+        """
+        if self.kind == "multilabel" or class_weight == "balanced":
+            of_row = compute_sample_weight(class_weight, y)
+        else:
+            of_row = self._weights_of_classes(class_weight, y)[np.searchsorted(self.classes, y)]
+        if not (np.isfinite(of_row).all() and (of_row >= 0).all()):
+            raise ValueError(
+                f"class_weight must hold finite numbers that are not negative, got {class_weight}."
+            )
+        return of_row
+
+    def _weights_of_classes(self, class_weight: Any, y) -> np.ndarray:
+        if isinstance(class_weight, list):
+            raise ValueError(
+                "class_weight is a list, which is for multilabel targets, one dictionary for each label; "
+                "pass one dictionary {class: weight}."
+            )
+        return compute_class_weight(class_weight, classes=self.classes, y=y)
+
+    def of_targets(self, targets: np.ndarray) -> Any:
+        """The labels that `encode` made these targets of."""
+        if self.kind == "multilabel":
+            indicator = targets.astype(int)
+            return scipy.sparse.csr_matrix(indicator) if self.sparse else indicator
+        index = targets.argmax(axis=1) if targets.shape[1] > 1 else targets[:, 0].astype(np.intp)
+        return self.classes[index]
 
     def one_of_many(self, n_outputs: int) -> bool:
         """Whether the largest of several outputs gives the label."""

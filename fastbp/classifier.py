@@ -1,5 +1,7 @@
 """BPClassifier: scikit-learn's MLPClassifier, trained by compiled kernels."""
 
+from typing import Any
+
 import numpy as np
 from scipy.special import expit
 from sklearn.base import ClassifierMixin
@@ -12,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.classification import Labels
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
-from fastbp.holdout import Rows, accuracy
+from fastbp.holdout import GivenRows, Rows, accuracy
 from fastbp.plan import NetworkPlan
 from fastbp.validation import validated
 
@@ -54,6 +56,11 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     loss_params : dict, default=None
         Parameters of the loss that are not to have their default: of 'log_loss' `label_smoothing` in [0, 1),
         0; of 'focal' `gamma` in [0, inf), 2. For instance ``{"label_smoothing": 0.1}``.
+    class_weight : 'balanced', dict, list of dict or None, default=None
+        Weights of the classes, by which `sample_weight` is multiplied: ``{class: weight}``, 1 for a class
+        that is not named. 'balanced' is ``n_samples / (n_classes * rows of the class)`` of the rows given to
+        `fit`; not for `partial_fit`. For multilabel targets a list with a dictionary ``{0: ..., 1: ...}`` for
+        each label: the weight of a row is their product.
     solver : str, default='adam'
         'sgd' (with momentum), 'adam' (Kingma and Ba 2014), 'adamw', 'amsgrad', 'rmsprop', 'adagrad',
         'adadelta', 'lion' and 'rprop' (which needs whole batches) work on batches of rows. 'lbfgs' is SciPy's
@@ -118,13 +125,21 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         Whether each epoch takes the rows in an order of its own.
     fit_intercept : bool, default=True
         Whether the layers have intercepts; without, `intercepts_` holds zeros.
-    init : {'glorot', 'he', 'lecun', 'normal', 'zeros'}, default='glorot'
+    init : {'glorot', 'he', 'lecun', 'orthogonal', 'uniform', 'normal', 'zeros'}, default='glorot'
         Distribution of the initial weights of a layer with m inputs and n units. 'glorot': uniform in (-b,
         b), intercepts too, b = sqrt(6 / (m + n)), with 2 in place of 6 for activation='logistic': for the
-        same `random_state` the draws are scikit-learn's. 'he': normal with variance 2 / m. 'lecun': normal
-        with variance 1 / m. 'normal': standard normal, intercepts too. Intercepts are zero otherwise.
-    out_init : {'auto', 'glorot', 'he', 'lecun', 'normal', 'zeros'}, default='auto'
+        same `random_state` the draws are scikit-learn's. 'he': normal with variance 2 / m, for leaky_relu
+        2 / (1.0001 m). 'lecun': normal with variance 1 / m, what selu needs. 'orthogonal': a matrix with
+        orthonormal rows or columns, uniform among all, times the activation's gain 1 / sqrt(E f(z)^2) for a
+        standard normal z. 'uniform': uniform in (-b, b), b = 1 / sqrt(m). 'normal': standard normal,
+        intercepts too. Intercepts are zero otherwise.
+    out_init : str, default='auto'
         The same of the output layer; 'auto' is the same as `init`.
+    out_bias : 'data' or None, default=None
+        Intercepts of the output layer before training. None: as `out_init` says. 'data': from the rows that
+        are trained on, such that with ``out_init="zeros"`` the network begins by predicting the shares of the
+        classes, whatever X is: log-odds for 'logistic' outputs, logarithms for 'softmax'; a class without
+        rows counts as half a row. Not where a fit goes on, nor where `intercepts_init` is given.
     random_state : int, RandomState instance or None, default=None
         Of the initial weights, of the split of early stopping, and of the shuffling. With an int, the same
         data gives the same bits again, whatever the number of threads.
@@ -142,12 +157,17 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     nesterovs_momentum : bool, default=True
         Whether 'sgd' with momentum > 0 moves by momentum * v - rate * gradient instead of by v.
     early_stopping : bool, default=False
-        Whether `validation_fraction` of the rows is set aside, its score (accuracy) takes the place of the
-        loss in the stopping rule, and the weights with the best score are restored in the end. For 'sgd' and
-        'adam'.
+        Whether `validation_fraction` of the rows is set aside, or `X_val` given to `fit`, its score
+        (accuracy, or `scoring`) takes the place of the loss in the stopping rule, and the weights with the
+        best score are restored in the end. For 'sgd' and 'adam'.
     validation_fraction : float, default=0.1
         In [0, 1), of the rows, for early stopping; at least two rows. With two classes, the split keeps their
         shares, as scikit-learn's does.
+    scoring : str, callable or None, default=None
+        What early stopping watches on the validation rows. None: accuracy. 'loss': the
+        mean of their losses, weighted and without penalties; lower is better. The name of a scorer of
+        scikit-learn's, or ``scorer(estimator, X, y)``, higher is better: the estimator predicts with the
+        weights of that epoch. Weights are passed on to scorers that have `sample_weight`.
     beta_1, beta_2 : float, default=0.9, 0.999
         In [0, 1). Decay of the moments of 'adam'.
     epsilon : float, default=1e-8
@@ -195,9 +215,12 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     best_loss_ : float or None
         Least loss of an epoch; None under early stopping. Not for 'lbfgs'.
     validation_scores_ : list of float or None
-        Accuracy of the rows set aside after each epoch; None without early stopping. Not for 'lbfgs'.
+        Score of the validation rows after each epoch, accuracy unless `scoring` says otherwise; minus their
+        loss for ``scoring="loss"``; None without early stopping. Not for 'lbfgs'.
     best_validation_score_ : float or None
         The best of them. Not for 'lbfgs'.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the validation rows after each epoch, for ``scoring="loss"``. Not for 'lbfgs'.
 
     Raises
     ------
@@ -313,6 +336,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     He, Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015.
 
+    Saxe, McClelland, Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+    networks", arXiv:1312.6120, 2013.
+
     Kingma, Ba, "Adam: a method for stochastic optimization", arXiv:1412.6980, 2014.
 
     Examples
@@ -335,7 +361,10 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     _parameter_constraints: dict = {
         **BackPropagation._parameter_constraints,
         "loss": [StrOptions(set(loss_names("classifier")))],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
     }
+
+    class_weight: Any
 
     def __init__(
         self,
@@ -345,6 +374,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         out_activation="auto",
         loss="log_loss",
         loss_params=None,
+        class_weight=None,
         solver="adam",
         solver_params=None,
         alpha=1e-4,
@@ -371,6 +401,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         fit_intercept=True,
         init="glorot",
         out_init="auto",
+        out_bias=None,
         random_state=None,
         tol=1e-4,
         verbose=False,
@@ -379,6 +410,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         nesterovs_momentum=True,
         early_stopping=False,
         validation_fraction=0.1,
+        scoring=None,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
@@ -392,6 +424,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.out_activation = out_activation
         self.loss = loss
         self.loss_params = loss_params
+        self.class_weight = class_weight
         self.solver = solver
         self.solver_params = solver_params
         self.alpha = alpha
@@ -418,6 +451,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.fit_intercept = fit_intercept
         self.init = init
         self.out_init = out_init
+        self.out_bias = out_bias
         self.random_state = random_state
         self.tol = tol
         self.verbose = verbose
@@ -426,6 +460,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.nesterovs_momentum = nesterovs_momentum
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -434,7 +469,18 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.n_jobs = n_jobs
         self.device = device
 
-    def fit(self, X, y, sample_weight=None, *, coefs_init=None, intercepts_init=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        coefs_init=None,
+        intercepts_init=None,
+    ):
         """Train the network.
 
         Parameters
@@ -444,7 +490,13 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape (n_samples, n_labels)
             Class labels, numbers or strings; a matrix of zeros and ones for multilabel classification.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights, not all zero; only their ratios count, but for the penalty `alpha`.
+            Non-negative weights, not all zero; only their ratios count, but for the penalty `alpha`. They are
+            multiplied by `class_weight`.
+        X_val, y_val : array-like, default=None
+            Rows for early stopping to watch, like X and y. Then no rows are set aside, and
+            `validation_fraction` counts for nothing. Without ``early_stopping=True`` they are refused.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights in the score. `class_weight` does not multiply them.
         coefs_init, intercepts_init : list of array-like, default=None
             Weights to start from, of the shapes of `coefs_` and `intercepts_`. Where one is None, it is drawn
             by `init` and `out_init` (with `warm_start=True`: taken from the fit before).
@@ -453,7 +505,10 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         -------
         self : BPClassifier
         """
-        return self._fit(X, y, sample_weight, coefs_init=coefs_init, intercepts_init=intercepts_init)
+        given = GivenRows(X_val, y_val, sample_weight_val)
+        return self._fit(
+            X, y, sample_weight, coefs_init=coefs_init, intercepts_init=intercepts_init, given=given
+        )
 
     @available_if(has_partial_fit)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
@@ -585,7 +640,19 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         check_is_fitted(self, "coefs_")
         return self._labels
 
+    def _class_weights(self, y) -> np.ndarray | None:
+        # Models that were pickled before there were class weights have none.
+        class_weight = getattr(self, "class_weight", None)
+        return None if class_weight is None else self._labels.row_weights(class_weight, y)
+
     def _check_classes(self, classes) -> None:
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit, which does not see how many rows "
+                "there will be of each class. Use compute_class_weight('balanced', classes=classes, y=y) "
+                "with the whole training set in place of y, or a large enough sample of it, and pass the "
+                "resulting weights as the class_weight parameter: a dictionary {class: weight}."
+            )
         _check_partial_fit_first_call(self, classes)
 
     def _check_Xy(self, X, y, *, reset, **check):
@@ -616,6 +683,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         return self._labels.encode(y, network)
+
+    def _decode(self, targets: np.ndarray) -> Any:
+        return self._labels.of_targets(targets)
 
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
         return accuracy(

@@ -43,6 +43,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     fit_intercept: bool
     init: str
     out_init: str
+    out_bias: str | None
     random_state: Any
     tol: float
     verbose: bool | int
@@ -51,6 +52,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     nesterovs_momentum: bool
     early_stopping: bool
     validation_fraction: float
+    scoring: Any
     beta_1: float
     beta_2: float
     epsilon: float
@@ -83,7 +85,20 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         """Targets for the engine."""
 
+    def _class_weights(self, y) -> np.ndarray | None:
+        """A float64 weight of each row by its labels; None where they all count alike."""
+        return None
+
     # --- The network as it is now
+
+    def _check_weights(self, sample_weight, X, y) -> np.ndarray | None:
+        """The weight of each row in the dtype of X, its labels' included; None where there are none."""
+        sample_weight, by_class = on_host(sample_weight), self._class_weights(y)
+        if by_class is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64) * by_class
+        if sample_weight is None:
+            return None
+        return _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
 
     def _draft(self) -> Self:
         """A second object with the same attributes, whose attributes may be set without changing this one."""
@@ -227,7 +242,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """Value and gradient of the objective at the present weights, over all the given rows.
 
         The objective is sum_i w_i loss_i / sum_i w_i + alpha ||W||^2 / (2 sum_i w_i) + l2 ||W||^2 / 2
-        + l1 ||W||_1, w_i = 1 where no weights are given: what `solver="lbfgs"` minimises, which takes no l1.
+        + l1 ||W||_1, w_i = 1 where there are no weights: what `solver="lbfgs"` minimises, which takes no l1.
 
         Parameters
         ----------
@@ -236,7 +251,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets; of a classifier, labels that it knows.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights, not all zero.
+            Non-negative weights, not all zero. `class_weight` multiplies them.
 
         Returns
         -------
@@ -247,16 +262,13 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         network, parameters = self._network()
         X, y = self._check_Xy(X, y, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
         X = canonical(X)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                on_host(sample_weight), X, dtype=X.dtype, ensure_non_negative=True
-            )
         draft = self._draft()
         draft._learn_targets(y, goes_on=True, incremental=True)
         if draft.n_outputs_ != network.n_outputs:
             raise ValueError(
                 f"coefs_[-1] makes {network.n_outputs} outputs, but y and loss ask for {draft.n_outputs_}."
             )
+        sample_weight = draft._check_weights(sample_weight, X, y)
         loss, gradient = self._engine(X).loss_and_gradient(
             network,
             parameters,

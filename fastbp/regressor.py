@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 
 from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
-from fastbp.holdout import Rows, d2_pinball, r_squared
+from fastbp.holdout import GivenRows, Rows, d2_pinball, r_squared
 from fastbp.plan import NetworkPlan
 from fastbp.validation import validated
 
@@ -106,13 +106,22 @@ class BPRegressor(RegressorMixin, BackPropagation):
         Whether each epoch takes the rows in an order of its own.
     fit_intercept : bool, default=True
         Whether the layers have intercepts; without, `intercepts_` holds zeros.
-    init : {'glorot', 'he', 'lecun', 'normal', 'zeros'}, default='glorot'
+    init : {'glorot', 'he', 'lecun', 'orthogonal', 'uniform', 'normal', 'zeros'}, default='glorot'
         Distribution of the initial weights of a layer with m inputs and n units. 'glorot': uniform in (-b,
         b), intercepts too, b = sqrt(6 / (m + n)), with 2 in place of 6 for activation='logistic': for the
-        same `random_state` the draws are scikit-learn's. 'he': normal with variance 2 / m. 'lecun': normal
-        with variance 1 / m. 'normal': standard normal, intercepts too. Intercepts are zero otherwise.
-    out_init : {'auto', 'glorot', 'he', 'lecun', 'normal', 'zeros'}, default='auto'
+        same `random_state` the draws are scikit-learn's. 'he': normal with variance 2 / m, for leaky_relu
+        2 / (1.0001 m). 'lecun': normal with variance 1 / m, what selu needs. 'orthogonal': a matrix with
+        orthonormal rows or columns, uniform among all, times the activation's gain 1 / sqrt(E f(z)^2) for a
+        standard normal z. 'uniform': uniform in (-b, b), b = 1 / sqrt(m). 'normal': standard normal,
+        intercepts too. Intercepts are zero otherwise.
+    out_init : str, default='auto'
         The same of the output layer; 'auto' is the same as `init`.
+    out_bias : 'data' or None, default=None
+        Intercepts of the output layer before training. None: as `out_init` says. 'data': from the rows that
+        are trained on, such that with ``out_init="zeros"`` the network begins by predicting the best
+        constant: the quantiles for 'pinball', the median for 'absolute_error', 'huber' and 'log_cosh', the
+        mean for the others, through the inverse of the output activation. Not where a fit goes on, nor where
+        `intercepts_init` is given.
     random_state : int, RandomState instance or None, default=None
         Of the initial weights, of the split of early stopping, and of the shuffling. With an int, the same
         data gives the same bits again, whatever the number of threads.
@@ -130,10 +139,16 @@ class BPRegressor(RegressorMixin, BackPropagation):
     nesterovs_momentum : bool, default=True
         Whether 'sgd' with momentum > 0 moves by momentum * v - rate * gradient instead of by v.
     early_stopping : bool, default=False
-        Whether `validation_fraction` of the rows is set aside, its score (R^2) takes the place of the loss in
-        the stopping rule, and the weights with the best score are restored in the end. For 'sgd' and 'adam'.
+        Whether `validation_fraction` of the rows is set aside, or `X_val` given to `fit`, its score (R^2,
+        or `scoring`) takes the place of the loss in the stopping rule, and the weights with the best score
+        are restored in the end. For 'sgd' and 'adam'.
     validation_fraction : float, default=0.1
         In [0, 1), of the rows, for early stopping; at least two rows.
+    scoring : str, callable or None, default=None
+        What early stopping watches on the validation rows. None: R^2, or the mean D^2 of several
+        quantiles. 'loss': the mean of their losses, weighted and without penalties; lower is better. The name
+        of a scorer of scikit-learn's, or ``scorer(estimator, X, y)``, higher is better: the estimator
+        predicts with the weights of that epoch. Weights are passed on to scorers that have `sample_weight`.
     beta_1, beta_2 : float, default=0.9, 0.999
         In [0, 1). Decay of the moments of 'adam'.
     epsilon : float, default=1e-8
@@ -179,9 +194,12 @@ class BPRegressor(RegressorMixin, BackPropagation):
     best_loss_ : float or None
         Least loss of an epoch; None under early stopping. Not for 'lbfgs'.
     validation_scores_ : list of float or None
-        R^2 of the rows set aside after each epoch; None without early stopping. Not for 'lbfgs'.
+        Score of the validation rows after each epoch, R^2 unless `scoring` says otherwise; minus their loss
+        for ``scoring="loss"``; None without early stopping. Not for 'lbfgs'.
     best_validation_score_ : float or None
         The best of them. Not for 'lbfgs'.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the validation rows after each epoch, for ``scoring="loss"``. Not for 'lbfgs'.
 
     Raises
     ------
@@ -296,6 +314,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
 
     He, Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015.
 
+    Saxe, McClelland, Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+    networks", arXiv:1312.6120, 2013.
+
     Kingma, Ba, "Adam: a method for stochastic optimization", arXiv:1412.6980, 2014.
 
     Examples
@@ -350,6 +371,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         fit_intercept=True,
         init="glorot",
         out_init="auto",
+        out_bias=None,
         random_state=None,
         tol=1e-4,
         verbose=False,
@@ -358,6 +380,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         nesterovs_momentum=True,
         early_stopping=False,
         validation_fraction=0.1,
+        scoring=None,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
@@ -397,6 +420,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.fit_intercept = fit_intercept
         self.init = init
         self.out_init = out_init
+        self.out_bias = out_bias
         self.random_state = random_state
         self.tol = tol
         self.verbose = verbose
@@ -405,6 +429,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.nesterovs_momentum = nesterovs_momentum
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -413,7 +438,18 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.n_jobs = n_jobs
         self.device = device
 
-    def fit(self, X, y, sample_weight=None, *, coefs_init=None, intercepts_init=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        coefs_init=None,
+        intercepts_init=None,
+    ):
         """Train the network.
 
         Parameters
@@ -424,6 +460,11 @@ class BPRegressor(RegressorMixin, BackPropagation):
             Target values; converted to the dtype of X.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, not all zero; only their ratios count, but for the penalty `alpha`.
+        X_val, y_val : array-like, default=None
+            Rows for early stopping to watch, like X and y. Then no rows are set aside, and
+            `validation_fraction` counts for nothing. Without ``early_stopping=True`` they are refused.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights in the score.
         coefs_init, intercepts_init : list of array-like, default=None
             Weights to start from, of the shapes of `coefs_` and `intercepts_`. Where one is None, it is drawn
             by `init` and `out_init` (with `warm_start=True`: taken from the fit before).
@@ -432,7 +473,10 @@ class BPRegressor(RegressorMixin, BackPropagation):
         -------
         self : BPRegressor
         """
-        return self._fit(X, y, sample_weight, coefs_init=coefs_init, intercepts_init=intercepts_init)
+        given = GivenRows(X_val, y_val, sample_weight_val)
+        return self._fit(
+            X, y, sample_weight, coefs_init=coefs_init, intercepts_init=intercepts_init, given=given
+        )
 
     @available_if(has_partial_fit)
     def partial_fit(self, X, y, sample_weight=None):
@@ -540,6 +584,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
         if not entry.domain.holds(targets):
             raise ValueError(f"loss={self.loss!r} of a regressor needs {entry.domain.text}.")
         return targets
+
+    def _decode(self, targets: np.ndarray) -> np.ndarray:
+        return targets[:, 0] if targets.shape[1] == 1 else targets
 
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
         if quantiles := self._quantiles():

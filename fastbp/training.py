@@ -170,7 +170,8 @@ def fit_stochastic(
                     score = validation.look(trainer.result)
                     if not np.isfinite(score):
                         failure = (
-                            f"The predictions for the validation rows stopped being finite in epoch {told}"
+                            "The predictions for the validation rows, or their score, stopped being finite "
+                            f"in epoch {told}"
                         )
                         continue
                     trainer.report(-score)

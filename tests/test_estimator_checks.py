@@ -56,6 +56,7 @@ def test_the_weight_checks_are_among_them():
         assert "check_sample_weight_equivalence_on_dense_data" in names
         assert "check_sample_weight_equivalence_on_sparse_data" in names
         assert "check_estimator_sparse_array" in names
+        assert ("check_class_weight_classifiers" in names) == isinstance(estimator, BPClassifier)
 
 
 @pytest.mark.parametrize("Estimator", [BPClassifier, BPRegressor])

@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 from helpers import assert_same_bits
 from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_limits
 from tolerances import CLOSED_FORM, SAME_ARITHMETIC
 
 from fastbp import BPClassifier, BPRegressor
+from fastbp.functions.activations import ACTIVATIONS
+from fastbp.functions.initialisers import GAINS, INITIALISERS
 
 # A step so short that it is lost in rounding: the weights after the fit are the initial ones.
 NO_TRAINING = {"solver": "sgd", "learning_rate_init": 1e-300, "alpha": 0.0, "max_iter": 1, "random_state": 0}
@@ -42,6 +45,8 @@ STATISTICS = {
     "glorot": (lambda fan_in, fan_out: np.sqrt(2 / (fan_in + fan_out)), True, 1.8),
     "he": (lambda fan_in, fan_out: np.sqrt(2 / fan_in), False, 3.0),
     "lecun": (lambda fan_in, fan_out: np.sqrt(1 / fan_in), False, 3.0),
+    "orthogonal": (lambda fan_in, fan_out: np.sqrt(2 / max(fan_in, fan_out)), False, 3.0),
+    "uniform": (lambda fan_in, fan_out: np.sqrt(1 / (3 * fan_in)), False, 1.8),
     "normal": (lambda fan_in, fan_out: 1.0, True, 3.0),
 }
 
@@ -59,6 +64,57 @@ def test_statistics(init):
     assert b.any() == has_intercepts
     # Neither rows nor columns repeat.
     assert len(np.unique(W)) == W.size
+
+
+def test_gains_keep_the_variance_of_a_standard_normal_input():
+    z = np.linspace(-12, 12, 4801)
+    density = np.exp(-(z**2) / 2) * (z[1] - z[0]) / np.sqrt(2 * np.pi)
+    hidden = [entry for entry in ACTIVATIONS if entry.hidden]
+    assert GAINS.keys() == {entry.name for entry in hidden}
+    for entry in hidden:
+        second_moment = sum(p * float(entry.value(float(v))) ** 2 for v, p in zip(z, density, strict=True))
+        assert_allclose(GAINS[entry.name], second_moment**-0.5, rtol=1e-5, err_msg=entry.name)
+
+
+@pytest.mark.parametrize("activation", ["identity", "relu", "tanh"])
+@pytest.mark.parametrize(("n_in", "n_out"), [(30, 30), (40, 7), (7, 40), (1, 5), (5, 1)])
+def test_orthogonal_rows_or_columns(n_in, n_out, activation):
+    W, b = INITIALISERS["orthogonal"].draw(np.random.RandomState(0), n_in, n_out, activation)
+    W = W / GAINS[activation]
+    assert W.shape == (n_in, n_out)
+    assert not b.any()
+    assert_allclose(W.T @ W if n_in >= n_out else W @ W.T, np.eye(min(n_in, n_out)), atol=1e-13)
+
+
+def test_orthogonal_is_uniform_among_all():
+    """Without the signs' correction the diagonal of Q is negative more often than not."""
+    rng = np.random.RandomState(0)
+    draws = np.array([INITIALISERS["orthogonal"].draw(rng, 3, 3, "identity")[0] for _ in range(600)])
+    assert_allclose(draws.mean(axis=0), 0, atol=0.1)
+    assert_allclose((draws**2).mean(axis=0), 1 / 3, atol=0.05)
+
+
+def test_orthogonal_has_the_same_bits_for_any_number_of_blas_threads():
+    results = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads):
+            results.append(INITIALISERS["orthogonal"].draw(np.random.RandomState(0), 784, 256, "relu")[0])
+    assert_array_equal(*results)
+
+
+def test_he_knows_the_slope_of_leaky_relu():
+    for init, factor in (("he", 2 / (1 + 0.01**2)), ("lecun", 1)):
+        W, _ = INITIALISERS[init].draw(np.random.RandomState(0), 50, 4, "leaky_relu")
+        expected = np.random.RandomState(0).standard_normal((50, 4)) * np.sqrt(factor / 50)
+        assert_allclose(W, expected, rtol=1e-15)
+
+
+def test_a_deep_selu_network_keeps_its_variance():
+    X = np.random.RandomState(1).normal(size=(500, 200))
+    model = BPClassifier((200,) * 12, activation="selu", init="lecun", **NO_TRAINING)
+    last = model.fit(X, np.arange(500) % 2).transform(X)
+    assert_allclose(last.mean(), 0, atol=0.15)
+    assert_allclose(last.var(), 1, rtol=0.3)
 
 
 @pytest.mark.parametrize("init", [*STATISTICS, "zeros"])

@@ -120,6 +120,92 @@ def test_s4_online_mini_batch_and_full_batch(batch_size):
     assert model.score(X, y) > 0.85
 
 
+# A step so short that it is lost in rounding.
+NO_TRAINING = {"solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1, "alpha": 0.0, "random_state": 0}
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_s5_loss_at_initialisation(n_classes):
+    """-log(1 / n_classes) for a zero output layer, whatever comes before it."""
+    X, y = data.digits()
+    X, y = X[y < n_classes], y[y < n_classes]
+    for dtype in (np.float32, np.float64):
+        model = BPClassifier((30, 20), out_init="zeros", batch_size=len(X), **NO_TRAINING)
+        model.fit(X.astype(dtype), y)
+        assert_allclose(model.loss_curve_[0], -np.log(1 / n_classes), rtol=1e-6)
+
+
+def test_s5_output_bias():
+    """10 % positives: p = 0.1 before training; of a regression the mean of the targets."""
+    X, y = data.digits()
+    positive = np.arange(len(X[:1000])) % 10 == 0
+    params = {"out_init": "zeros", "out_bias": "data", **NO_TRAINING}
+    model = BPClassifier((30,), **params).fit(X[:1000], positive)
+    assert_allclose(model.predict_proba(X)[:, 1], 0.1, **CLOSED_FORM)
+    assert_allclose(model.intercepts_[-1], np.log(0.1 / 0.9), **CLOSED_FORM)
+    counts = y + 100.0
+    mean = BPRegressor((30,), **params).fit(X, counts)
+    assert_allclose(mean.predict(X), counts.mean(), **CLOSED_FORM)
+
+
+def test_s5_output_bias_saves_the_first_epochs():
+    """The hockey stick: the loss no longer falls at first merely because the mean is learnt."""
+    X, y = data.regression()
+    params = {"hidden_layer_sizes": (20,), "batch_size": 20, "max_iter": 10, "random_state": 0}
+    plain = BPRegressor(**params).fit(X, y + 10)
+    biased = BPRegressor(**params, out_bias="data").fit(X, y + 10)
+    assert plain.loss_curve_[0] > 20
+    assert biased.loss_curve_[0] < 3
+    assert biased.loss_ < plain.loss_
+
+
+def test_s5_a_seed_gives_the_same_result_twice():
+    X, y = data.digits()
+    first, second = (BPClassifier((20,), max_iter=3, random_state=1).fit(X, y) for _ in range(2))
+    assert first.loss_curve_ == second.loss_curve_
+    for a, b in zip([*first.coefs_, *first.intercepts_], [*second.coefs_, *second.intercepts_], strict=True):
+        assert_array_equal(a, b)
+
+
+def test_s5_a_baseline_that_sees_nothing():
+    """With inputs of zeros a network learns how frequent the classes are, and nothing more."""
+    X, y = data.digits()
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    params = {"hidden_layer_sizes": (30,), "max_iter": 60, "alpha": 0.0, "learning_rate_init": 0.01}
+    params["random_state"] = 0
+    blind = BPClassifier(**params).fit(0 * X_train, y_train)
+    shares = np.bincount(y_train) / len(y_train)
+    entropy = -(shares * np.log(shares)).sum()
+    assert_allclose(blind.predict_proba(0 * X_test[:1])[0], shares, atol=0.02)
+    assert_allclose(blind.loss_, entropy, rtol=0.01)
+    seeing = BPClassifier(**params).fit(X_train, y_train)
+    assert seeing.loss_ < 0.1 * blind.loss_
+    assert seeing.score(X_test, y_test) > 0.95 > 0.2 > blind.score(0 * X_test, y_test)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_s5_overfits_one_batch(solver):
+    """32 rows, their labels drawn at random: a network of enough units learns them by heart."""
+    X, _ = data.digits()
+    X, y = X[:32], np.random.RandomState(0).randint(0, 10, 32)
+    model = BPClassifier((100,), solver=solver, alpha=0.0, batch_size=32, max_iter=1000, random_state=0)
+    model.set_params(learning_rate_init=0.1 if solver == "sgd" else 0.01)
+    if solver != "lbfgs":
+        model.set_params(**EVERY_EPOCH)
+    model.fit(X, y)
+    assert model.loss_ < 0.01
+    assert model.score(X, y) == 1
+    assert_array_equal(model.predict_proba(X).argmax(axis=1), y)
+
+
+def test_s5_overfits_one_batch_of_a_regression():
+    X, y = data.regression()
+    model = BPRegressor((100,), alpha=0.0, learning_rate_init=0.01, max_iter=2000, batch_size=20)
+    model.set_params(random_state=0, **EVERY_EPOCH).fit(X[:20], y[:20])
+    assert model.loss_ < 1e-4
+    assert_allclose(model.predict(X[:20]), y[:20], atol=0.05)
+
+
 LBFGS = {"solver": "lbfgs", "tol": 1e-9, "max_iter": 5000, "max_fun": 50_000}
 
 

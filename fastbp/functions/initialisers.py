@@ -1,10 +1,13 @@
 """Initial weights, drawn from a NumPy RandomState so that scikit-learn's draws can be repeated."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
+from fastbp.functions.activations import LEAK
 from fastbp.functions.registry import Registry
 
 
@@ -23,12 +26,58 @@ def glorot(rng, n_in, n_out, activation):
     return rng.uniform(-bound, bound, (n_in, n_out)), rng.uniform(-bound, bound, n_out)
 
 
+# The gain g of an activation f is 1 / sqrt(E f(z)^2) for a standard normal z: if layers multiply their inputs
+# by weights of variance g^2 / m, the units' inputs z have variance 1 in every layer. For relu and leaky_relu
+# it is that of He, Zhang, Ren, Sun 2015, equations 10 and 15; the others are the same expectation. That it
+# is 1 for selu is how its constants were chosen (Klambauer, Unterthiner, Mayr, Hochreiter 2017).
+GAINS = {
+    "identity": 1.0,
+    "logistic": 1.846229,
+    "tanh": 1.592537,
+    "relu": np.sqrt(2.0),
+    "leaky_relu": np.sqrt(2.0 / (1.0 + LEAK**2)),
+    "elu": 1.245198,
+    "selu": 1.0,
+    "gelu": 1.533530,
+    "gelu_tanh": 1.533581,
+    "silu": 1.676532,
+    "mish": 1.486848,
+    "softplus": 1.041867,
+    "softsign": 2.337533,
+    "hard_sigmoid": 1.897840,
+    "hard_tanh": 1.392036,
+    "relu6": 1.414214,
+}
+
+
 def he(rng, n_in, n_out, activation):
-    return rng.standard_normal((n_in, n_out)) * np.sqrt(2.0 / n_in), np.zeros(n_out)
+    # He, Zhang, Ren, Sun 2015: for rectifiers, equation 15 where they leak.
+    gain = GAINS["leaky_relu" if activation == "leaky_relu" else "relu"]
+    return rng.standard_normal((n_in, n_out)) * (gain / np.sqrt(n_in)), np.zeros(n_out)
 
 
 def lecun(rng, n_in, n_out, activation):
+    # LeCun, Bottou, Orr, Mueller 1998, section 4.6; what selu needs.
     return rng.standard_normal((n_in, n_out)) / np.sqrt(n_in), np.zeros(n_out)
+
+
+_one_at_a_time = threading.Lock()
+
+
+def orthogonal(rng, n_in, n_out, activation):
+    # Saxe, McClelland, Ganguli 2013: the factor Q of a normal matrix, whose signs make it uniform among all
+    # (Mezzadri 2007). LAPACK's bits depend on the number of its threads; ours do not.
+    tall = rng.standard_normal((max(n_in, n_out), min(n_in, n_out)))
+    with _one_at_a_time, threadpool_limits(1, "blas"):
+        q, r = np.linalg.qr(tall)
+    q *= np.where(np.diag(r) < 0, -1.0, 1.0)
+    return np.ascontiguousarray(q if n_in >= n_out else q.T) * GAINS.get(activation, 1.0), np.zeros(n_out)
+
+
+def uniform(rng, n_in, n_out, activation):
+    # The textbooks' scale, Glorot and Bengio 2010, equation 1.
+    bound = 1.0 / np.sqrt(n_in)
+    return rng.uniform(-bound, bound, (n_in, n_out)), np.zeros(n_out)
 
 
 def normal(rng, n_in, n_out, activation):
@@ -41,7 +90,9 @@ def zeros(rng, n_in, n_out, activation):
 
 INITIALISERS: Registry[Initialiser] = Registry("initialiser")
 INITIALISERS.add(Initialiser("glorot", "U(-b, b), b = sqrt(6 / (m + n))", glorot))
-INITIALISERS.add(Initialiser("he", "N(0, 2 / m)", he))
+INITIALISERS.add(Initialiser("he", "N(0, 2 / ((1 + a^2) m)), a the slope of leaky_relu, else 0", he))
 INITIALISERS.add(Initialiser("lecun", "N(0, 1 / m)", lecun))
+INITIALISERS.add(Initialiser("orthogonal", "g Q, orthonormal rows or columns", orthogonal))
+INITIALISERS.add(Initialiser("uniform", "U(-b, b), b = 1 / sqrt(m)", uniform))
 INITIALISERS.add(Initialiser("normal", "N(0, 1)", normal))
 INITIALISERS.add(Initialiser("zeros", "0", zeros))

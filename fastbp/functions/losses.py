@@ -58,6 +58,8 @@ class Loss:
         The estimators that offer it: "classifier", "regressor".
     domain : Domain
         Of a regressor's targets.
+    centre : str
+        What the best constant output is of the targets: their "mean", "median" or "quantile".
     """
 
     name: str
@@ -70,6 +72,7 @@ class Loss:
     parameters: tuple[Parameter, ...] = ()
     tasks: tuple[str, ...] = field(default=("classifier", "regressor"))
     domain: Domain = ANY
+    centre: str = "mean"
 
     def constants(self, given: Mapping[str, Any]) -> tuple[float, ...]:
         """p: the values of all parameters, the default where `given` has none."""
@@ -376,7 +379,7 @@ LOSSES.add(
 )
 LOSSES.add(Loss("hinge", "sum_k max(0, 1 - s_k f_k), s_k = 2 y_k - 1", hinge, signed=True, tasks=CLASSIFIER))
 LOSSES.add(Loss("squared_hinge", "sum_k max(0, 1 - s_k f_k)^2", squared_hinge, signed=True, tasks=CLASSIFIER))
-LOSSES.add(Loss("absolute_error", "sum_k |f_k - y_k|", absolute_error, tasks=REGRESSOR))
+LOSSES.add(Loss("absolute_error", "sum_k |f_k - y_k|", absolute_error, tasks=REGRESSOR, centre="median"))
 LOSSES.add(
     Loss(
         "huber",
@@ -384,12 +387,20 @@ LOSSES.add(
         huber,
         parameters=(Parameter("delta", 1.0, 0.0, np.inf, open=True),),
         tasks=REGRESSOR,
+        centre="median",
     )
 )
-LOSSES.add(Loss("log_cosh", "sum_k log cosh(f_k - y_k)", log_cosh, tasks=REGRESSOR))
+LOSSES.add(Loss("log_cosh", "sum_k log cosh(f_k - y_k)", log_cosh, tasks=REGRESSOR, centre="median"))
 QUANTILE = (Parameter("quantile", 0.5, 0.0, 1.0, open=True, several=True),)
 LOSSES.add(
-    Loss("pinball", "sum_k max(q d, (q - 1) d), d = y_k - f_k", pinball, parameters=QUANTILE, tasks=REGRESSOR)
+    Loss(
+        "pinball",
+        "sum_k max(q d, (q - 1) d), d = y_k - f_k",
+        pinball,
+        parameters=QUANTILE,
+        tasks=REGRESSOR,
+        centre="quantile",
+    )
 )
 LOSSES.add(
     Loss(
@@ -400,6 +411,7 @@ LOSSES.add(
         one_target=True,
         parameters=QUANTILE,
         tasks=REGRESSOR,
+        centre="quantile",
     )
 )
 LOSSES.add(
