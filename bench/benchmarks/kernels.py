@@ -52,7 +52,6 @@ def repeat_tiles(times, rows, mode, update, rule, tiles, special, params, moment
             rows,
             mode,
             update,
-            0.0,
             pointer(rule, 0),
             pointer(rule, 0),
             penalties,
@@ -115,7 +114,9 @@ class Op:
             self.rows,
             mode,
             functions.update(solver, functions.Extras(), self.network.dtype),
-            np.array(SOLVERS[solver].coefficients(1e-3, (0.9, 0.999, 1e-8, 0.0), 1.0)),
+            np.array([*SOLVERS[solver].coefficients(1e-3, (0.9, 0.999, 1e-8, 0.0), 1.0), *[0.0] * 8]).astype(
+                self.network.dtype
+            ),
             self.tiles,
             self.arena.special,
             self.params,

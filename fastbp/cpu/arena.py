@@ -37,8 +37,11 @@ ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE = range(4)
     FEW_ROWS,
     FEW_ROWS_LIMIT,
     CONSTANTS,
+    RULES,
     N_SPECIAL,
-) = range(12)
+) = range(13)
+RULE_SIZE = 32  # values of a thread's coefficients: threads share no cache line
+
 # Columns of the table of gradient tiles.
 (
     TILE_LEFT,
@@ -164,6 +167,7 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
     special[SCRATCH_SIZE] = TILE_ROWS * panel
     special[SCRATCH] = take(n_threads * special[SCRATCH_SIZE])
     special[CONSTANTS] = take(len(network.constants))
+    special[RULES] = take(n_threads * RULE_SIZE)
     if panels == 1:
         longest = max(max(p + 1, q) for p, q in network.layer_shapes) + 2 * lanes
         special[FEW_ROWS_LIMIT] = min(lanes, TILE_ROWS)

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastbp.cpu import functions
 from fastbp.cpu import step as kernel
-from fastbp.cpu.arena import lanes_of, pass_rows, plan_arena
+from fastbp.cpu.arena import RULE_SIZE, lanes_of, pass_rows, plan_arena
 from fastbp.cpu.data import as_inputs, as_weights, flat_view
 from fastbp.cpu.predict import predict
 from fastbp.cpu.shuffle import shuffle_order
@@ -124,7 +124,7 @@ class Trainer(_Batches):
         self._moments = aligned_zeros(training.n_moments * network.n_parameters, network.dtype)
         stored = training.batch_size > self.pass_rows or np.isfinite(training.clip_norm)
         self._gradient = aligned_zeros(network.n_parameters if stored else 0, network.dtype)
-        self._coefficients = np.zeros(self.team.n_threads * kernel.RULE_SIZE)
+        self._coefficients = np.zeros(self.team.n_threads * RULE_SIZE)
         self._penalties = np.zeros(2 * len(self.arena.tiles))
         self._curve = np.zeros(CURVE_CAPACITY)
         self._ints, self._floats = self._control()
@@ -147,7 +147,7 @@ class Trainer(_Batches):
             rescale=bool(np.isfinite(plan.clip_norm)),
         )
         ints[kernel.UPDATE] = functions.update(plan.solver, extras, self.network.dtype)
-        ints[kernel.COEFFICIENTS] = functions.coefficients(plan.solver)
+        ints[kernel.COEFFICIENTS] = functions.coefficients(plan.solver, self.network.dtype)
         if plan.batch_size > self.pass_rows:
             ints[kernel.ACCUMULATE] = functions.accumulate(self.network.dtype)
         if extras.rescale:

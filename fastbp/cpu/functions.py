@@ -54,6 +54,19 @@ def _forward_loop(value: Callable) -> Callable:
     return loop
 
 
+def _in_place_loop(value: Callable) -> Callable:
+    """The same where z and a are one: with one pointer the compiler knows that elements do not overlap."""
+
+    def loop(z, a, n_rows, n_registers):
+        step = lanes(a)
+        for i in range(n_rows):
+            for r in range(n_registers):
+                at = (2 * i + r) * step
+                store(a, at, value(load(a, at)))
+
+    return loop
+
+
 def _backward_loop(backward: Callable) -> Callable:
     def loop(delta, v, n_rows, n_registers):
         step = lanes(v)
@@ -116,19 +129,23 @@ def _loss_loop(row: Callable) -> Callable:
     return loop
 
 
+# What holds for all tiles of a step, whatever the solver; PENALTY is the strength of the L2 penalty.
+PENALTY, L1, DECAY, LIMIT, SCALE = range(5)
+
+
 class Extras(NamedTuple):
     """What a step does besides the solver's rule; what is left out costs nothing.
 
     Attributes
     ----------
     l1 : bool
-        Weights are drawn to 0 by the strength ``regular[0]``.
+        Weights are drawn to 0 by the strength ``regular[L1]``.
     decay : bool
-        Weights lose the share ``regular[1]``.
+        Weights lose the share ``regular[DECAY]``.
     clip : bool
-        Gradients are cut off at ± ``regular[2]``.
+        Gradients are cut off at ± ``regular[LIMIT]``.
     rescale : bool
-        Before that they are multiplied by ``regular[3]``.
+        Before that they are multiplied by ``regular[SCALE]``.
     """
 
     l1: bool = False
@@ -146,9 +163,7 @@ def _l1_pull(value, strength):
 def _update_loop(update: Callable, n_states: int, extras: Extras) -> Callable:
     l1, decay, clip, rescale = extras
 
-    def loop(
-        w, g, ldg, s, t, u, ld, n_rows, n_registers, penalty, bias_row, bias_col, coefficients, regular, sums
-    ):
+    def loop(w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, coefficients, regular, sums):
         step = lanes(w)
         squares = spread(w, 0.0)
         sizes = spread(w, 0.0)
@@ -161,26 +176,27 @@ def _update_loop(update: Callable, n_states: int, extras: Extras) -> Callable:
             spread(w, coefficients[5]),
         )
         for i in range(n_rows):
-            no_bias_row = 0.0 if i == bias_row else 1.0
+            is_bias_row = i == bias_row
+            penalty = spread(w, 0.0 if is_bias_row else regular[PENALTY])
             for r in range(n_registers):
                 at = i * ld + r * step
                 value = load(w, at)
                 is_bias = lane_numbers(w) == float(bias_col - r * step)
-                pull = select(is_bias, 0.0, spread(w, penalty * no_bias_row)) * value
+                pull = select(is_bias, 0.0, penalty) * value
                 squares = fma(pull, value, squares)
                 if l1:
-                    strength = select(is_bias, 0.0, spread(w, regular[0] * no_bias_row))
+                    strength = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[L1]))
                     sizes = fma(strength, absolute(value), sizes)
                     pull = pull + _l1_pull(value, strength)
                 gradient = load(g, i * ldg + r * step) + pull
                 if rescale:
-                    gradient = gradient * regular[3]
+                    gradient = gradient * regular[SCALE]
                 if clip:
-                    limit = spread(w, regular[2])
+                    limit = spread(w, regular[LIMIT])
                     gradient = select(gradient > limit, limit, select(gradient < -limit, -limit, gradient))
                 if decay:
-                    rest = 1.0 - regular[1] * no_bias_row
-                    value = select(is_bias, value, value * rest)
+                    lost = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[DECAY]))
+                    value = value - value * lost
                 first = load(s, at) if n_states > 0 else value
                 second = load(t, at) if n_states > 1 else value
                 third = load(u, at) if n_states > 2 else value
@@ -197,9 +213,7 @@ def _update_loop(update: Callable, n_states: int, extras: Extras) -> Callable:
     return loop
 
 
-def _accumulate_loop(
-    w, g, ldg, s, t, u, ld, n_rows, n_registers, penalty, bias_row, bias_col, c, regular, sums
-):
+def _accumulate_loop(w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, c, regular, sums):
     """Not a solver: adds the gradient of a tile to that of the whole batch, kept in `w`."""
     step = lanes(w)
     for i in range(n_rows):
@@ -211,19 +225,18 @@ def _accumulate_loop(
 def _squares_loop(l1: bool) -> Callable:
     """Not a solver: the sum of squares of a tile's gradient, penalties included."""
 
-    def loop(
-        w, g, ldg, s, t, u, ld, n_rows, n_registers, penalty, bias_row, bias_col, coefficients, regular, sums
-    ):
+    def loop(w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, coefficients, regular, sums):
         step = lanes(w)
         squares = spread(w, 0.0)
         for i in range(n_rows):
-            no_bias_row = 0.0 if i == bias_row else 1.0
+            is_bias_row = i == bias_row
+            penalty = spread(w, 0.0 if is_bias_row else regular[PENALTY])
             for r in range(n_registers):
                 value = load(w, i * ld + r * step)
                 is_bias = lane_numbers(w) == float(bias_col - r * step)
-                pull = select(is_bias, 0.0, spread(w, penalty * no_bias_row)) * value
+                pull = select(is_bias, 0.0, penalty) * value
                 if l1:
-                    strength = select(is_bias, 0.0, spread(w, regular[0] * no_bias_row))
+                    strength = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[L1]))
                     pull = pull + _l1_pull(value, strength)
                 gradient = load(g, i * ldg + r * step) + pull
                 squares = fma(gradient, gradient, squares)
@@ -236,7 +249,7 @@ def _coefficients_loop(coefficients: Callable) -> Callable:
     def loop(rate, h, step, out):
         c = coefficients(rate, (h[0], h[1], h[2], h[3]), step)
         for i in range(N_COEFFICIENTS):
-            out[i] = c[i]
+            store_scalar(out, i, c[i])
 
     return loop
 
@@ -268,7 +281,8 @@ def activation(name: str, row: bool, dtype: np.dtype) -> tuple[int, int]:
         forward, backward = _row_forward_loop(whole.value), _row_backward_loop(whole.backward)
     else:
         entry = ACTIVATIONS[name]
-        forward, backward = _forward_loop(entry.value), _backward_loop(entry.backward)
+        make_loop = _forward_loop if entry.from_input else _in_place_loop
+        forward, backward = make_loop(entry.value), _backward_loop(entry.backward)
     return address_of(forward, (p, p, INT, INT)), address_of(backward, (p, p, INT, INT))
 
 
@@ -293,7 +307,7 @@ def loss(name: str, dtype: np.dtype) -> int:
 
 def _tile_kinds(dtype: np.dtype) -> tuple[types.Type, ...]:
     p = _pointer_type(dtype)
-    return p, p, INT, p, p, p, INT, INT, INT, REAL, INT, INT, DOUBLES, DOUBLES, DOUBLES
+    return p, p, INT, p, p, p, INT, INT, INT, INT, INT, p, p, DOUBLES
 
 
 @cache
@@ -316,10 +330,10 @@ def squares(l1: bool, dtype: np.dtype) -> int:
 
 
 @cache
-def coefficients(solver: str) -> int:
-    """Address of a solver's coefficients ``(rate, h, step, out)``."""
+def coefficients(solver: str, dtype: np.dtype) -> int:
+    """Address of a solver's coefficients ``(rate, h, step, out)``, computed in float64, kept in `dtype`."""
     loop = _coefficients_loop(SOLVERS[solver].coefficients)
-    return address_of(loop, (REAL, DOUBLES, REAL, DOUBLES))
+    return address_of(loop, (REAL, DOUBLES, REAL, _pointer_type(dtype)))
 
 
 @cache

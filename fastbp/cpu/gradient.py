@@ -39,7 +39,6 @@ def gradient_tiles(
     n_rows,
     mode,
     update,
-    penalty,
     coefficients,
     regular,
     penalties,
@@ -57,12 +56,10 @@ def gradient_tiles(
     mode : int
         APPLY: the solver's step at once, `gradient` unused. WRITE, ADD: into `gradient`. APPLY_STORED: the
         solver's step from `gradient`, nothing computed. SQUARES: the sum of squares of `gradient`.
-    penalty : float
-        λ of the L2 penalty ½λ‖W‖², added to the gradient of all but biases when a step is made.
     update : int
         Address of the solver's loop; in mode ADD, of the loop that adds; in SQUARES, of the one that sums.
     coefficients, regular : pointer
-        The solver's, and the strengths of what goes with it, of float64.
+        The solver's, and the strengths of penalties and limits (``cpu.functions``).
     penalties : (2 · n_tiles,), out
         Each tile's penalty before the step; then each tile's sum of squares.
     """
@@ -105,7 +102,6 @@ def gradient_tiles(
                     pitch,
                     height,
                     registers,
-                    penalty,
                     tiles[tile, TILE_BIAS_ROW],
                     tiles[tile, TILE_BIAS_COL],
                     coefficients,

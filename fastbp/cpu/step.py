@@ -11,7 +11,8 @@ import math
 import numpy as np
 
 from fastbp.compiler import jit
-from fastbp.cpu.arena import FEW_ROWS_LIMIT
+from fastbp.cpu import functions
+from fastbp.cpu.arena import FEW_ROWS_LIMIT, RULE_SIZE, RULES
 from fastbp.cpu.call import call
 from fastbp.cpu.gather import gather_inputs, gather_targets, gather_weights, locate
 from fastbp.cpu.gradient import ADD, APPLY, APPLY_STORED, SQUARES, WRITE, gradient_tiles
@@ -60,7 +61,6 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     LOADED,
     N_INTS,
 ) = range(30)
-RULE_SIZE = 16  # of a thread's coefficients, in float64: they share no cache line
 # The float64 control array.
 (
     RATE,
@@ -211,6 +211,7 @@ def train(
     targets, weights, order : of all rows; `weights` empty for none
     starts : (rows of a pass, padded) int64, scratch
     steps_coefficients : (n_threads · RULE_SIZE,) float64, scratch
+        For the factor of a schedule.
     sums : (registers of a pass,), scratch
     penalties : (2 · n_tiles,), scratch
     curve : out
@@ -225,7 +226,8 @@ def train(
     mode = flush_subnormals()
     n_data, batch, pass_rows = ints[N_DATA], ints[BATCH], ints[PASS]
     position, steps, loaded = ints[POSITION], ints[STEPS], ints[LOADED] == 1
-    rule = pointer(steps_coefficients, thread * RULE_SIZE)
+    factor = pointer(steps_coefficients, thread * RULE_SIZE)
+    rule = pointer(work, special[RULES] + thread * RULE_SIZE)
     regular = advance(rule, N_COEFFICIENTS)  # behind the coefficients: what does not depend on the solver
     epoch_steps = -(-n_data // batch)
     by_norm = ints[SQUARES_OF] != 0
@@ -239,16 +241,17 @@ def train(
         if ints[RATE_SCHEDULE] != 0:
             call(
                 ints[RATE_SCHEDULE],
-                (float(steps), float(epoch_steps), float(ints[TOTAL_STEPS]), pointer(floats, S0), rule),
+                (float(steps), float(epoch_steps), float(ints[TOTAL_STEPS]), pointer(floats, S0), factor),
             )
-            rate *= load_scalar(rule, 0)
+            rate *= load_scalar(factor, 0)
         call(
             ints[COEFFICIENTS],
             (rate, pointer(floats, H0), float(steps + 1), rule),
         )
-        store_scalar(regular, 0, floats[L1])
-        store_scalar(regular, 1, rate * floats[DECAY])
-        store_scalar(regular, 2, floats[CLIP])
+        store_scalar(regular, functions.PENALTY, penalty)
+        store_scalar(regular, functions.L1, floats[L1])
+        store_scalar(regular, functions.DECAY, rate * floats[DECAY])
+        store_scalar(regular, functions.LIMIT, floats[CLIP])
         loss = 0.0
         single = batch_rows <= pass_rows and not by_norm
         key = step_key(ints[SEED], steps) if ints[NOISY] else 0
@@ -299,7 +302,6 @@ def train(
                 rows,
                 APPLY if single else WRITE if start == 0 else ADD,
                 ints[UPDATE] if single else ints[ACCUMULATE],
-                penalty,
                 rule,
                 regular,
                 penalties,
@@ -318,7 +320,6 @@ def train(
                 0,
                 SQUARES,
                 ints[SQUARES_OF],
-                penalty,
                 rule,
                 regular,
                 penalties,
@@ -328,7 +329,8 @@ def train(
             for i in range(n_tiles, 2 * n_tiles):
                 total += penalties[i]
             norm = math.sqrt(total)
-            store_scalar(regular, 3, floats[CLIP_NORM] / norm if norm > floats[CLIP_NORM] else 1.0)
+            scale = floats[CLIP_NORM] / norm if norm > floats[CLIP_NORM] else 1.0
+            store_scalar(regular, functions.SCALE, scale)
         if not single:
             gradient_tiles(
                 tiles,
@@ -342,7 +344,6 @@ def train(
                 0,
                 APPLY_STORED,
                 ints[UPDATE],
-                penalty,
                 rule,
                 regular,
                 penalties,
@@ -453,9 +454,8 @@ def loss_and_gradient(
             rows,
             WRITE if start == 0 else ADD,
             accumulate,
-            0.0,
-            pointer(sums, 0),
-            pointer(sums, 0),
+            pointer(work, 0),
+            pointer(work, 0),
             sums,
         )
         meet(sync, n_threads)
