@@ -35,6 +35,28 @@ ESTIMATORS = [
         max_iter=400,
     ),
     BPRegressor((8,), activation="logistic", solver="lbfgs", max_iter=20),
+    # Without a GPU, "auto" is the CPU.
+    BPClassifier(
+        (16, 16),
+        activation=["gelu", "tanh"],
+        solver="adamw",
+        loss="hinge",
+        residual=True,
+        device="auto",
+        max_iter=100,
+    ),
+    BPRegressor(
+        (16,),
+        activation="silu",
+        loss="huber",
+        schedule="cosine",
+        clip_norm=5.0,
+        average="ema",
+        average_params={"decay": 0.9},
+        learning_rate_init=0.02,
+        max_iter=200,
+        device="auto",
+    ),
     BPRegressor((), loss="mean_squared_error", n_jobs=2, max_iter=100, learning_rate_init=0.05),
 ]
 
