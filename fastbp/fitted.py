@@ -150,17 +150,32 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
         For a few rows `X` they are in the layout that needs no packing.
         """
-        network, coefs, intercepts = self._plan()
         stored = getattr(self, "_stored", None)
         few = X is not None and len(getattr(X, "shape", ())) > 0 and X.shape[0] <= FEW_ROWS
-        if (
-            few
-            and stored is not None
-            and stored.network is network  # else parameters were set since the fit
-            and stored.are(self.coefs_, self.intercepts_)
-        ):
+        few = few and stored is not None and stored.are(self.coefs_, self.intercepts_)
+        if few and stored.parameters is not None and stored.parameters == self._plain_parameters():
+            return stored.plan, stored.vector
+        network, coefs, intercepts = self._plan()
+        if few and stored.network is network:  # else parameters were set since the fit
             return stored.plan, stored.vector
         return network, network.pack(coefs, intercepts)
+
+    def _plain_parameters(self) -> tuple | None:
+        """What `_plan_options` depends on, where equality says all about it: to find in a microsecond that
+        nothing has changed. Without intercepts it does not: they may have been edited.
+        """
+        values = (
+            self.activation,
+            self.out_activation_,
+            self.loss,
+            self.loss_params,
+            self.dropout,
+            self.input_dropout,
+            self.input_noise,
+            self.residual,
+        )
+        plain = all(value is None or type(value) in (str, float, bool) for value in values)
+        return values if plain and self.fit_intercept is True else None
 
     def _check_X(self, X, network: NetworkPlan):
         X = validated(self, X, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
@@ -179,6 +194,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _store(self, stored: StoredWeights) -> None:
         """Set coefs_ and intercepts_."""
+        stored.parameters = self._plain_parameters()
         self._stored = stored
         self.coefs_, self.intercepts_ = list(self._stored.coefs), list(self._stored.intercepts)
 

@@ -21,12 +21,18 @@ class StoredWeights:
         Of the plan ``network.row_major``; kept.
     intercepts : sequence of arrays
         Where the network has none: what the estimator shows instead.
+
+    Attributes
+    ----------
+    parameters : tuple or None
+        The estimator's own that the plan was made from, where they can be compared.
     """
 
     def __init__(self, network: NetworkPlan, vector: np.ndarray, intercepts: Sequence | None = None) -> None:
         self.network = network
         self.plan = network.row_major
         self.vector = vector
+        self.parameters: tuple | None = None
         self.coefs: list[np.ndarray] = []
         self.intercepts: list[np.ndarray] = []
         for layer, op in enumerate(self.plan.dense):
