@@ -26,11 +26,12 @@ from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
 from fastbp.output_bias import with_data_bias
-from fastbp.plan import AVERAGES, Kind, NetworkPlan, SolverState, TrainingPlan, training_plan
+from fastbp.plan import Kind, NetworkPlan
 from fastbp.progress import make_progress
 from fastbp.scoring import validation_score
 from fastbp.stored import StoredWeights
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
+from fastbp.training_plan import AVERAGES, SolverState, TrainingPlan, training_plan
 from fastbp.validation import canonical
 
 AUTO_BATCH_SIZE = 200

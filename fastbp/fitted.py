@@ -20,7 +20,7 @@ from fastbp.plan import NetworkPlan
 from fastbp.stored import StoredWeights
 from fastbp.validation import canonical, on_host, validated
 
-FEW_ROWS = 64  # up to here, packing the weights takes longer than it saves
+FEW_ROWS = 64
 
 
 class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
@@ -150,15 +150,15 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
         For a few rows `X` they are in the layout that needs no packing.
         """
-        stored = getattr(self, "_stored", None)
-        few = X is not None and len(getattr(X, "shape", ())) > 0 and X.shape[0] <= FEW_ROWS
-        few = few and stored is not None and stored.are(self.coefs_, self.intercepts_)
-        if few and stored.parameters is not None and stored.parameters == self._plain_parameters():
-            return stored.plan, stored.vector
-        network, coefs, intercepts = self._plan()
-        if few and stored.network is network:  # else parameters were set since the fit
-            return stored.plan, stored.vector
-        return network, network.pack(coefs, intercepts)
+        stored: StoredWeights | None = getattr(self, "_stored", None)
+        if not _are_few(X) or stored is None or not stored.are(self.coefs_, self.intercepts_):
+            network, coefs, intercepts = self._plan()
+            return network, network.pack(coefs, intercepts)
+        if stored.parameters is None or stored.parameters != self._plain_parameters():
+            network, coefs, intercepts = self._plan()
+            if stored.network is not network:  # parameters were set since the fit
+                return network, network.pack(coefs, intercepts)
+        return stored.plan, stored.vector
 
     def _plain_parameters(self) -> tuple | None:
         """What `_plan_options` depends on, where equality says all about it: to find in a microsecond that
@@ -305,6 +305,11 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     @property
     def _n_features_out(self) -> int:
         return self.coefs_[-1].shape[0]
+
+
+def _are_few(X) -> bool:
+    """Whether X has so few rows that packing the weights takes longer than it saves."""
+    return X is not None and len(getattr(X, "shape", ())) > 0 and X.shape[0] <= FEW_ROWS
 
 
 def _rates(dropout) -> tuple[float, ...]:

@@ -20,8 +20,9 @@ from sklearn.utils.optimize import _check_optimize_result
 from fastbp.functions.schedules import ADAPTIVE, judge_epoch
 from fastbp.holdout import Rows
 from fastbp.interrupt import Interruption
-from fastbp.plan import NetworkPlan, SolverState, TrainingPlan
+from fastbp.plan import NetworkPlan
 from fastbp.progress import Progress
+from fastbp.training_plan import SolverState, TrainingPlan
 
 SECONDS_PER_CHUNK = 0.05
 LARGEST_GROWTH = 16  # of the chunk from one call to the next: the first may have been a lucky measurement

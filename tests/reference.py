@@ -18,7 +18,8 @@ from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
 from fastbp.functions.random import noise_key, permutation, uniform
 from fastbp.functions.scalar import normal_quantile
-from fastbp.plan import Kind, SolverState
+from fastbp.plan import Kind
+from fastbp.training_plan import SolverState
 
 SELU = 1.0507009873554805, 1.6732632423543772
 ROOT = np.sqrt(2 / np.pi)

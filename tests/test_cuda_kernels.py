@@ -19,7 +19,8 @@ from fastbp.cuda.typed import Typed
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss, loss_names
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
-from fastbp.plan import network_plan, training_plan
+from fastbp.plan import network_plan
+from fastbp.training_plan import training_plan
 
 # Overflow is part of what is tested; on a GPU nobody warns, but for kernels of few blocks.
 pytestmark = [

@@ -14,7 +14,8 @@ from fastbp.functions.activations import ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC
-from fastbp.plan import network_plan, training_plan
+from fastbp.plan import network_plan
+from fastbp.training_plan import training_plan
 
 DTYPES = [np.float32, np.float64]
 ids = ["float32", "float64"]

@@ -13,7 +13,8 @@ from fastbp.cpu.shuffle import shuffle_order
 from fastbp.cpu.team import SYNC_SIZE
 from fastbp.cpu.threads import Team, useful_threads
 from fastbp.functions.schedules import judge_epoch
-from fastbp.plan import Kind, NetworkPlan, SolverState, TrainingPlan, aligned_zeros, padded
+from fastbp.plan import Kind, NetworkPlan, aligned_zeros, padded
+from fastbp.training_plan import SolverState, TrainingPlan
 
 STATUS_NAMES = {
     kernel.RUNNING: "running",

@@ -20,7 +20,8 @@ from fastbp.cuda.program import Program, training_program
 from fastbp.cuda.target import cuda
 from fastbp.cuda.team import Team, choose_team, is_resident, within_device
 from fastbp.functions.schedules import judge_epoch
-from fastbp.plan import NetworkPlan, SolverState, TrainingPlan
+from fastbp.plan import NetworkPlan
+from fastbp.training_plan import SolverState, TrainingPlan
 
 __all__ = ["Objective", "Trainer", "forward", "hold", "loss_and_gradient", "rows_of", "to_host"]
 

@@ -17,7 +17,8 @@ from fastbp.functions import schedules
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS, index_of_largest
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.solvers import SOLVERS
-from fastbp.plan import Kind, NetworkPlan, Op, TrainingPlan
+from fastbp.plan import Kind, NetworkPlan, Op
+from fastbp.training_plan import TrainingPlan
 
 IDENTITY = 0  # the code of the first of each selection's activations
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fastbp.plan import Kind, NetworkPlan, TrainingPlan
+from fastbp.plan import Kind, NetworkPlan
+from fastbp.training_plan import TrainingPlan
 
 KINDS = {
     Kind.NOISE: "dropout, input_dropout and input_noise",
