@@ -14,7 +14,7 @@ from numba import types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 # All that a kernel is made of: the engines, the formulas, the tables' columns, the compiler's options.
-KERNEL_SOURCES = ("cpu/**/*.py", "functions/**/*.py", "plan.py", "compiler.py")
+KERNEL_SOURCES = ("cpu/**/*.py", "functions/**/*.py", "plan.py", "training_plan.py", "compiler.py")
 
 
 def source_digest(root: Path) -> str:

@@ -75,6 +75,11 @@ class TrainingPlan:
     monitor_loss: bool
 
     @property
+    def has_rate_schedule(self) -> bool:
+        """Whether the learning rate changes from step to step."""
+        return self.rate_schedule != "constant" or any(self.rate_constants)
+
+    @property
     def n_moments(self) -> int:
         """Vectors as long as the parameters that training keeps beside them."""
         return SOLVERS[self.solver].n_states + self.averages

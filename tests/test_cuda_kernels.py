@@ -18,6 +18,7 @@ from fastbp.cuda.team import Team
 from fastbp.cuda.typed import Typed
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss, loss_names
+from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
 from fastbp.plan import network_plan
 from fastbp.training_plan import training_plan
@@ -314,6 +315,10 @@ RULES = [
     {"solver": "sgd", "nesterovs_momentum": False},
     {"solver": "sgd", "learning_rate": "invscaling"},
     {"solver": "sgd", "learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 1},
+    *(
+        {"schedule": name, "schedule_params": {"warmup_steps": 2}, "max_epochs": 4, "weight_decay": 0.1}
+        for name in RATE_SCHEDULES.names()
+    ),
     *({"solver": solver} for solver in STOCHASTIC if solver != "sgd"),
     {"solver": "adam", "alpha": 0.0, "l2": 0.0, "shuffle": False},
 ]

@@ -153,7 +153,7 @@ class Trainer(_Batches):
             ints[kernel.ACCUMULATE] = functions.accumulate(self.network.dtype)
         if extras.rescale:
             ints[kernel.SQUARES_OF] = functions.squares(extras.l1, self.network.dtype)
-        if plan.rate_schedule != "constant" or any(plan.rate_constants):
+        if plan.has_rate_schedule:
             ints[kernel.RATE_SCHEDULE] = functions.schedule(plan.rate_schedule)
         ints[kernel.TOTAL_STEPS] = plan.max_epochs * self.n_steps_per_epoch
         ints[kernel.AVERAGE] = plan.averages

@@ -33,6 +33,8 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     ARENA_SIZE,
     UPDATING,
     WEIGHTED,
+    EPOCH_STEPS,
+    TOTAL_STEPS,
     SCHEDULE,
     MONITOR_LOSS,
     EPOCH_LIMIT,
@@ -49,7 +51,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     CURVE_USED,
     BAD_PARAMETERS,
     N_INTS,
-) = range(31)
+) = range(33)
 # The float64 control array.
 (
     RATE,
@@ -64,6 +66,10 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     L1,
     DECAY,
     CLIP,
+    S0,
+    S1,
+    S2,
+    S3,
     TOL,
     PATIENCE,
     MEAN_WEIGHT,
@@ -71,7 +77,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     EPOCH_LOSS,
     BEST,
     N_FLOATS,
-) = range(19)
+) = range(23)
 
 
 class Books(NamedTuple):
@@ -85,7 +91,9 @@ class Books(NamedTuple):
 def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
     """Compile lazily for the dtype of the arena."""
     threads, updates, l1 = tiling.threads, selection.solver is not None, selection.l1
-    rule = rules(selection.solver)
+    scheduled = selection.schedule is not None
+    rule = rules(selection.solver, selection.schedule)
+    factor = rule.factor
     coefficients, rate_after_epoch, judge_epoch = rule.coefficients, rule.rate_after_epoch, rule.judge_epoch
 
     @device
@@ -96,7 +104,12 @@ def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
         memory[at + FACTOR] = real(np.float64(1.0) / weight)
         if updates:
             h = (floats[H0], floats[H1], floats[H2], floats[H3])
-            c = coefficients(floats[RATE], h, np.float64(ints[STEPS] + 1))
+            rate = floats[RATE]
+            if scheduled:
+                p = (floats[S0], floats[S1], floats[S2], floats[S3])
+                steps, total = np.float64(ints[EPOCH_STEPS]), np.float64(ints[TOTAL_STEPS])
+                rate *= factor(np.float64(ints[STEPS]), steps, total, p)
+            c = coefficients(rate, h, np.float64(ints[STEPS] + 1))
             memory[at] = real(c[0])
             memory[at + 1] = real(c[1])
             memory[at + 2] = real(c[2])
@@ -105,7 +118,7 @@ def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
             memory[at + 5] = real(c[5])
             memory[at + PENALTY] = real(floats[ALPHA] / weight + floats[L2])
             memory[at + STRENGTH] = real(floats[L1])
-            memory[at + REST] = real(np.float64(1.0) - floats[RATE] * floats[DECAY])
+            memory[at + REST] = real(np.float64(1.0) - rate * floats[DECAY])
             memory[at + LIMIT] = real(floats[CLIP])
 
     @device

@@ -37,6 +37,8 @@ class Selection:
         None where gradients are wanted, not steps.
     l1, decay, clip : bool
         Whether weights have an L1 penalty or decay, and gradients are cut off.
+    schedule : str or None
+        Of the learning rate; None for a rate that is constant within an epoch.
     """
 
     activations: tuple[str, ...]
@@ -46,6 +48,7 @@ class Selection:
     l1: bool = False
     decay: bool = False
     clip: bool = False
+    schedule: str | None = None
 
     @property
     def n_states(self) -> int:
@@ -87,6 +90,7 @@ def select_training(network: NetworkPlan, training: TrainingPlan) -> Selection:
         l1=training.l1 > 0,
         decay=training.weight_decay > 0,
         clip=bool(np.isfinite(training.clip_value)),
+        schedule=training.rate_schedule if training.has_rate_schedule else None,
     )
 
 
@@ -165,20 +169,34 @@ class Rules:
     ----------
     coefficients
         ``(rate, h, step) -> c``.
+    factor
+        ``(step, epoch_steps, total, p) -> factor`` of the learning rate, warm-up included.
     rate_after_epoch, judge_epoch
         As in ``fastbp.functions.schedules``.
     """
 
     coefficients: Any
+    factor: Any
     rate_after_epoch: Any
     judge_epoch: Any
 
 
+def _warmed_up(copy: Typed, schedule: str) -> Any:
+    factor, warmed_up = copy(schedules.RATE_SCHEDULES[schedule].factor), copy(schedules.warmed_up)
+
+    @device
+    def warmed_up_factor(step, epoch_steps, total, p):
+        return warmed_up(factor(step, epoch_steps, total, p), step, p[schedules.N_PARAMETERS - 1])
+
+    return warmed_up_factor
+
+
 @cache
-def rules(solver: str | None) -> Rules:
+def rules(solver: str | None, schedule: str | None) -> Rules:
     """The same, of ``fastbp.functions.schedules`` and of a solver's coefficients."""
     copy = typed(np.float64)
     return Rules(
+        factor=nothing if schedule is None else _warmed_up(copy, schedule),
         coefficients=nothing if solver is None else copy(SOLVERS[solver].coefficients),
         rate_after_epoch=copy(schedules.rate_after_epoch),
         judge_epoch=copy(schedules.judge_epoch),

@@ -21,8 +21,6 @@ def refuse(network: NetworkPlan, training: TrainingPlan | None = None) -> None:
             lacking.append("max_norm")
         if training.averages:
             lacking.append("average")
-        if training.rate_schedule != "constant" or any(training.rate_constants):
-            lacking.append("schedule")
     if lacking:
         raise ValueError(
             f"device='cuda' has no kernels for {', '.join(lacking)}; choose device='cpu', which has them."
