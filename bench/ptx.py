@@ -32,7 +32,7 @@ SPILLED = {
     "grid": 64,
 }  # bytes: the grid's barrier is a call, which saves registers
 
-# Plans: activations, row activations, loss, solver, then whether there is L1 penalty, decay, clipping.
+# Plans: activations, row activations, loss, solver, whether there is L1 penalty, decay, clipping; schedule.
 SELECTIONS = {
     "usual": (("identity", "relu"), (), "log_loss+softmax", "adam", False, False, False),
     "most": (
@@ -44,8 +44,17 @@ SELECTIONS = {
         True,
         True,
     ),
-    "focal": (("identity", "logistic", "silu"), (), "focal+softmax", "rprop", True, False, False),
-    "tweedie": (("identity", "softplus"), (), "tweedie+exp", "adadelta", False, False, True),
+    "focal": (
+        ("identity", "logistic", "silu"),
+        (),
+        "focal+softmax",
+        "rprop",
+        True,
+        False,
+        False,
+        "one_cycle",
+    ),
+    "tweedie": (("identity", "softplus"), (), "tweedie+exp", "adadelta", False, False, True, "restarts"),
     "gradients": (("identity", "tanh"), (), "squared_error", None, False, False, False),
     "prediction": (("identity", "gelu"), ("softmax",), None, None, False, False, False),
 }

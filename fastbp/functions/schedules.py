@@ -79,6 +79,11 @@ def warmed_up(factor, step, warmup_steps):
     return factor * min(1.0, (step + 1.0) / warmup_steps) if warmup_steps > 0.0 else factor
 
 
+def half_cosine(x):
+    """(1 + cos πx) / 2."""
+    return 0.5 * (1.0 + math.cos(math.pi * x))
+
+
 def constant(step, epoch_steps, total, p):
     return 1.0
 
@@ -86,15 +91,15 @@ def constant(step, epoch_steps, total, p):
 def cosine(step, epoch_steps, total, p):
     # Loshchilov and Hutter 2017, equation 5 without restarts, down to the share p[0].
     x = min(1.0, step / total)
-    return p[0] + (1.0 - p[0]) * 0.5 * (1.0 + math.cos(math.pi * x))
+    return p[0] + (1.0 - p[0]) * half_cosine(x)
 
 
 def one_cycle(step, epoch_steps, total, p):
     # Smith and Topin 2017: up from the share p[0] until x = p[1], then down to nothing.
     x = min(1.0, step / total)
     if x < p[1]:
-        return p[0] + (1.0 - p[0]) * 0.5 * (1.0 - math.cos(math.pi * x / p[1]))
-    return 0.5 * (1.0 + math.cos(math.pi * (x - p[1]) / (1.0 - p[1])))
+        return p[0] + (1.0 - p[0]) * half_cosine(1.0 - x / p[1])
+    return half_cosine((x - p[1]) / (1.0 - p[1]))
 
 
 def staircase(step, epoch_steps, total, p):
@@ -116,7 +121,7 @@ def restarts(step, epoch_steps, total, p):
     while left >= length:
         left -= length
         length *= p[1]
-    return 0.5 * (1.0 + math.cos(math.pi * left / length))
+    return half_cosine(left / length)
 
 
 def linear(step, epoch_steps, total, p):
