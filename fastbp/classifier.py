@@ -641,9 +641,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return self._labels
 
     def _class_weights(self, y) -> np.ndarray | None:
-        # Models that were pickled before there were class weights have none.
-        class_weight = getattr(self, "class_weight", None)
-        return None if class_weight is None else self._labels.row_weights(class_weight, y)
+        return None if self.class_weight is None else self._labels.row_weights(self.class_weight, y)
 
     def _check_classes(self, classes) -> None:
         if self.class_weight == "balanced":

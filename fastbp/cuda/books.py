@@ -11,7 +11,8 @@ import numpy as np
 
 from fastbp.cuda.functions import Selection, rules
 from fastbp.cuda.program import FACTOR, LIMIT, PENALTY, REST, STRENGTH
-from fastbp.cuda.target import cuda, device, inlined
+from fastbp.cuda.sums import make_block_sum
+from fastbp.cuda.target import device, inlined
 from fastbp.cuda.tiling import Tiling
 
 RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
@@ -93,7 +94,7 @@ def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
     threads, updates, l1 = tiling.threads, selection.solver is not None, selection.l1
     scheduled = selection.schedule is not None
     rule = rules(selection.solver, selection.schedule)
-    factor = rule.factor
+    factor, block_sum = rule.factor, make_block_sum(threads)
     coefficients, rate_after_epoch, judge_epoch = rule.coefficients, rule.rate_after_epoch, rule.judge_epoch
 
     @device
@@ -160,16 +161,7 @@ def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
         value = np.float64(0.0)
         for i in range(tid, n, threads):
             value += np.float64(memory[first + i])
-        cuda.syncthreads()
-        scratch[tid] = value
-        half = threads // 2
-        while half > 0:
-            cuda.syncthreads()
-            if tid < half:
-                scratch[tid] += scratch[tid + half]
-            half //= 2
-        cuda.syncthreads()
-        return scratch[0]
+        return block_sum(scratch, tid, value)
 
     @device
     def close_step(ints, floats, memory, curve, scratch, tid, batch_rows):

@@ -164,10 +164,6 @@ def mish_backward(delta, z):
     return delta * fma(z, slope, t)
 
 
-def softplus(z):
-    return select(z > 0.0, z, 0.0) + scalar.log1p_exp_neg(absolute(z))
-
-
 def softplus_backward(delta, a):
     return -delta * scalar.expm1(-a)
 
@@ -234,7 +230,7 @@ def increasing(row, n):
     # f_0 = z_0, f_k = f_(k-1) + ln(1 + e^z_k)
     f = get(row, 0)
     for j in range(1, n):
-        f = f + softplus(get(row, j))
+        f = f + scalar.softplus(get(row, j))
         put(row, j, f)
 
 
@@ -284,7 +280,7 @@ ACTIVATIONS.add(
 )
 ACTIVATIONS.add(Activation("silu", "z / (1 + exp(-z))", silu, silu_backward, from_input=True))
 ACTIVATIONS.add(Activation("mish", "z tanh(log(1 + exp(z)))", mish, mish_backward, from_input=True))
-ACTIVATIONS.add(Activation("softplus", "log(1 + exp(z))", softplus, softplus_backward))
+ACTIVATIONS.add(Activation("softplus", "log(1 + exp(z))", scalar.softplus, softplus_backward))
 ACTIVATIONS.add(Activation("softsign", "z / (1 + |z|)", softsign, softsign_backward))
 ACTIVATIONS.add(
     Activation("hard_sigmoid", "min(max(z / 6 + 1/2, 0), 1)", hard_sigmoid, hard_sigmoid_backward)

@@ -158,7 +158,7 @@ def pinball_increasing(z, y, delta, n, weight, p):
     t = get(y, 0)
     for j in range(n):
         if j > 0:
-            f = f + softplus_of(get(z, j))
+            f = f + scalar.softplus(get(z, j))
         d = t - f
         slope = select(d > 0.0, p[j], select(d < 0.0, p[j] - 1.0, 0.0 * d))
         put(delta, j, -weight * slope)
@@ -170,11 +170,6 @@ def pinball_increasing(z, y, delta, n, weight, p):
         later = later + get(delta, j)
         put(delta, j, later * scalar.logistic(get(z, j)) if j > 0 else later)
     return weight * total
-
-
-def softplus_of(v):
-    """ln(1 + eᵛ)."""
-    return select(v > 0.0, v, 0.0) + scalar.log1p_exp_neg(absolute(v))
 
 
 def softmax_log_loss(z, y, delta, n, weight, p):
@@ -260,8 +255,8 @@ def logistic_focal(z, y, delta, n, weight, p):
     for j in range(n):
         sign = get(y, j) * 2.0 - 1.0
         v = sign * get(z, j)
-        log_p = -softplus_of(-v)
-        value, slope = focal_term(-softplus_of(v), log_p, p[0])
+        log_p = -scalar.softplus(-v)
+        value, slope = focal_term(-scalar.softplus(v), log_p, p[0])
         put(delta, j, weight * sign * slope)
         total = total + value
     return weight * total

@@ -143,6 +143,11 @@ def log1p_exp_neg(x):
     return 2.0 * (atanh_series(s) + s)
 
 
+def softplus(x):
+    """ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|)."""
+    return select(x > 0.0, x, 0.0) + log1p_exp_neg(absolute(x))
+
+
 def log_scaled_erfc(t):
     """ln(erfc(x)·exp(x²) / t) with t = 2 / (2 + x) for x ≥ 0: a Chebyshev series in 2t − 1.
 
