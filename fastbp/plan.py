@@ -9,6 +9,9 @@ the bias last: one more input that is always 1) or "out-major" (a row for each o
 vector lanes: kernels run along the columns. It is stored as column panels, one behind the other, each a
 contiguous (rows, ld) array with ld·itemsize 64 or 128 bytes: a tile of weights, whichever way a product walks
 through it, lies in few neighbouring cache lines. Whatever lies beyond the columns is zero and stays zero.
+
+A parametric op has a block of one row: its first parameter of each feature, then its second. That row is the
+bias row of a dense layer without inputs: it meets a column of ones, and is not penalised.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,6 +24,7 @@ import numpy as np
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss
 from fastbp.functions.noise import NOISES
+from fastbp.functions.parametric import PARAMETRICS
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 PANEL_BYTES = 2 * ALIGNMENT  # a row of a column panel of parameters
@@ -35,6 +39,7 @@ class Kind(IntEnum):
     LOSS = 3
     NOISE = 4
     ADD = 5
+    PARAMETRIC = 6
 
 
 class Layout(IntEnum):
@@ -60,16 +65,20 @@ class Op:
     bias : int
         1 where a dense layer has a bias.
     offset, rows, cols, ld, layout : int
-        The parameter block of a dense layer: element (i, j) lies at
+        The block of parameters: element (i, j) lies at
         ``offset + (j // ld) · rows · ld + i · ld + j % ld``.
     training, prediction : int
         1 where the op runs then: an activation that is merged with the loss runs in prediction only.
     sync : int
         1 where the op needs the whole batch before it can go on.
     other : int
-        The second buffer that a sum reads.
+        The second buffer that a sum reads; of a parametric op the one whose deltas are those of its
+        parameters, row by row.
     constants : int
-        Where the op's own begin among the network's constants.
+        Where the op's own begin among the network's constants: parameters of noise, or factors of the
+        learning rate of weights and of biases.
+    learned : int
+        1 where training changes the parameters.
     """
 
     kind: int
@@ -89,6 +98,7 @@ class Op:
     sync: int = 0
     other: int = 0
     constants: int = 0
+    learned: int = 1
 
     def matrix(self, vector: np.ndarray) -> np.ndarray:
         """The parameter block in a row-major vector: a view of shape (n_in + bias, n_out)."""
@@ -118,6 +128,8 @@ class NetworkPlan:
         Of the buffers.
     constants : tuple of float
         The parameters of the loss, then those of other ops.
+    has_rate_factors : bool
+        Whether layers learn at rates of their own.
     """
 
     ops: tuple[Op, ...]
@@ -129,11 +141,17 @@ class NetworkPlan:
     n_parameters: int
     widths: tuple[int, ...]
     constants: tuple[float, ...]
+    has_rate_factors: bool = False
 
     @cached_property
     def dense(self) -> tuple[Op, ...]:
         """The dense layers."""
         return tuple(op for op in self.ops if op.kind == Kind.DENSE)
+
+    @cached_property
+    def parametric(self) -> tuple[Op, ...]:
+        """The ops that have a row of parameters."""
+        return tuple(op for op in self.ops if op.kind == Kind.PARAMETRIC)
 
     @property
     def layer_shapes(self) -> list[tuple[int, int]]:
@@ -157,7 +175,9 @@ class NetworkPlan:
             if op.kind == Kind.DENSE:
                 shape = dict(rows=op.n_in + op.bias, cols=op.n_out, ld=op.n_out, layout=Layout.IN_MAJOR)
                 op = replace(op, offset=offset, **shape)
-                offset += op.rows * op.ld
+            elif op.kind == Kind.PARAMETRIC:
+                op = replace(op, offset=offset, ld=op.cols)
+            offset += op.rows * op.ld
             ops.append(op)
         return replace(self, ops=tuple(ops), n_parameters=offset)
 
@@ -180,8 +200,25 @@ class NetworkPlan:
         ends = [*starts[1:], len(self.ops) - 1]  # the last op is the loss
         return ends[-1 if layer is None else int(layer) - 1]
 
-    def pack(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> np.ndarray:
-        """The flat parameter vector of given weights: a fresh array of `dtype`, padding zero."""
+    @property
+    def start(self) -> list[np.ndarray]:
+        """The parameters of parametric ops before training: (n_parameters, n_features) each."""
+        rows = []
+        for op in self.parametric:
+            entry = PARAMETRICS[PARAMETRICS.names()[op.code]]
+            rows.append(np.repeat(np.array(entry.start, self.dtype)[:, None], op.n_out, axis=1))
+        return rows
+
+    def pack(
+        self,
+        coefs: Sequence[np.ndarray],
+        intercepts: Sequence[np.ndarray],
+        rows: Sequence[np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """The flat parameter vector of given weights: a fresh array of `dtype`, padding zero.
+
+        `rows` are the parameters of parametric ops, (n_parameters, n_features) each; None: as before training.
+        """
         flat = aligned_zeros(self.n_parameters, self.dtype)
         for op, coef, intercept in zip(self.dense, coefs, intercepts, strict=True):
             block = coef if op.layout == Layout.IN_MAJOR else np.asarray(coef).T
@@ -192,6 +229,8 @@ class NetworkPlan:
                     panel[n_rows] = intercept[columns]
             if op.bias and op.layout == Layout.OUT_MAJOR:
                 panel[:, -1] = intercept  # the last column of the last panel
+        for op, row in zip(self.parametric, self.start if rows is None else rows, strict=True):
+            flat[op.offset : op.offset + op.cols] = np.ravel(row)
         return flat
 
     def to_row_major(self, flat: np.ndarray) -> np.ndarray:
@@ -202,6 +241,8 @@ class NetworkPlan:
             block = whole if op.layout == Layout.IN_MAJOR else whole.T
             for panel, columns in _panels(flat, op):
                 block[:, columns] = panel
+        for op, plain in zip(self.parametric, self.row_major.parametric, strict=True):
+            vector[plain.offset : plain.offset + op.cols] = flat[op.offset : op.offset + op.cols]
         return vector
 
     def from_row_major(self, vector: np.ndarray) -> np.ndarray:
@@ -212,7 +253,13 @@ class NetworkPlan:
             block = whole if op.layout == Layout.IN_MAJOR else whole.T
             for panel, columns in _panels(flat, op):
                 panel[...] = block[:, columns]
+        for op, plain in zip(self.parametric, self.row_major.parametric, strict=True):
+            flat[op.offset : op.offset + op.cols] = vector[plain.offset : plain.offset + op.cols]
         return flat
+
+    def rows(self, flat: np.ndarray) -> list[np.ndarray]:
+        """The parameters of parametric ops in a flat vector, (n_parameters, n_features) each: views."""
+        return [flat[op.offset : op.offset + op.cols].reshape(-1, op.n_out) for op in self.parametric]
 
     def unpack(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Weights (n_in, n_out) and biases (n_out,) of a flat vector, as fresh C-contiguous arrays."""
@@ -225,10 +272,14 @@ class NetworkPlan:
         return coefs, intercepts
 
     def mask(self, weights: bool = True, biases: bool = True) -> np.ndarray:
-        """Which entries of the flat vector are weights or biases (bool); the others are padding."""
+        """Which entries of the flat vector are weights or biases (bool); the others are padding.
+
+        The parameters of parametric ops count as biases where training changes them, else as padding.
+        """
         shapes = self.layer_shapes
         coefs = [np.full(shape, weights) for shape in shapes]
-        return self.pack(coefs, [np.full(shape[1], biases) for shape in shapes]).astype(bool)
+        rows = [np.full(op.cols, biases and op.learned) for op in self.parametric]
+        return self.pack(coefs, [np.full(shape[1], biases) for shape in shapes], rows).astype(bool)
 
 
 def aligned_zeros(n: int, dtype: np.dtype) -> np.ndarray:
@@ -289,6 +340,10 @@ def network_plan(
     input_dropout: float = 0.0,
     input_noise: float = 0.0,
     residual: bool = False,
+    robust_inputs: bool = False,
+    input_scales: bool = False,
+    blend: bool = False,
+    rate_factors: tuple[float, float, float, float] | None = None,
 ) -> NetworkPlan:
     """Plan a network.
 
@@ -311,6 +366,12 @@ def network_plan(
         Share of the inputs that are dropped; standard deviation of what is added to them.
     residual : bool
         Whether each hidden layer but the first adds its inputs to its outputs where they are as many.
+    robust_inputs, input_scales, blend : bool
+        Whether inputs are scaled and cut off smoothly by numbers of the data, then by factors that are
+        learned; whether hidden units learn how much of their activation is the identity.
+    rate_factors : tuple of float or None
+        Factors of the learning rate: of weights, of biases and of parametric ops; that of weights is divided
+        by the layer's number of inputs to the power of the fourth. None where all learn alike.
     fit_intercept : bool
     dtype : float32 or float64
 
@@ -341,8 +402,35 @@ def network_plan(
         """An op that writes what it makes of the last buffer into a new one."""
         nonlocal source
         ops.append(Op(kind, code, source, len(widths), widths[source], widths[source], **more))
-        source = len(widths)
-        widths.append(widths[-1])
+        widths.append(widths[source])
+        source = ops[-1].target
+
+    def own_rates(weights: float, biases: float) -> int:
+        """Where the factors of an op's learning rates stand among the constants."""
+        nonlocal constants
+        if rate_factors is None:
+            return 0
+        constants += (weights, biases)
+        return len(constants) - 2
+
+    def add_parametric(name: str) -> None:
+        nonlocal offset
+        entry, lanes = PARAMETRICS[name], ALIGNMENT // dtype.itemsize
+        cols = len(entry.start) * widths[source]
+        factor = rate_factors[2] if rate_factors else 1.0
+        grow(
+            Kind.PARAMETRIC,
+            PARAMETRICS.code(name),
+            offset=offset,
+            rows=1,
+            cols=cols,
+            ld=padded(cols, 2 * lanes),
+            other=len(widths) + 1,
+            learned=int(entry.learned),
+            constants=own_rates(factor, factor),
+        )
+        widths.append(cols)
+        offset += ops[-1].ld
 
     def add_noise(name: str, strength: float) -> None:
         nonlocal constants
@@ -350,6 +438,10 @@ def network_plan(
             grow(Kind.NOISE, NOISES.code(name), constants=len(constants))
             constants += NOISES[name].constants(strength)
 
+    if robust_inputs:
+        add_parametric("robust")
+    if input_scales:
+        add_parametric("scale")
     add_noise("gaussian", float(input_noise))
     add_noise("dropout", float(input_dropout))
     for layer, (name, n_out) in enumerate(
@@ -357,11 +449,16 @@ def network_plan(
     ):
         target = len(widths)
         dense = _dense(offset, source, target, widths[source], n_out, fit_intercept, dtype.itemsize)
+        if rate_factors is not None:
+            of_weights = rate_factors[0] / dense.n_in ** rate_factors[3]
+            dense = replace(dense, constants=own_rates(of_weights, rate_factors[1]))
         offset += dense.rows * padded(dense.cols, dense.ld)
         widths.append(n_out)
         ops.append(dense)
         before, source = source, target
-        if name != "identity":
+        if blend and layer < len(names):
+            add_parametric(f"blended {name}")
+        elif name != "identity":
             op = _activation(name, target, n_out, merged=layer == len(names) and name == entry.merged_with)
             ops.append(op)
             if op.target != op.source:
@@ -383,6 +480,7 @@ def network_plan(
         offset,
         tuple(widths),
         constants,
+        rate_factors is not None,
     )
 
 

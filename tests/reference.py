@@ -16,6 +16,7 @@ from scipy.stats import norm
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
+from fastbp.functions.parametric import PARAMETRICS
 from fastbp.functions.random import noise_key, permutation, uniform
 from fastbp.functions.scalar import normal_quantile
 from fastbp.plan import Kind
@@ -97,6 +98,7 @@ def name_of(op):
         Kind.ROW: ROW_ACTIVATIONS,
         Kind.LOSS: LOSSES,
         Kind.NOISE: NOISES,
+        Kind.PARAMETRIC: PARAMETRICS,
     }
     return registry[Kind(op.kind)].names()[op.code]
 
@@ -112,10 +114,25 @@ def noise(network, op, u):
     return 1.0, p * np.vectorize(normal_quantile)(u)
 
 
-def run(network, coefs, intercepts, X, n_ops=None, draw=lambda number, shape: None):
+def parametric(name, own, z):
+    """(a, da/dz, [da/dp, da/dq]) of a function with parameters for each feature, the rows of `own`."""
+    p = own[0]
+    if name == "scale":
+        return p * z, p, [z]
+    if name == "affine":
+        return p * z + own[1], p, [z, np.ones_like(z)]
+    if name == "robust":
+        t = (z - p) * own[1]
+        return t / np.sqrt(1 + (t / 3) ** 2), own[1] / (1 + (t / 3) ** 2) ** 1.5, []
+    f = name.removeprefix("blended ")
+    a = ACTIVATE[f](z)
+    return (1 - p) * z + p * a, 1 - p + p * DERIVATIVE[f](z), [a - z]
+
+
+def run(network, coefs, intercepts, rows, X, n_ops=None, draw=lambda number, shape: None):
     """What each op makes of its buffer, in order: the inputs first; and what noise it was given."""
     buffers, results, noises = {0: dense_float64(X)}, [], {}
-    layers = iter(zip(coefs, intercepts, strict=True))
+    layers, rows = iter(zip(coefs, intercepts, strict=True)), iter(rows)
     for number, op in enumerate(network.ops[:n_ops]):
         z = buffers[op.source]
         if op.kind == Kind.DENSE:
@@ -123,6 +140,8 @@ def run(network, coefs, intercepts, X, n_ops=None, draw=lambda number, shape: No
             z = z @ coef + intercept
         elif op.kind in (Kind.ELEMENTWISE, Kind.ROW):
             z = ACTIVATE[name_of(op)](z)
+        elif op.kind == Kind.PARAMETRIC:
+            z = parametric(name_of(op), next(rows), z)[0]
         elif op.kind == Kind.ADD:
             z = z + buffers[op.other]
         elif op.kind == Kind.NOISE:
@@ -193,14 +212,24 @@ def row_losses(loss, out_activation, p, z, f, y):
 
 
 def batch_loss_and_gradient(
-    network, coefs, intercepts, X, targets, weight, denominator, alpha, l2, draw=lambda number, shape: None
+    network,
+    coefs,
+    intercepts,
+    rows,
+    X,
+    targets,
+    weight,
+    denominator,
+    alpha,
+    l2,
+    draw=lambda number, shape: None,
 ):
     """Estimate of the objective and its gradient from a batch.
 
     sum_i w_i l_i / denominator + alpha ||W||² / (2 denominator) + l2 ||W||² / 2, where the denominator is
     (rows in the batch) × (mean weight of the training set).
     """
-    results, noises = run(network, coefs, intercepts, X, draw=draw)
+    results, noises = run(network, coefs, intercepts, rows, X, draw=draw)
     weight = np.ones(len(targets)) if weight is None else np.asarray(weight, dtype=np.float64)
     targets = np.asarray(targets, dtype=np.float64)
     loss = name_of(network.ops[-1]).partition("+")[0]
@@ -213,7 +242,7 @@ def batch_loss_and_gradient(
     value = np.where(weight == 0, 0, weight * losses).sum() / denominator
     delta = np.where(weight == 0, 0, weight)[:, None] * delta / denominator
 
-    coef_gradients, intercept_gradients = [], []
+    coef_gradients, intercept_gradients, row_gradients = [], [], []
     deltas = {network.ops[last].target: delta}
     for number in range(last, -1, -1):
         op, (before, _) = network.ops[number], results[number]
@@ -227,23 +256,41 @@ def batch_loss_and_gradient(
             deltas[op.other] = deltas.get(op.other, 0.0) + delta
         elif op.kind == Kind.NOISE:
             delta = delta * noises[number][0]
+        elif op.kind == Kind.PARAMETRIC:
+            own = rows[-1 - len(row_gradients)]
+            _, slope, by_own = parametric(name_of(op), own, before)
+            sums = [(delta * of_one).sum(axis=0) for of_one in by_own]
+            row_gradients.insert(0, np.array(sums) if sums else np.zeros_like(own))
+            delta = delta * slope
         else:
             delta = back(name_of(op), delta, before)
         deltas[op.source] = deltas.get(op.source, 0.0) + delta
 
     squares = sum((coef**2).sum() for coef in coefs)
     value += 0.5 * (alpha / denominator + l2) * squares
-    return value, coef_gradients, intercept_gradients
+    return value, coef_gradients, intercept_gradients, row_gradients
 
 
 def unpack64(network, flat):
-    """Weights of a flat vector in float64, whatever the plan's dtype."""
-    return network.unpack(np.asarray(flat, dtype=np.float64))
+    """Weights, biases and rows of a flat vector in float64, whatever the plan's dtype."""
+    flat = np.asarray(flat, dtype=np.float64)
+    return *network.unpack(flat), network.rows(flat)
 
 
-def pack64(network, coefs, intercepts):
+def pack64(network, coefs, intercepts, rows):
     """Flat float64 vector, whatever the plan's dtype."""
-    return replace(network, dtype=np.dtype(np.float64)).pack(coefs, intercepts)
+    return replace(network, dtype=np.dtype(np.float64)).pack(coefs, intercepts, rows)
+
+
+def rate_factors(network):
+    """The factor of the learning rate of each entry of the flat vector."""
+    if not network.has_rate_factors:
+        return 1.0
+    of_ops = [network.constants[op.constants : op.constants + 2] for op in network.dense]
+    coefs = [np.full(shape, factor[0]) for shape, factor in zip(network.layer_shapes, of_ops, strict=True)]
+    intercepts = [np.full(s[1], factor[1]) for s, factor in zip(network.layer_shapes, of_ops, strict=True)]
+    rows = [np.full(op.cols, network.constants[op.constants]) for op in network.parametric]
+    return pack64(network, coefs, intercepts, rows)
 
 
 def forward(network, parameters, X, layer=None, n_jobs=None, largest=False):
@@ -256,10 +303,10 @@ def forward(network, parameters, X, layer=None, n_jobs=None, largest=False):
 def loss_and_gradient(network, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None):
     """The objective over all rows and its flat gradient."""
     denominator = len(targets) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64).sum()
-    value, coefs, intercepts = batch_loss_and_gradient(
+    value, *gradients = batch_loss_and_gradient(
         network, *unpack64(network, parameters), X, targets, sample_weight, denominator, alpha, l2
     )
-    return float(value), network.pack(coefs, intercepts)
+    return float(value), network.pack(*gradients)
 
 
 class Objective:
@@ -388,11 +435,10 @@ class Trainer:
         t = self.training
         start = self._step_in_epoch * t.batch_size
         batch = self._order[start : start + t.batch_size]
-        coefs, intercepts = unpack64(self.network, self._theta)
-        loss, coef_gradients, intercept_gradients = batch_loss_and_gradient(
+        weights = unpack64(self.network, self._theta)
+        loss, *gradients = batch_loss_and_gradient(
             self.network,
-            coefs,
-            intercepts,
+            *weights,
             self.X[batch],
             self.targets[batch],
             None if self.weight is None else self.weight[batch],
@@ -401,22 +447,23 @@ class Trainer:
             t.l2,
             lambda number, shape: uniform_numbers(noise_key(t.seed, self.n_steps, number), shape),
         )
-        for coef, gradient in zip(coefs, coef_gradients, strict=True):
+        for coef, gradient in zip(weights[0], gradients[0], strict=True):
             loss += t.l1 * np.abs(coef).sum()
             gradient += t.l1 * np.sign(coef)
         self.n_steps += 1
         self._step_in_epoch += 1
         self._accumulated += loss * len(batch)
-        gradient = pack64(self.network, coef_gradients, intercept_gradients)
+        gradient = pack64(self.network, *gradients)
         gradient = gradient / max(1, np.sqrt((gradient**2).sum()) / t.clip_norm)
         gradient = np.clip(gradient, -t.clip_value, t.clip_value)
         rate = self.learning_rate * self._rate_factor(self.n_steps - 1)
         rest = np.where(self.network.mask(biases=False), 1 - rate * t.weight_decay, 1)
-        self._theta = rest * self._theta + self._update(gradient, rate)
+        step = (rest - 1) * self._theta + self._update(gradient, rate)
+        self._theta = self._theta + rate_factors(self.network) * step
         if t.max_norm:
-            coefs, intercepts = unpack64(self.network, self._theta)
+            coefs, *others = unpack64(self.network, self._theta)
             coefs = [coef / np.maximum(1, np.linalg.norm(coef, axis=0) / t.max_norm) for coef in coefs]
-            self._theta = pack64(self.network, coefs, intercepts)
+            self._theta = pack64(self.network, coefs, *others)
         self._steps.append(self._theta)
         if t.averages:
             self._average()

@@ -114,7 +114,12 @@ def make_data(network, n, seed=0):
     coefs = [rng.normal(size=s) / np.sqrt(s[0]) for s in network.layer_shapes]
     has_bias = network.dense[0].bias
     intercepts = [has_bias * rng.normal(size=s[1]) * 0.3 for s in network.layer_shapes]
-    return X, targets.astype(network.dtype), network.pack(coefs, intercepts)
+    rows = [row + 0.3 * rng.normal(size=row.shape) for row in network.start]
+    return X, targets.astype(network.dtype), network.pack(coefs, intercepts, rows)
+
+
+def weights_of(network, trainer):
+    return *network.unpack(trainer.parameters), network.rows(trainer.parameters)
 
 
 def assert_same_training(network, training, n, weight=None, n_jobs=1, container=np.asarray):
@@ -126,7 +131,7 @@ def assert_same_training(network, training, n, weight=None, n_jobs=1, container=
     ):
         for steps, tolerance in ((1, ONE_STEP), (9, TEN_STEPS)):
             assert fast.train(steps) == slow.train(steps) == steps
-            for a, b in zip(network.unpack(fast.parameters), network.unpack(slow.parameters), strict=True):
+            for a, b in zip(weights_of(network, fast), weights_of(network, slow), strict=True):
                 for x, y in zip(a, b, strict=True):
                     assert_allclose(x, y, **tolerance[network.dtype.name])
         assert_allclose(fast.loss_curve, slow.loss_curve, **TEN_STEPS[network.dtype.name])
@@ -221,6 +226,34 @@ def test_schedules(learning_rate, batch, dtype):
 def test_noise_and_residual_connections(more, n_jobs, batch, dtype):
     network = make_network(np.dtype(dtype), **{"widths": (6, 20, 20, 20), **more})
     assert_same_training(network, make_training(batch_size=batch), n=5 * batch, n_jobs=n_jobs)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize("batch", [3, 16, 33, 70])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"robust_inputs": True},
+        {"input_scales": True},
+        {"blend": True, "activation": ["relu", "gelu", "tanh"]},
+        {"rate_factors": (2.0, 0.5, 1.0, 0.0)},
+        {"blend": True, "rate_factors": (1.0, 0.1, 6.0, 0.5), "residual": True, "dropout": 0.2}
+        | {"robust_inputs": True, "input_scales": True, "activation": "mish"},
+    ],
+    ids=str,
+)
+def test_parameters_of_features(more, n_jobs, batch, dtype):
+    network = make_network(np.dtype(dtype), **{"widths": (6, 20, 20, 20), **more})
+    training = make_training(batch_size=batch, weight_decay=0.1, clip_norm=1.0, max_norm=2.0)
+    assert_same_training(network, training, n=5 * batch, n_jobs=n_jobs)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize("activation", HIDDEN)
+def test_every_blend(activation, dtype):
+    network = make_network(np.dtype(dtype), activation=activation, blend=True)
+    assert_same_training(network, make_training(solver="adam"), n=75)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=ids)

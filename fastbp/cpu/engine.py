@@ -146,6 +146,7 @@ class Trainer(_Batches):
             decay=plan.weight_decay > 0,
             clip=bool(np.isfinite(plan.clip_value)),
             rescale=bool(np.isfinite(plan.clip_norm)),
+            factors=self.network.has_rate_factors,
         )
         ints[kernel.UPDATE] = functions.update(plan.solver, extras, self.network.dtype)
         ints[kernel.COEFFICIENTS] = functions.coefficients(plan.solver, self.network.dtype)

@@ -22,6 +22,7 @@ from fastbp.cpu.arena import (
     KIND,
     LAYOUT,
     LD,
+    LEARNED,
     LOSS,
     N_IN,
     N_OUT,
@@ -29,6 +30,7 @@ from fastbp.cpu.arena import (
     OFFSET,
     OP_CONSTANTS,
     OTHER,
+    PARAMETRIC,
     PREDICTION,
     ROWS,
     ROWS_PADDED,
@@ -282,6 +284,9 @@ def forward(table, buffers, special, params, work, first, last, training, stop, 
                 elif kind == ADD:
                     other = advance(w, buffers[table[o, OTHER], ACTIVATION] + at)
                     add_panels(source, other, target, table[o, N_OUT], registers)
+                elif kind == PARAMETRIC:
+                    own = pointer(params, table[o, OFFSET])
+                    call(table[o, FORWARD], (source, target, table[o, N_OUT], registers, own))
                 else:
                     call(table[o, FORWARD], (source, target, table[o, N_OUT], registers))
                 r += registers
@@ -378,6 +383,23 @@ def backward(table, buffers, transposed, special, params, work, first, last, key
                     times_block(
                         before, before_stride, block, rows, ld, n_in, delta, delta_stride, first, last, add
                     )
+        elif kind == PARAMETRIC and (table[o, LEARNS] or table[o, LEARNED]):
+            source, other = table[o, SOURCE], table[o, OTHER]
+            values, stride = advance(w, buffers[source, ACTIVATION]), buffers[source, ACTIVATION_STRIDE]
+            of_own, own_stride = advance(w, buffers[other, DELTA]), buffers[other, DELTA_STRIDE]
+            own = pointer(params, table[o, OFFSET])
+            r = first
+            while r < last:
+                registers = 2 if r % 2 == 0 and r + 1 < last else 1
+                p, at = r // 2, (r % 2) * step
+                d = advance(delta, p * delta_stride + at)
+                v = advance(values, p * stride + at)
+                h = advance(of_own, p * own_stride + at)
+                call(table[o, BACKWARD], (d, v, table[o, N_OUT], registers, own, h))
+                r += registers
+            if table[o, LEARNED]:
+                operand = advance(w, transposed[o])
+                transpose_registers_of(of_own, own_stride, table[o, COLS], operand, rows_padded, first, last)
         elif table[o, LEARNS]:
             values = advance(w, buffers[table[o, DERIVATIVE_OF], ACTIVATION])
             stride = buffers[target, ACTIVATION_STRIDE]

@@ -8,12 +8,15 @@ from fastbp.training_plan import TrainingPlan
 KINDS = {
     Kind.NOISE: "dropout, input_dropout and input_noise",
     Kind.ADD: "residual=True",
+    Kind.PARAMETRIC: "input_scaling, learn_input_scales and parametric_activation",
 }
 
 
 def refuse(network: NetworkPlan, training: TrainingPlan | None = None) -> None:
     """ValueError for a plan that this engine cannot carry out; it names the parameter."""
     lacking = [text for kind, text in KINDS.items() if any(op.kind == kind for op in network.ops)]
+    if network.has_rate_factors:
+        lacking.append("rate_factors")
     if training is not None:
         if np.isfinite(training.clip_norm):
             lacking.append("clip_norm")
