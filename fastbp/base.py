@@ -27,7 +27,9 @@ from fastbp.functions.solvers import STOCHASTIC
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
 from fastbp.output_bias import with_data_bias
 from fastbp.plan import Kind, NetworkPlan
+from fastbp.presets import PRESETS
 from fastbp.progress import make_progress
+from fastbp.scaling import robust_scales
 from fastbp.scoring import validation_score
 from fastbp.stored import StoredWeights
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
@@ -47,6 +49,10 @@ FITTED = (
     "classes_",
     "coefs_",
     "intercepts_",
+    "feature_params_",
+    "target_mean_",
+    "target_scale_",
+    "target_range_",
     "n_layers_",
     "n_outputs_",
     "out_activation_",
@@ -113,6 +119,7 @@ class BackPropagation(FittedNetwork):
     _memory: Memory | None
 
     _parameter_constraints: dict = {
+        "preset": [StrOptions(set(PRESETS)), None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions({entry.name for entry in ACTIVATIONS if entry.hidden}), list, tuple],
         "out_activation": [StrOptions({"auto", *ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()})],
@@ -131,6 +138,10 @@ class BackPropagation(FittedNetwork):
         "input_dropout": [Interval(Real, 0, 1, closed="left")],
         "input_noise": [Interval(Real, 0, None, closed="left")],
         "residual": ["boolean"],
+        "input_scaling": [StrOptions({"robust"}), None],
+        "learn_input_scales": ["boolean"],
+        "parametric_activation": ["boolean"],
+        "rate_factors": [dict, None],
         "average": [StrOptions(set(AVERAGES)), None],
         "average_params": [dict, None],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -211,14 +222,15 @@ class BackPropagation(FittedNetwork):
         classes=None,
         given=NO_ROWS,
     ) -> Self:
-        draft = self._draft()
+        draft = self._resolved()._draft()
         if not (incremental or self.warm_start):
             for name in FITTED:
                 draft.__dict__.pop(name, None)
         if incremental:
             draft._check_classes(classes)
         draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init, given)
-        self.__dict__ = draft.__dict__
+        own = {name: getattr(self, name) for name in self._preset_changes()}
+        self.__dict__ = {**draft.__dict__, **own}
         return self
 
     def _check_classes(self, classes) -> None:
@@ -241,6 +253,7 @@ class BackPropagation(FittedNetwork):
         engine.get(self.device, X)  # refuses what it lacks before anything is computed
         self._learn_targets(y, goes_on=goes_on, incremental=incremental)
         sample_weight = self._check_weights(sample_weight, X, y)
+        self._learn_scales(y, sample_weight, goes_on)
         network = weights.cached_plan(
             n_inputs=X.shape[1],
             hidden_layer_sizes=hidden,
@@ -252,7 +265,7 @@ class BackPropagation(FittedNetwork):
         rows = Rows(X, self._encode(y, network), sample_weight)
         held_out = self._check_given(given, network) if validates_on_given else None
         random_state = check_random_state(self.random_state)
-        parameters = self._start(network, random_state, goes_on, coefs_init, intercepts_init)
+        parameters = self._start(network, rows, random_state, goes_on, coefs_init, intercepts_init)
         if self.early_stopping and is_stochastic(self) and held_out is None:
             rows, held_out = holdout.split(rows, self.validation_fraction, random_state, self._stratified())
         if self.out_bias is not None and not goes_on and intercepts_init is None:
@@ -304,6 +317,7 @@ class BackPropagation(FittedNetwork):
     def _start(
         self,
         network: NetworkPlan,
+        rows: Rows,
         random_state: np.random.RandomState,
         goes_on: bool,
         coefs_init,
@@ -323,13 +337,19 @@ class BackPropagation(FittedNetwork):
                     f"shapes {network.layer_shapes}, but training goes on from coefs_ of the shapes "
                     f"{[coef.shape for coef in coefs]}."
                 )
+        if goes_on:
+            features = weights.check_features(network, self.feature_params_)
+        else:
+            features = network.start
+            if self.input_scaling == "robust":
+                features[0] = robust_scales(rows.X, rows.sample_weight).astype(network.dtype)
         if coefs_init is not None:
             coefs = weights.given(network, coefs_init, "coefs_init")
         if intercepts_init is not None:
             intercepts = weights.given(network, intercepts_init, "intercepts_init")
             if not self.fit_intercept and any(intercept.any() for intercept in intercepts):
                 raise ValueError("intercepts_init must be zero where fit_intercept=False.")
-        return network.pack(coefs, intercepts)
+        return network.pack(coefs, intercepts, features)
 
     def _check_given(self, given: GivenRows, network: NetworkPlan) -> Rows:
         """The user's validation rows, ready for the engine; or ValueError."""
@@ -382,7 +402,8 @@ class BackPropagation(FittedNetwork):
             validation=validation,
             progress=make_progress(self.verbose, training.max_epochs),
             n_jobs=self.n_jobs,
-            warn_at_end=not incremental,
+            # A schedule that ends with the fit, and no rule that would stop it: it was meant to take so long.
+            warn_at_end=not (incremental or training.has_rate_schedule and training.patience == np.inf),
         )
         best, n_stale = float("inf"), 0
         state = result.state

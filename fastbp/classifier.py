@@ -388,6 +388,10 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         input_dropout=0.0,
         input_noise=0.0,
         residual=False,
+        input_scaling=None,
+        learn_input_scales=False,
+        parametric_activation=False,
+        rate_factors=None,
         average=None,
         average_params=None,
         batch_size="auto",
@@ -418,6 +422,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         max_fun=15000,
         n_jobs=None,
         device="cpu",
+        preset=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -438,6 +443,10 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.input_dropout = input_dropout
         self.input_noise = input_noise
         self.residual = residual
+        self.input_scaling = input_scaling
+        self.learn_input_scales = learn_input_scales
+        self.parametric_activation = parametric_activation
+        self.rate_factors = rate_factors
         self.average = average
         self.average_params = average_params
         self.batch_size = batch_size
@@ -468,6 +477,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.max_fun = max_fun
         self.n_jobs = n_jobs
         self.device = device
+        self.preset = preset
 
     def fit(
         self,

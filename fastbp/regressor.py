@@ -11,6 +11,7 @@ from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import GivenRows, Rows, d2_pinball, r_squared
 from fastbp.plan import NetworkPlan
+from fastbp.scaling import standard_scales
 from fastbp.validation import validated
 
 
@@ -334,6 +335,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
 
     _parameter_constraints: dict = {
         **BackPropagation._parameter_constraints,
+        "target_scaling": [StrOptions({"standard"}), None],
         "loss": [StrOptions(set(loss_names("regressor")))],
     }
 
@@ -358,6 +360,11 @@ class BPRegressor(RegressorMixin, BackPropagation):
         input_dropout=0.0,
         input_noise=0.0,
         residual=False,
+        input_scaling=None,
+        learn_input_scales=False,
+        parametric_activation=False,
+        rate_factors=None,
+        target_scaling=None,
         average=None,
         average_params=None,
         batch_size="auto",
@@ -388,6 +395,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         max_fun=15000,
         n_jobs=None,
         device="cpu",
+        preset=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -407,6 +415,11 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.input_dropout = input_dropout
         self.input_noise = input_noise
         self.residual = residual
+        self.input_scaling = input_scaling
+        self.learn_input_scales = learn_input_scales
+        self.parametric_activation = parametric_activation
+        self.rate_factors = rate_factors
+        self.target_scaling = target_scaling
         self.average = average
         self.average_params = average_params
         self.batch_size = batch_size
@@ -437,6 +450,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.max_fun = max_fun
         self.n_jobs = n_jobs
         self.device = device
+        self.preset = preset
 
     def fit(
         self,
@@ -512,8 +526,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         ndarray of shape (n_samples,) for one target, else (n_samples, n_targets)
             In the dtype of the network. For several quantiles, a column for each.
         """
-        outputs = self._forward(X)
-        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        return self._decode(self._forward(X))
 
     def score(self, X, y, sample_weight=None):
         """R², or for several quantiles the mean of their D² (`sklearn.metrics.d2_pinball_score`).
@@ -576,6 +589,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.n_outputs_ = n_outputs
 
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
+        if hasattr(self, "target_mean_"):
+            y = (y.astype(np.float64) - self.target_mean_) / self.target_scale_
         with np.errstate(over="ignore"):
             targets = np.ascontiguousarray(y, dtype=network.dtype)
         if not np.isfinite(targets).all():
@@ -585,7 +600,28 @@ class BPRegressor(RegressorMixin, BackPropagation):
             raise ValueError(f"loss={self.loss!r} of a regressor needs {entry.domain.text}.")
         return targets
 
+    def _learn_scales(self, y, sample_weight, goes_on):
+        if self.target_scaling is None:
+            return
+        entry = find_loss(self.loss, self.out_activation_, "regressor")
+        if not (entry.domain.holds(np.array([-1.0])) and self.out_activation_ in ("identity", "increasing")):
+            raise ValueError(
+                f"target_scaling={self.target_scaling!r} needs a loss and an output activation for all real "
+                f"numbers, got loss={self.loss!r} and out_activation={self.out_activation_!r}."
+            )
+        mean, scale, span = standard_scales(y, sample_weight)
+        if goes_on and hasattr(self, "target_mean_"):
+            both = np.vstack([self.target_range_, span])
+            self.target_range_ = np.array([both.min(axis=0), both.max(axis=0)])
+        else:
+            self.target_mean_, self.target_scale_, self.target_range_ = mean, scale, span
+
     def _decode(self, targets: np.ndarray) -> np.ndarray:
+        if hasattr(self, "target_mean_"):
+            # Outputs beyond what was seen are cut off: there a network only extrapolates.
+            low, high = self.target_range_
+            real = targets * self.target_scale_ + self.target_mean_
+            targets = np.clip(real, low, high).astype(targets.dtype)
         return targets[:, 0] if targets.shape[1] == 1 else targets
 
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:

@@ -9,7 +9,8 @@ import numpy as np
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.plan import NetworkPlan, network_plan
 
-Weights = tuple[list[np.ndarray], list[np.ndarray]]  # of each layer: coefs, intercepts
+Weights = tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]  # coefs, intercepts, feature parameters
+Layers = tuple[list[np.ndarray], list[np.ndarray]]  # coefs, intercepts
 
 # Prediction plans its network anew at each call, since coefs_ may have been replaced.
 cached_plan = lru_cache(maxsize=128)(network_plan)
@@ -21,7 +22,7 @@ def draw(
     out_init: str,
     activation: str | Sequence[str],
     random_state: np.random.RandomState,
-) -> Weights:
+) -> Layers:
     """Initial weights by name; the output layer's by `out_init`, where "auto" is the same as `init`.
 
     `activation` is the name for all layers, as in scikit-learn, or one for each hidden layer: the output
@@ -59,7 +60,7 @@ def given(network: NetworkPlan, arrays: Sequence, name: str) -> list[np.ndarray]
     return checked
 
 
-def check_fitted(coefs: Sequence, intercepts: Sequence) -> Weights:
+def check_fitted(coefs: Sequence, intercepts: Sequence) -> Layers:
     """`coefs_` and `intercepts_` as arrays that fit together; the user may have assigned anything."""
     arrays = [np.asarray(coef) for coef in coefs], [np.asarray(intercept) for intercept in intercepts]
     widths = [coef.shape for coef in arrays[0]]
@@ -75,6 +76,18 @@ def check_fitted(coefs: Sequence, intercepts: Sequence) -> Weights:
             f"got the shapes {[intercept.shape for intercept in arrays[1]]}."
         )
     return arrays
+
+
+def check_features(network: NetworkPlan, arrays: Sequence) -> list[np.ndarray]:
+    """`feature_params_` as arrays that fit the network; the user may have assigned anything, or set parameters."""
+    checked = [np.asarray(array) for array in arrays]
+    shapes = [start.shape for start in network.start]
+    if [array.shape for array in checked] != shapes:
+        raise ValueError(
+            f"feature_params_ has arrays of the shapes {[array.shape for array in checked]}, but the estimator's "
+            f"parameters ask for {shapes}: fit it again."
+        )
+    return checked
 
 
 def common_dtype(arrays: Sequence[np.ndarray]) -> np.dtype:
