@@ -19,7 +19,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from fastbp import engine, holdout, weights
 from fastbp.fitted import FittedNetwork
-from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.losses import find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
@@ -122,7 +122,7 @@ class BackPropagation(FittedNetwork):
         "preset": [StrOptions(set(PRESETS)), None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions({entry.name for entry in ACTIVATIONS if entry.hidden}), list, tuple],
-        "out_activation": [StrOptions({"auto", *ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()})],
+        "out_activation": [StrOptions({"auto", *OUTPUT_ACTIVATIONS})],
         "loss": [StrOptions(set(loss_names()))],
         "loss_params": [dict, None],
         "solver": [StrOptions({"lbfgs", *STOCHASTIC})],
@@ -138,6 +138,7 @@ class BackPropagation(FittedNetwork):
         "input_dropout": [Interval(Real, 0, 1, closed="left")],
         "input_noise": [Interval(Real, 0, None, closed="left")],
         "residual": ["boolean"],
+        "norm": [StrOptions({"batch", "layer"}), None],
         "input_scaling": [StrOptions({"robust"}), None],
         "learn_input_scales": ["boolean"],
         "parametric_activation": ["boolean"],
@@ -283,6 +284,11 @@ class BackPropagation(FittedNetwork):
                 raise ValueError(
                     "dropout, input_dropout and input_noise make the loss random, which solver='lbfgs' "
                     f"cannot minimise; choose one of {list(STOCHASTIC)}."
+                )
+            if self.norm == "batch":
+                raise ValueError(
+                    "norm='batch' takes statistics of mini-batches, which solver='lbfgs' does not have; choose "
+                    f"one of {list(STOCHASTIC)}, or norm='layer'."
                 )
             if self.l1 > 0:
                 raise ValueError(

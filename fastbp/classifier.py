@@ -388,6 +388,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         input_dropout=0.0,
         input_noise=0.0,
         residual=False,
+        norm=None,
         input_scaling=None,
         learn_input_scales=False,
         parametric_activation=False,
@@ -443,6 +444,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.input_dropout = input_dropout
         self.input_noise = input_noise
         self.residual = residual
+        self.norm = norm
         self.input_scaling = input_scaling
         self.learn_input_scales = learn_input_scales
         self.parametric_activation = parametric_activation

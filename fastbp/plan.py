@@ -21,7 +21,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss
 from fastbp.functions.noise import NOISES
 from fastbp.functions.parametric import PARAMETRICS
@@ -70,7 +70,8 @@ class Op:
     training, prediction : int
         1 where the op runs then: an activation that is merged with the loss runs in prediction only.
     sync : int
-        1 where the op needs the whole batch before it can go on.
+        1 where the op needs the whole batch before it can go on: its parameters are the batch's in training,
+        and running means in prediction.
     other : int
         The second buffer that a sum reads; of a parametric op the one whose deltas are those of its
         parameters, row by row.
@@ -343,6 +344,7 @@ def network_plan(
     robust_inputs: bool = False,
     input_scales: bool = False,
     blend: bool = False,
+    norm: str | None = None,
     rate_factors: tuple[float, float, float, float] | None = None,
 ) -> NetworkPlan:
     """Plan a network.
@@ -369,6 +371,8 @@ def network_plan(
     robust_inputs, input_scales, blend : bool
         Whether inputs are scaled and cut off smoothly by numbers of the data, then by factors that are
         learned; whether hidden units learn how much of their activation is the identity.
+    norm : {"batch", "layer"} or None
+        Normalisation of hidden layers, before their activation.
     rate_factors : tuple of float or None
         Factors of the learning rate: of weights, of biases and of parametric ops; that of weights is divided
         by the layer's number of inputs to the power of the fourth. None where all learn alike.
@@ -382,8 +386,8 @@ def network_plan(
     """
     dtype = np.dtype(dtype)
     names = hidden_activations(activation, len(hidden_layer_sizes))
-    if out_activation not in ACTIVATIONS and out_activation not in ROW_ACTIVATIONS:
-        known = ["auto", *ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()]
+    if out_activation not in OUTPUT_ACTIVATIONS:
+        known = ["auto", *OUTPUT_ACTIVATIONS]
         raise ValueError(f"out_activation={out_activation!r} is unknown; choose one of {known}.")
     entry = find_loss(loss, out_activation)
     constants = entry.constants({}) if constants is None else constants
@@ -413,7 +417,7 @@ def network_plan(
         constants += (weights, biases)
         return len(constants) - 2
 
-    def add_parametric(name: str) -> None:
+    def add_parametric(name: str, **more) -> None:
         nonlocal offset
         entry, lanes = PARAMETRICS[name], ALIGNMENT // dtype.itemsize
         cols = len(entry.start) * widths[source]
@@ -428,6 +432,7 @@ def network_plan(
             other=len(widths) + 1,
             learned=int(entry.learned),
             constants=own_rates(factor, factor),
+            **more,
         )
         widths.append(cols)
         offset += ops[-1].ld
@@ -448,7 +453,10 @@ def network_plan(
         zip([*names, out_activation], [*hidden_layer_sizes, n_outputs], strict=True)
     ):
         target = len(widths)
-        dense = _dense(offset, source, target, widths[source], n_out, fit_intercept, dtype.itemsize)
+        is_hidden = layer < len(names)
+        # Batch normalisation takes the mean away, and a bias with it.
+        bias = fit_intercept and not (is_hidden and norm == "batch")
+        dense = _dense(offset, source, target, widths[source], n_out, bias, dtype.itemsize)
         if rate_factors is not None:
             of_weights = rate_factors[0] / dense.n_in ** rate_factors[3]
             dense = replace(dense, constants=own_rates(of_weights, rate_factors[1]))
@@ -456,15 +464,22 @@ def network_plan(
         widths.append(n_out)
         ops.append(dense)
         before, source = source, target
-        if blend and layer < len(names):
+        if is_hidden and norm is not None:
+            if norm == "batch":
+                add_parametric("standardise", sync=1)
+            else:
+                grow(Kind.ROW, ROW_ACTIVATIONS.code("layer_norm"))
+            add_parametric("affine")
+        if blend and is_hidden:
             add_parametric(f"blended {name}")
         elif name != "identity":
-            op = _activation(name, target, n_out, merged=layer == len(names) and name == entry.merged_with)
+            merged = not is_hidden and name == entry.merged_with
+            op = _activation(name, source, len(widths), n_out, merged)
             ops.append(op)
             if op.target != op.source:
                 widths.append(n_out)
                 source = op.target
-        if layer < len(names):
+        if is_hidden:
             add_noise("dropout", float(rates[layer]))
             if residual and layer > 0 and widths[before] == n_out:
                 grow(Kind.ADD, 0, other=before)
@@ -484,12 +499,12 @@ def network_plan(
     )
 
 
-def _activation(name: str, buffer: int, width: int, merged: bool) -> Op:
+def _activation(name: str, buffer: int, next_buffer: int, width: int, merged: bool) -> Op:
     """The op of an activation: in place, or into the next buffer where its derivative needs its input."""
     training = int(not merged)
     if name in ROW_ACTIVATIONS:
         return Op(Kind.ROW, ROW_ACTIVATIONS.code(name), buffer, buffer, width, width, training=training)
-    target = buffer + (ACTIVATIONS[name].from_input and not merged)
+    target = next_buffer if ACTIVATIONS[name].from_input and not merged else buffer
     return Op(Kind.ELEMENTWISE, ACTIVATIONS.code(name), buffer, target, width, width, training=training)
 
 

@@ -360,6 +360,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         input_dropout=0.0,
         input_noise=0.0,
         residual=False,
+        norm=None,
         input_scaling=None,
         learn_input_scales=False,
         parametric_activation=False,
@@ -415,6 +416,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.input_dropout = input_dropout
         self.input_noise = input_noise
         self.residual = residual
+        self.norm = norm
         self.input_scaling = input_scaling
         self.learn_input_scales = learn_input_scales
         self.parametric_activation = parametric_activation

@@ -30,6 +30,10 @@ def sech2(x):
     return 1 / np.cosh(x) ** 2
 
 
+def standardised(z, mean, variance):
+    return (z - mean) / np.sqrt(variance + 1e-5)
+
+
 # f(z), and its derivative
 ACTIVATE = {
     "identity": lambda z: z,
@@ -38,6 +42,7 @@ ACTIVATE = {
     "relu": lambda z: np.maximum(z, 0),
     "exp": np.exp,
     "softmax": lambda z: softmax(z, axis=1),
+    "layer_norm": lambda z: standardised(z, z.mean(axis=1, keepdims=True), z.var(axis=1, keepdims=True)),
     "increasing": lambda z: np.cumsum(np.hstack([z[:, :1], np.logaddexp(0, z[:, 1:])]), axis=1),
     "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
     "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
@@ -84,6 +89,13 @@ def back(name, delta, z):
     if name == "increasing":
         later = np.cumsum(delta[:, ::-1], axis=1)[:, ::-1]
         return np.hstack([later[:, :1], later[:, 1:] * expit(z[:, 1:])])
+    if name == "layer_norm":
+        # the Jacobian row by row: d a_j / d z_k = (1[j = k] - 1/n) r - r^3 (z_j - mean) (z_k - mean) / n
+        n = z.shape[1]
+        d = z - z.mean(axis=1, keepdims=True)
+        r = 1 / np.sqrt(z.var(axis=1) + 1e-5)
+        jacobian = r[:, None, None] * (np.eye(n) - 1 / n) - (r**3)[:, None, None] * d[:, :, None] * d[:, None] / n
+        return np.einsum("ij,ijk->ik", delta, jacobian)
     return delta * DERIVATIVE[name](z)
 
 
@@ -121,6 +133,8 @@ def parametric(name, own, z):
         return p * z, p, [z]
     if name == "affine":
         return p * z + own[1], p, [z, np.ones_like(z)]
+    if name == "standardise":
+        return standardised(z, p, own[1]), 1 / np.sqrt(own[1] + 1e-5), []
     if name == "robust":
         t = (z - p) * own[1]
         return t / np.sqrt(1 + (t / 3) ** 2), own[1] / (1 + (t / 3) ** 2) ** 1.5, []
@@ -129,8 +143,37 @@ def parametric(name, own, z):
     return (1 - p) * z + p * a, 1 - p + p * DERIVATIVE[f](z), [a - z]
 
 
-def run(network, coefs, intercepts, rows, X, n_ops=None, draw=lambda number, shape: None):
-    """What each op makes of its buffer, in order: the inputs first; and what noise it was given."""
+def weighted_moments(z, weight):
+    """Mean and variance of each column, or None without weight."""
+    if not weight.sum():
+        return None
+    mean = weight @ z / weight.sum()
+    return np.array([mean, weight @ (z - mean) ** 2 / weight.sum()])
+
+
+def batch_norm_back(delta, z, weight):
+    """delta times the Jacobian of standardisation by the batch's weighted moments, feature by feature."""
+    (mean, variance), share = weighted_moments(z, weight), weight / weight.sum()
+    d, r = z - mean, 1 / np.sqrt(variance + 1e-5)
+    # d a_i / d z_k = r (1[i = k] - share_k) - r^3 d_i share_k d_k
+    return r * (delta - share[:, None] * delta.sum(axis=0)) - r**3 * share[:, None] * d * (delta * d).sum(axis=0)
+
+
+def run(
+    network,
+    coefs,
+    intercepts,
+    rows,
+    X,
+    n_ops=None,
+    draw=lambda number, shape: None,
+    batch_weight=None,
+    moments=None,
+):
+    """What each op makes of its buffer, in order: the inputs first; and what noise it was given.
+
+    With `batch_weight` batch normalisation takes the moments of these rows, and leaves them in `moments`.
+    """
     buffers, results, noises = {0: dense_float64(X)}, [], {}
     layers, rows = iter(zip(coefs, intercepts, strict=True)), iter(rows)
     for number, op in enumerate(network.ops[:n_ops]):
@@ -141,7 +184,11 @@ def run(network, coefs, intercepts, rows, X, n_ops=None, draw=lambda number, sha
         elif op.kind in (Kind.ELEMENTWISE, Kind.ROW):
             z = ACTIVATE[name_of(op)](z)
         elif op.kind == Kind.PARAMETRIC:
-            z = parametric(name_of(op), next(rows), z)[0]
+            own = next(rows)
+            if op.sync and batch_weight is not None:
+                moments[number] = weighted_moments(z, batch_weight)
+                own = own if moments[number] is None else moments[number]
+            z = parametric(name_of(op), own, z)[0]
         elif op.kind == Kind.ADD:
             z = z + buffers[op.other]
         elif op.kind == Kind.NOISE:
@@ -223,14 +270,17 @@ def batch_loss_and_gradient(
     alpha,
     l2,
     draw=lambda number, shape: None,
+    moments=None,
 ):
     """Estimate of the objective and its gradient from a batch.
 
     sum_i w_i l_i / denominator + alpha ||W||² / (2 denominator) + l2 ||W||² / 2, where the denominator is
-    (rows in the batch) × (mean weight of the training set).
+    (rows in the batch) × (mean weight of the training set). A dict `moments` stands for training, where
+    batch normalisation takes those of the batch.
     """
-    results, noises = run(network, coefs, intercepts, rows, X, draw=draw)
     weight = np.ones(len(targets)) if weight is None else np.asarray(weight, dtype=np.float64)
+    batch_weight = None if moments is None else weight
+    results, noises = run(network, coefs, intercepts, rows, X, None, draw, batch_weight, moments)
     targets = np.asarray(targets, dtype=np.float64)
     loss = name_of(network.ops[-1]).partition("+")[0]
     last = max(i for i, op in enumerate(network.ops) if op.kind == Kind.DENSE)
@@ -261,7 +311,10 @@ def batch_loss_and_gradient(
             _, slope, by_own = parametric(name_of(op), own, before)
             sums = [(delta * of_one).sum(axis=0) for of_one in by_own]
             row_gradients.insert(0, np.array(sums) if sums else np.zeros_like(own))
-            delta = delta * slope
+            if op.sync and moments and moments[number] is not None:
+                delta = batch_norm_back(delta, before, weight)
+            else:
+                delta = delta * slope
         else:
             delta = back(name_of(op), delta, before)
         deltas[op.source] = deltas.get(op.source, 0.0) + delta
@@ -435,7 +488,7 @@ class Trainer:
         t = self.training
         start = self._step_in_epoch * t.batch_size
         batch = self._order[start : start + t.batch_size]
-        weights = unpack64(self.network, self._theta)
+        weights, moments = unpack64(self.network, self._theta), {}
         loss, *gradients = batch_loss_and_gradient(
             self.network,
             *weights,
@@ -446,6 +499,7 @@ class Trainer:
             t.alpha,
             t.l2,
             lambda number, shape: uniform_numbers(noise_key(t.seed, self.n_steps, number), shape),
+            moments,
         )
         for coef, gradient in zip(weights[0], gradients[0], strict=True):
             loss += t.l1 * np.abs(coef).sum()
@@ -464,12 +518,24 @@ class Trainer:
             coefs, *others = unpack64(self.network, self._theta)
             coefs = [coef / np.maximum(1, np.linalg.norm(coef, axis=0) / t.max_norm) for coef in coefs]
             self._theta = pack64(self.network, coefs, *others)
+        weight = np.ones(len(batch)) if self.weight is None else self.weight[batch]
+        self._move_running_moments(moments, weight.sum() / (t.batch_size * self.mean_weight))
         self._steps.append(self._theta)
         if t.averages:
             self._average()
         if not (np.isfinite(loss) and np.isfinite(self._theta).all()):
             self.status = "non_finite"
             self.failure = (self.n_epochs + 1, self._step_in_epoch)
+
+    def _move_running_moments(self, moments, full):
+        """A tenth of the way to a batch's moments, less where it has less weight than a full one."""
+        *others, rows = unpack64(self.network, self._theta)
+        numbers = [number for number, op in enumerate(self.network.ops) if op.kind == Kind.PARAMETRIC]
+        share = min(1, max(0.1, 1 / self.n_steps) * full)
+        for number, row in zip(numbers, rows, strict=True):
+            if moments.get(number) is not None:
+                row += share * (moments[number] - row)
+        self._theta = pack64(self.network, *others, rows)
 
     def _average(self):
         """The mean of the weights after each step: exponential, or plain behind a share of the fit."""

@@ -4,7 +4,7 @@ Rows of the batch are cut into panels of PANEL rows. A buffer of width n holds, 
 row of PANEL values for each feature:
 
     activations  (panel, padded(n + 1), PANEL)   feature n is the constant 1 that a bias multiplies,
-                                                 0 in a network without biases
+                                                 0 where the layer that reads it has none
     deltas       (panel, padded(n), PANEL)       derivative of the loss by the buffer's values
     transposed   (column panel, batch row, PANEL) for each dense layer: the operand of its weight gradient
                                                  that runs along the columns of the parameter block;
@@ -24,7 +24,7 @@ from fastbp.cpu.tile import TILE_ROWS
 from fastbp.plan import FIELD, Kind, Layout, NetworkPlan, aligned_zeros, padded
 
 # Columns of the table of buffers.
-ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE = range(4)
+ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE, CONSTANT, N_BUFFER_FIELDS = range(6)
 # Offsets of what does not belong to one buffer.
 (
     TARGET,
@@ -34,12 +34,12 @@ ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE = range(4)
     SCRATCH_SIZE,
     ROWS_PADDED,
     GROUP,
-    CONSTANT,
     FEW_ROWS,
     FEW_ROWS_LIMIT,
     CONSTANTS,
     RULES,
     ONES,
+    SYNCED,
     N_SPECIAL,
 ) = range(14)
 RULE_SIZE = 32  # values of a thread's coefficients: threads share no cache line
@@ -65,6 +65,7 @@ ROWS, COLS, LD, LAYOUT = FIELD["rows"], FIELD["cols"], FIELD["ld"], FIELD["layou
 TRAINING, PREDICTION = FIELD["training"], FIELD["prediction"]
 DENSE, ELEMENTWISE, ROW, LOSS, NOISE, ADD, PARAMETRIC = (int(kind) for kind in Kind)
 OTHER, OP_CONSTANTS, LEARNED = FIELD["other"], FIELD["constants"], FIELD["learned"]
+SYNC = FIELD["sync"]
 IN_MAJOR = int(Layout.IN_MAJOR)
 
 GROUP_BYTES = 1 << 20  # activations that a thread takes through the network at a time: half of a usual L2
@@ -84,8 +85,9 @@ class Arena:
 
     Attributes
     ----------
-    buffers : int64 array of shape (n_buffers, 4)
-        Offset and panel stride of the activations and deltas of each buffer.
+    buffers : int64 array of shape (n_buffers, N_BUFFER_FIELDS)
+        Offset and panel stride of the activations and deltas of each buffer; its constant feature. Of a
+        buffer that has deltas only, the "activations" are a place for statistics of the batch.
     transposed : int64 array of shape (n_ops,)
         Offset of the transposed operand of an op with parameters.
     tiles : int64 array of shape (n_tiles, N_TILE_FIELDS)
@@ -108,11 +110,11 @@ class Arena:
         """The work array: zeros, but for the constant feature of each buffer."""
         work = aligned_zeros(self.size, network.dtype)
         panel = 2 * lanes_of(network.dtype)
-        for (offset, stride, _, _), width in zip(self.buffers, network.widths, strict=True):
+        for (offset, stride, _, _, constant), width in zip(self.buffers, network.widths, strict=True):
             if stride:
                 panels = padded(self.rows, panel) // panel
                 view = work[offset : offset + panels * stride].reshape(panels, stride)
-                view[:, width * panel : (width + 1) * panel] = self.special[CONSTANT]
+                view[:, width * panel : (width + 1) * panel] = constant
         at = self.special[CONSTANTS]
         work[at : at + len(network.constants)] = network.constants
         work[self.special[ONES] : self.special[ONES] + panel] = 1
@@ -126,7 +128,12 @@ def bytes_per_row(network: NetworkPlan) -> int:
 
 
 def pass_rows(network: NetworkPlan, batch: int) -> int:
-    """Rows of a batch that are computed at a time: all, unless their activations take too much memory."""
+    """Rows of a batch that are computed at a time: all, unless their activations take too much memory.
+
+    Where an op needs the whole batch, all in any case.
+    """
+    if any(op.sync for op in network.ops):
+        return batch
     panel = 2 * lanes_of(network.dtype)
     limit = max(512, PASS_BYTES // bytes_per_row(network)) // panel * panel
     return min(batch, limit)
@@ -149,16 +156,21 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
         return start
 
     # Where an op's output is as wide as its input, it turns the deltas of the one into those of the other.
-    in_place = (Kind.ELEMENTWISE, Kind.NOISE, Kind.ADD, Kind.PARAMETRIC)
-    deltas_only = {op.other for op in network.parametric}
-    same_deltas = {op.target: op.source for op in network.ops if op.kind in in_place}
-    buffers = np.zeros((len(network.widths), 4), dtype=np.int64)
+    in_place = (Kind.ELEMENTWISE, Kind.NOISE, Kind.ROW, Kind.ADD, Kind.PARAMETRIC)
+    same_deltas = {op.target: op.source for op in network.ops if op.kind in in_place and op.target != op.source}
+    own_deltas = {op.other: op for op in network.parametric}
+    buffers = np.zeros((len(network.widths), N_BUFFER_FIELDS), dtype=np.int64)
+    for op in network.dense:
+        buffers[op.source, CONSTANT] = op.bias
     for i, (row, width) in enumerate(zip(buffers, network.widths, strict=True)):
-        if i not in deltas_only:
+        if i in own_deltas:
+            # of a batch: mean, variance, two sums for the way back
+            row[ACTIVATION] = take(2 * width) if training and own_deltas[i].sync else 0
+        else:
             row[ACTIVATION_STRIDE] = padded(width + 1, lanes) * panel
             row[ACTIVATION] = take(panels * row[ACTIVATION_STRIDE])
         if training and same_deltas.get(i, i) != i:
-            row[DELTA:] = buffers[same_deltas[i], DELTA:]
+            row[DELTA : DELTA_STRIDE + 1] = buffers[same_deltas[i], DELTA : DELTA_STRIDE + 1]
         elif training:
             row[DELTA_STRIDE] = padded(width, lanes) * panel
             row[DELTA] = take(panels * row[DELTA_STRIDE])
@@ -181,7 +193,7 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
         special[FEW_ROWS_LIMIT] = min(lanes, TILE_ROWS)
         special[FEW_ROWS] = take((TILE_ROWS + lanes) * longest)
     special[ROWS_PADDED] = panels * panel
-    special[CONSTANT] = network.dense[0].bias
+    special[SYNCED] = any(op.sync for op in network.ops)
     widest = max(p + q for p, q in network.layer_shapes) * network.dtype.itemsize
     special[GROUP] = min(16, max(1, GROUP_BYTES // (widest * panel)))
     tiles = plan_tiles(network, buffers, transposed, special[ONES], rows, lanes) if training else NO_TILES
@@ -211,7 +223,7 @@ def plan_tiles(
         if op.kind == Kind.PARAMETRIC:
             left = np.array((ones, 0))
         else:
-            left = buffers[op.source, :2] if in_major else buffers[op.target, 2:]
+            left = buffers[op.source, ACTIVATION:] if in_major else buffers[op.target, DELTA:]
         n_down, n_across = -(-op.rows // TILE_ROWS), -(-op.cols // panel)
         block = max(1, BLOCK_BYTES // (TILE_ROWS * rows_padded * network.dtype.itemsize))
         down, across = (grid.ravel() for grid in np.meshgrid(np.arange(n_down), np.arange(n_across)))

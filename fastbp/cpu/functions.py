@@ -29,6 +29,7 @@ from fastbp.cpu.memory import (
 from fastbp.cpu.uniforms import uniforms
 from fastbp.functions import activations, losses, primitives, scalar, schedules, solvers
 from fastbp.functions import noise as noises
+from fastbp.functions import normalisation as normalisations
 from fastbp.functions import parametric as parametrics
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
@@ -46,7 +47,7 @@ def _register(module: ModuleType) -> None:
             register_jitable(value)
 
 
-for _module in (scalar, activations, losses, noises, parametrics, solvers, schedules):
+for _module in (scalar, normalisations, activations, losses, noises, parametrics, solvers, schedules):
     _register(_module)
 for _entry in PARAMETRICS:  # blends are made in a loop
     register_jitable(_entry.value)
@@ -94,6 +95,18 @@ def _backward_loop(backward: Callable) -> Callable:
 
 
 def _row_forward_loop(value: Callable) -> Callable:
+    def loop(z, a, n_rows, n_registers):
+        step = lanes(a)
+        for r in range(n_registers):
+            at = r * step
+            for i in range(n_rows):
+                store(a, at + 2 * i * step, load(z, at + 2 * i * step))
+            value((advance(a, at), 2 * step), n_rows)
+
+    return loop
+
+
+def _row_in_place_loop(value: Callable) -> Callable:
     def loop(z, a, n_rows, n_registers):
         step = lanes(a)
         for r in range(n_registers):
@@ -337,12 +350,13 @@ def _pointer_type(dtype: np.dtype) -> types.CPointer:
 def activation(name: str, row: bool, dtype: np.dtype) -> tuple[int, int]:
     """Addresses of an activation: forward ``(z, a, n, registers)``, backward ``(delta, v, n, registers)``.
 
-    v is what the derivative is a function of: a, or z. A row activation works in place.
+    v is what the derivative is a function of: a, or z.
     """
     p = _pointer_type(dtype)
     if row:
         whole = ROW_ACTIVATIONS[name]
-        forward, backward = _row_forward_loop(whole.value), _row_backward_loop(whole.backward)
+        make_loop = _row_forward_loop if whole.from_input else _row_in_place_loop
+        forward, backward = make_loop(whole.value), _row_backward_loop(whole.backward)
     else:
         entry = ACTIVATIONS[name]
         make_loop = _forward_loop if entry.from_input else _in_place_loop
@@ -434,7 +448,9 @@ def link(network: NetworkPlan) -> np.ndarray:
         if op.kind == Kind.LOSS:
             row[0] = loss(LOSSES.names()[op.code], network.dtype)
         elif op.kind == Kind.ROW:
-            row[:3] = *activation(ROW_ACTIVATIONS.names()[op.code], True, network.dtype), op.target
+            name = ROW_ACTIVATIONS.names()[op.code]
+            of = op.source if ROW_ACTIVATIONS[name].from_input else op.target
+            row[:3] = *activation(name, True, network.dtype), of
         elif op.kind == Kind.ELEMENTWISE:
             name = ACTIVATIONS.names()[op.code]
             of = op.source if ACTIVATIONS[name].from_input else op.target

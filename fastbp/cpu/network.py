@@ -35,6 +35,7 @@ from fastbp.cpu.arena import (
     ROWS,
     ROWS_PADDED,
     SOURCE,
+    SYNC,
     TARGET,
     TARGET_STRIDE,
     TRAINING,
@@ -52,6 +53,8 @@ from fastbp.cpu.uniforms import op_key
 LONGEST_BLOCK = 320
 ROW_BLOCK = 4 * TILE_ROWS
 FEW_ROWS_BLOCK = 16
+
+PREDICTING, BY_ROW, BY_BATCH = range(3)
 
 
 @jit
@@ -237,15 +240,17 @@ def transpose_registers_of(source, stride, n, target, rows_padded, first, last):
 
 
 @jit
-def forward(table, buffers, special, params, work, first, last, training, stop, few, key, row):
-    """Run ops 0 … stop on registers first … last, whose inputs stand in buffer 0.
+def forward(table, buffers, special, params, work, first, last, training, begin, stop, few, key, row):
+    """Run ops begin … stop on registers first … last, the first of them on the inputs in buffer 0.
 
     `few` is the number of rows where they are few and in the first register, else 0. `key` is the step's key
-    of noise, 0 for none; `row` the number in the batch of the first row of register 0.
+    of noise, 0 for none; `row` the number in the batch of the first row of register 0. In `training`
+    "by batch" (2) ops that need the whole batch have its statistics in the arena; else (1) they take the
+    running ones, as in prediction (0).
     """
     w = pointer(work, 0)
     step = lanes(w)
-    for o in range(stop):
+    for o in range(begin, stop):
         kind = table[o, KIND]
         if training and table[o, TRAINING] == 0 or not training and table[o, PREDICTION] == 0:
             continue
@@ -260,7 +265,7 @@ def forward(table, buffers, special, params, work, first, last, training, stop, 
             b_stride = buffers[source, ACTIVATION_STRIDE]
             if table[o, LAYOUT] == IN_MAJOR and few:
                 scratch = advance(w, special[FEW_ROWS])
-                constant = special[CONSTANT]
+                constant = buffers[target, CONSTANT]
                 few_rows_times_block(a, stride, block, rows, ld, n_out, b, few, constant, scratch)
             elif table[o, LAYOUT] == IN_MAJOR:
                 times_block(a, stride, block, rows, ld, n_out, b, b_stride, first, last, 0)
@@ -286,6 +291,8 @@ def forward(table, buffers, special, params, work, first, last, training, stop, 
                     add_panels(source, other, target, table[o, N_OUT], registers)
                 elif kind == PARAMETRIC:
                     own = pointer(params, table[o, OFFSET])
+                    if training == BY_BATCH and table[o, SYNC]:
+                        own = advance(w, buffers[table[o, OTHER], ACTIVATION])
                     call(table[o, FORWARD], (source, target, table[o, N_OUT], registers, own))
                 else:
                     call(table[o, FORWARD], (source, target, table[o, N_OUT], registers))
@@ -337,12 +344,12 @@ def loss(table, buffers, special, work, first, last, sums):
 
 
 @jit
-def backward(table, buffers, transposed, special, params, work, first, last, key, row):
-    """From the outputs' deltas to those of every layer, and the transposed operands of the gradients."""
+def backward(table, buffers, transposed, special, params, work, first, last, begin, stop, key, row):
+    """Ops stop - 1 … begin: from the outputs' deltas to those of layers, and the gradients' operands."""
     w = pointer(work, 0)
     step = lanes(w)
     rows_padded = special[ROWS_PADDED]
-    for o in range(table.shape[0] - 2, -1, -1):
+    for o in range(stop - 1, begin - 1, -1):
         kind = table[o, KIND]
         if table[o, TRAINING] == 0:
             continue
@@ -428,10 +435,11 @@ def backward(table, buffers, transposed, special, params, work, first, last, key
 def forward_and_backward(table, buffers, transposed, special, params, work, first, last, few, key, row, sums):
     """All of a thread's part of a step before the gradients, a group of panels at a time."""
     group = 2 * special[GROUP]
+    n_ops = table.shape[0]
     start = first
     while start < last:
         end = min(last, start // 2 * 2 + group)
-        forward(table, buffers, special, params, work, start, end, True, table.shape[0], few, key, row)
+        forward(table, buffers, special, params, work, start, end, BY_ROW, 0, n_ops, few, key, row)
         loss(table, buffers, special, work, start, end, sums)
-        backward(table, buffers, transposed, special, params, work, start, end, key, row)
+        backward(table, buffers, transposed, special, params, work, start, end, 0, n_ops - 1, key, row)
         start = end

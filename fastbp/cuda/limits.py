@@ -8,7 +8,7 @@ from fastbp.training_plan import TrainingPlan
 KINDS = {
     Kind.NOISE: "dropout, input_dropout and input_noise",
     Kind.ADD: "residual=True",
-    Kind.PARAMETRIC: "input_scaling, learn_input_scales and parametric_activation",
+    Kind.PARAMETRIC: "input_scaling, learn_input_scales, parametric_activation and norm",
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastbp.functions import scalar
+from fastbp.functions.normalisation import layer_norm, layer_norm_backward
 from fastbp.functions.primitives import absolute, fma, get, put, select
 from fastbp.functions.registry import Registry
 
@@ -38,15 +39,24 @@ class Activation:
 
 @dataclass(frozen=True)
 class RowActivation:
-    """A function of all outputs of one row, for the output layer only.
+    """A function of all values of one row.
 
     ``value(row, n)`` and ``backward(delta, a, n)`` work in place on `row` and on `delta`.
+
+    Attributes
+    ----------
+    output : bool
+        Whether users may choose it, for the output layer.
+    from_input : bool
+        Whether `backward` is given what `value` was, in place of its result.
     """
 
     name: str
     formula: str
     value: Callable
     backward: Callable
+    output: bool = True
+    from_input: bool = False
 
 
 def identity(z):
@@ -295,3 +305,14 @@ ROW_ACTIVATIONS.add(
         "increasing", "f_0 = z_0, f_k = f_(k-1) + log(1 + exp(z_k))", increasing, increasing_backward
     )
 )
+ROW_ACTIVATIONS.add(
+    RowActivation(
+        "layer_norm",
+        "(z_k - mean(z)) / sqrt(var(z) + 1e-5)",
+        layer_norm,
+        layer_norm_backward,
+        output=False,
+        from_input=True,
+    )
+)
+OUTPUT_ACTIVATIONS = [*ACTIVATIONS.names(), *(entry.name for entry in ROW_ACTIVATIONS if entry.output)]

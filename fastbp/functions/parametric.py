@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastbp.functions.activations import ACTIVATIONS, Activation
+from fastbp.functions.normalisation import standardise, standardise_backward
 from fastbp.functions.primitives import fma, sqrt
 from fastbp.functions.registry import Registry
 
@@ -100,6 +101,11 @@ PARAMETRICS.add(Parametric("scale", "p z", scale, scale_backward, (1.0,)))
 PARAMETRICS.add(Parametric("affine", "p z + q", affine, affine_backward, (1.0, 0.0)))
 PARAMETRICS.add(
     Parametric("robust", "t / sqrt(1 + (t / 3)^2), t = (z - p) q", robust, robust_backward, (0.0, 1.0), False)
+)
+PARAMETRICS.add(
+    Parametric(
+        "standardise", "(z - p) / sqrt(q + 1e-5)", standardise, standardise_backward, (0.0, 1.0), False
+    )
 )
 for _entry in ACTIVATIONS:
     if _entry.hidden:
