@@ -287,8 +287,8 @@ class BackPropagation(FittedNetwork):
                 )
             if self.norm == "batch":
                 raise ValueError(
-                    "norm='batch' takes statistics of mini-batches, which solver='lbfgs' does not have; choose "
-                    f"one of {list(STOCHASTIC)}, or norm='layer'."
+                    "norm='batch' takes statistics of mini-batches, which solver='lbfgs' does not have;
+                    choose " f"one of {list(STOCHASTIC)}, or norm='layer'."
                 )
             if self.l1 > 0:
                 raise ValueError(
@@ -500,6 +500,6 @@ class BackPropagation(FittedNetwork):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self._resolved().input_scaling is None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, is_classifier
+from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
@@ -87,7 +87,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         """Targets for the engine."""
 
-    def _learn_scales(self, y, sample_weight, goes_on: bool) -> None:  # noqa: B027  (optional)
+    def _learn_scales(self, y, sample_weight, goes_on: bool) -> None:
         """Set what `y` is scaled by, if anything."""
 
     def _class_weights(self, y) -> np.ndarray | None:
@@ -115,7 +115,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """The parameters that the preset changes, itself included."""
         if self.preset is None:
             return {}
-        task = "classifier" if is_classifier(self) else "regressor"
+        task = "classifier" if isinstance(self, ClassifierMixin) else "regressor"
         return {**presets.changes(self, task), "preset": None}
 
     def _resolved(self) -> Self:
@@ -310,8 +310,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Returns
         -------
         sklearn.utils.Bunch
-            ``loss``, a float; ``coefs``, ``intercepts`` and ``feature_params``, the derivatives of the loss as
-            lists of arrays of the shapes of `coefs_`, `intercepts_` and `feature_params_`. With
+            ``loss``, a float; ``coefs``, ``intercepts`` and ``feature_params``, the derivatives of the loss
+            as lists of arrays of the shapes of `coefs_`, `intercepts_` and `feature_params_`. With
             `fit_intercept=False` those by intercepts are zero.
         """
         network, parameters = self._network()

@@ -218,7 +218,8 @@ class NetworkPlan:
     ) -> np.ndarray:
         """The flat parameter vector of given weights: a fresh array of `dtype`, padding zero.
 
-        `rows` are the parameters of parametric ops, (n_parameters, n_features) each; None: as before training.
+        `rows` are the parameters of parametric ops, (n_parameters, n_features) each; None: as before
+        training.
         """
         flat = aligned_zeros(self.n_parameters, self.dtype)
         for op, coef, intercept in zip(self.dense, coefs, intercepts, strict=True):

@@ -4,10 +4,10 @@ import inspect
 from functools import lru_cache
 from typing import Any
 
-# Good by default on tables. From RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart 2024, arXiv:2407.04491), cut to
-# what is cheap: robust scales with a smooth cut, learned scales of the inputs, weights that learn at a rate
-# divided by the root of their number of inputs, biases at a tenth, Adam with beta_2 0.95, an output layer that
-# begins at zero, smoothed labels or a standardised target, the best epoch of a validation part.
+# Good by default on tables. From RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart 2024, arXiv:2407.04491),
+# cut to what is cheap: robust scales with a smooth cut, learned scales of the inputs, weights that learn at
+# a rate divided by the root of their number of inputs, biases at a tenth, Adam with beta_2 0.95, an output
+# layer that begins at zero, smoothed labels or a standardised target, the best epoch of a validation part.
 _TABULAR = {
     "hidden_layer_sizes": (128, 128, 128),
     "input_scaling": "robust",
@@ -57,7 +57,8 @@ def changes(estimator: Any, task: str) -> dict[str, Any]:
     """
     if estimator.preset is None:
         return {}
-    defaults = _defaults(type(estimator))
+    kind: Any = type(estimator)
+    defaults = _defaults(kind)
     wanted = PRESETS[estimator.preset][task]
     return {name: value for name, value in wanted.items() if _same(getattr(estimator, name), defaults[name])}
 

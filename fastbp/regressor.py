@@ -78,6 +78,29 @@ class BPRegressor(RegressorMixin, BackPropagation):
     residual : bool, default=False
         Whether each hidden layer but the first adds its inputs to its outputs, where they are as many (He et
         al. 2016): very deep networks train so.
+    norm : {'batch', 'layer'}, default=None
+        Normalisation of the inputs of each hidden layer's activation, followed by a scale and a shift that
+        are learned. 'batch': by weighted mean and variance over the batch, (z - mean) / sqrt(variance +
+        1e-5), in prediction by running means of both, which move by 0.1 a step, less where a batch has less
+        weight than a full one (Ioffe and Szegedy 2015); the layers then have no intercepts. 'layer': over
+        the units of the layer, row by row (Ba, Kiros, Hinton 2016).
+    input_scaling : {'robust'}, default=None
+        What is done to the inputs first, inside the network. 'robust': t / sqrt(1 + (t / 3)^2) with t = (x -
+        median) / interquartile range of the first training set's features, so that no value is beyond 3
+        (Holzmueller, Grinsztajn, Steinwart 2024). Needs a dense X.
+    learn_input_scales : bool, default=False
+        Whether each input is multiplied by a factor that is learned.
+    parametric_activation : bool, default=False
+        Whether each hidden unit learns a factor p of its activation f: (1 - p) z + p f(z), p = 1 at first.
+    rate_factors : dict, default=None
+        Factors of the learning rate, in [0, inf): of `weights`, `biases` and `features` (the parameters of
+        `norm`, `learn_input_scales` and `parametric_activation`), 1; that of the weights is divided by the
+        layer's number of inputs to the power of `fan_in_power`, 0. With ``{"fan_in_power": 0.5}`` 'adam'
+        trains as in the neural tangent parametrisation (Jacot, Gabriel, Hongler 2018).
+    target_scaling : {'standard'}, default=None
+        'standard': the network is trained on (y - mean) / standard deviation of the first training set, and
+        what it predicts is scaled back and cut off at the lowest and highest target seen. `loss_`,
+        its curves and `loss_and_gradients` are then those of the standardised target.
     average : {'ema', 'swa'}, default=None
         The weights of the model are a mean of those after each step: 'ema' forgets exponentially, 'swa' is
         the plain mean of the last part of the fit. Training that goes on does so from the mean.
@@ -96,8 +119,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
         In [0, inf). Exponent of 'invscaling'.
     schedule : str, default=None
         Of the learning rate of every stochastic solver: 'constant', 'cosine', 'one_cycle', 'linear', 'step',
-        'exponential', 'inverse', 'restarts' or 'plateau', which divides by 5 as 'adaptive' does. The formulas
-        are in the notes; all but 'plateau' depend on `max_iter`, or on the epoch. None is 'constant'.
+        'exponential', 'inverse', 'restarts', 'coslog' or 'plateau', which divides by 5 as 'adaptive' does.
+        The formulas are in the notes; all but 'plateau' depend on `max_iter`, or on the epoch. None is
+        'constant'.
     schedule_params : dict, default=None
         Parameters of the schedule that are not to have their default, and `warmup_steps` in [0, inf), 0: the
         rate rises from 0 over so many steps.
@@ -166,6 +190,10 @@ class BPRegressor(RegressorMixin, BackPropagation):
         ``pip install "fastbp[cuda]"``. 'auto': on the GPU where there is one and X is dense, else on the CPU.
         Both train on the same batches and give the same results up to rounding. With 'cuda', X, y and
         sample_weight may lie on the GPU already, in any array with ``__cuda_array_interface__``.
+    preset : {'tabular'}, default=None
+        Other defaults: what a parameter is that has not been changed from its own. 'tabular': three hidden
+        layers of 128, robust and learned scales of the inputs, Adam with a cyclic schedule of 64 epochs and
+        the best of them by a tenth of the rows, a standardised target. See `fastbp.presets`.
 
     Attributes
     ----------
@@ -174,10 +202,17 @@ class BPRegressor(RegressorMixin, BackPropagation):
         changed in place or replaced: whatever comes after follows.
     intercepts_ : list of n_layers_ - 1 ndarrays
         The l-th, of shape (units of layer l + 1,), is added to that layer.
+    feature_params_ : list of ndarrays
+        Parameters of single features, each of shape (1 or 2, n_features), in the order of the network:
+        `input_scaling` (median; factor), `learn_input_scales`; then for each hidden layer `norm` ('batch':
+        running mean; variance), its scale and shift, `parametric_activation`. Empty without these. May be
+        changed.
     n_features_in_ : int
         Columns of X in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, where X had names that are all strings.
+    target_mean_, target_scale_, target_range_ : ndarrays of shapes (n_targets,), (n_targets,), (2, n_targets)
+        What ``target_scaling="standard"`` scales by, and the lowest and highest target; only then.
     n_layers_ : int
         Layers, those of input and output included.
     n_outputs_ : int
@@ -294,6 +329,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
     exponential  decay ^ e                                              decay 0.95
     inverse      (1 + decay e) ^ -power                                 decay 1, power 0.5
     restarts     (1 + cos(pi x)) / 2, x over cycles of epochs growth^k  epochs 10, growth 2
+    coslog       (1 - cos(2 pi log2(1 + (2^waves - 1) x))) / 2          waves 4
     ===========  =====================================================  ====================
 
     The objective is the mean of the losses, weighted by `sample_weight`, plus the penalties. The loss that is
@@ -338,6 +374,10 @@ class BPRegressor(RegressorMixin, BackPropagation):
         "target_scaling": [StrOptions({"standard"}), None],
         "loss": [StrOptions(set(loss_names("regressor")))],
     }
+
+    target_mean_: np.ndarray
+    target_scale_: np.ndarray
+    target_range_: np.ndarray
 
     def __init__(
         self,
@@ -613,10 +653,10 @@ class BPRegressor(RegressorMixin, BackPropagation):
             )
         mean, scale, span = standard_scales(y, sample_weight)
         if goes_on and hasattr(self, "target_mean_"):
+            mean, scale = self.target_mean_, self.target_scale_
             both = np.vstack([self.target_range_, span])
-            self.target_range_ = np.array([both.min(axis=0), both.max(axis=0)])
-        else:
-            self.target_mean_, self.target_scale_, self.target_range_ = mean, scale, span
+            span = np.array([both.min(axis=0), both.max(axis=0)])
+        self.target_mean_, self.target_scale_, self.target_range_ = mean, scale, span
 
     def _decode(self, targets: np.ndarray) -> np.ndarray:
         if hasattr(self, "target_mean_"):

@@ -1,4 +1,4 @@
-"""The weights of a fitted model: one vector, of which `coefs_`, `intercepts_` and `feature_params_` are views.
+"""The weights of a fitted model: one vector; `coefs_`, `intercepts_` and `feature_params_` are its views.
 
 Predictions of a few rows read this vector as it is; whoever changes an array in place changes the model.
 Arrays that were assigned anew are no views: they are packed at each use.

@@ -79,13 +79,13 @@ def check_fitted(coefs: Sequence, intercepts: Sequence) -> Layers:
 
 
 def check_features(network: NetworkPlan, arrays: Sequence) -> list[np.ndarray]:
-    """`feature_params_` as arrays that fit the network; the user may have assigned anything, or set parameters."""
+    """`feature_params_` as arrays that fit the network; the user may have changed them, or parameters."""
     checked = [np.asarray(array) for array in arrays]
     shapes = [start.shape for start in network.start]
     if [array.shape for array in checked] != shapes:
         raise ValueError(
-            f"feature_params_ has arrays of the shapes {[array.shape for array in checked]}, but the estimator's "
-            f"parameters ask for {shapes}: fit it again."
+            f"feature_params_ has arrays of the shapes {[array.shape for array in checked]}, but the "
+            f"estimator's parameters ask for {shapes}: fit it again."
         )
     return checked
 

@@ -94,7 +94,9 @@ def back(name, delta, z):
         n = z.shape[1]
         d = z - z.mean(axis=1, keepdims=True)
         r = 1 / np.sqrt(z.var(axis=1) + 1e-5)
-        jacobian = r[:, None, None] * (np.eye(n) - 1 / n) - (r**3)[:, None, None] * d[:, :, None] * d[:, None] / n
+        jacobian = (
+            r[:, None, None] * (np.eye(n) - 1 / n) - (r**3)[:, None, None] * d[:, :, None] * d[:, None] / n
+        )
         return np.einsum("ij,ijk->ik", delta, jacobian)
     return delta * DERIVATIVE[name](z)
 
@@ -156,7 +158,9 @@ def batch_norm_back(delta, z, weight):
     (mean, variance), share = weighted_moments(z, weight), weight / weight.sum()
     d, r = z - mean, 1 / np.sqrt(variance + 1e-5)
     # d a_i / d z_k = r (1[i = k] - share_k) - r^3 d_i share_k d_k
-    return r * (delta - share[:, None] * delta.sum(axis=0)) - r**3 * share[:, None] * d * (delta * d).sum(axis=0)
+    return r * (delta - share[:, None] * delta.sum(axis=0)) - r**3 * share[:, None] * d * (delta * d).sum(
+        axis=0
+    )
 
 
 def run(

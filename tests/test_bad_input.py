@@ -157,6 +157,12 @@ BAD_PARAMETERS = {
     "input_dropout": [-0.1, 1.0, np.nan, "0.5", None, [0.5]],
     "input_noise": [-0.1, np.nan, np.inf, "0.5", None],
     "residual": ["yes", None, 2],
+    "norm": ["group", True, 1],
+    "input_scaling": ["standard", True, 1],
+    "learn_input_scales": ["yes", None, 2],
+    "parametric_activation": ["yes", None, 2],
+    "rate_factors": [1.0, "fan_in", [("biases", 0.1)]],
+    "target_scaling": ["robust", True, 1],
     "average": ["mean", True, 1],
     "average_params": [1, "decay"],
     "batch_size": [0, -1, 2.5, "all", None],
@@ -187,6 +193,7 @@ BAD_PARAMETERS = {
     "max_fun": [0, -1, 2.5],
     "n_jobs": [0.5, "all", 0],
     "device": ["gpu", "cuda:0", 0, None],
+    "preset": ["images", True, 1],
 }
 BAD_PAIRS = [(name, value) for name, values in BAD_PARAMETERS.items() for value in values]
 

@@ -58,6 +58,17 @@ ESTIMATORS = [
         device="auto",
     ),
     BPRegressor((), loss="mean_squared_error", n_jobs=2, max_iter=100, learning_rate_init=0.05),
+    BPClassifier((16,), norm="batch", learn_input_scales=True, learning_rate_init=0.05, max_iter=100),
+    BPRegressor(
+        (16,),
+        norm="layer",
+        input_scaling="robust",
+        parametric_activation=True,
+        target_scaling="standard",
+        rate_factors={"biases": 0.5, "fan_in_power": 0.5},
+        learning_rate_init=0.05,
+        max_iter=100,
+    ),
 ]
 
 

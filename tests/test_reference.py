@@ -264,7 +264,9 @@ def test_parameters_of_features(more, n_jobs, batch, dtype):
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_normalisation(norm, more, n_jobs, batch, dtype):
     network = make_network(np.dtype(dtype), **{"widths": (6, 20, 37, 20), "norm": norm, **more})
-    assert_same_training(network, make_training(batch_size=batch), n=4 * batch + batch // 2 + 1, n_jobs=n_jobs)
+    assert_same_training(
+        network, make_training(batch_size=batch), n=4 * batch + batch // 2 + 1, n_jobs=n_jobs
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=ids)

@@ -157,7 +157,9 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
 
     # Where an op's output is as wide as its input, it turns the deltas of the one into those of the other.
     in_place = (Kind.ELEMENTWISE, Kind.NOISE, Kind.ROW, Kind.ADD, Kind.PARAMETRIC)
-    same_deltas = {op.target: op.source for op in network.ops if op.kind in in_place and op.target != op.source}
+    same_deltas = {
+        op.target: op.source for op in network.ops if op.kind in in_place and op.target != op.source
+    }
     own_deltas = {op.other: op for op in network.parametric}
     buffers = np.zeros((len(network.widths), N_BUFFER_FIELDS), dtype=np.int64)
     for op in network.dense:

@@ -19,7 +19,17 @@ from fastbp.cpu.arena import (
     SYNC,
     WEIGHT,
 )
-from fastbp.cpu.memory import advance, lanes, load, load_scalar, pointer, spread, store, store_scalar, sum_lanes
+from fastbp.cpu.memory import (
+    advance,
+    lanes,
+    load,
+    load_scalar,
+    pointer,
+    spread,
+    store,
+    store_scalar,
+    sum_lanes,
+)
 from fastbp.cpu.network import BY_BATCH, backward, forward, loss
 from fastbp.cpu.team import meet
 from fastbp.functions.normalisation import EPSILON
@@ -153,9 +163,7 @@ def synced_forward_and_backward(
             end += 1
         if table[begin, SYNC]:
             meet(sync, n_threads)
-            statistics(
-                table[begin], buffers, special, params, work, n_registers, share, thread, n_threads
-            )
+            statistics(table[begin], buffers, special, params, work, n_registers, share, thread, n_threads)
             meet(sync, n_threads)
         start = first
         while start < last:

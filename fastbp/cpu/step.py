@@ -156,8 +156,8 @@ def one_pass(
     """A thread's rows of one pass, from the data to the deltas; returns the registers of the whole pass.
 
     With `loaded` the arena holds these rows already: a batch of all rows, since the step before. `key` is the
-    step's key of noise, 0 for none; `row` the number of the pass's first row in the batch; `share` that of the
-    batch in running statistics, negative where these take the place of the batch's.
+    step's key of noise, 0 for none; `row` the number of the pass's first row in the batch; `share` that of
+    the batch in running statistics, negative where these take the place of the batch's.
     """
     step = lanes(pointer(work, 0))
     n_registers = -(-n_rows // step)

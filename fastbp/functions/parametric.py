@@ -1,7 +1,7 @@
 """Functions of one value with parameters of their own for each feature: scales, shifts, blends.
 
-``value(z, p, q) -> a`` and ``backward(delta, z, p, q) -> (delta · ∂a/∂z, delta · ∂a/∂p, delta · ∂a/∂q)``; what
-a function has fewer parameters than two for is the same as p, and its derivative is not read.
+``value(z, p, q) -> a`` and ``backward(delta, z, p, q) -> (delta · ∂a/∂z, delta · ∂a/∂p, delta · ∂a/∂q)``;
+what a function has fewer parameters than two for is the same as p, and its derivative is not read.
 """
 
 from collections.abc import Callable
@@ -59,8 +59,8 @@ CLIP = 3.0
 
 
 def robust(z, p, q):
-    # Holzmüller, Grinsztajn, Steinwart 2024, section 3: t / sqrt(1 + (t / 3)²), t = q (z − p), which no outlier
-    # takes beyond 3.
+    # Holzmüller, Grinsztajn, Steinwart 2024, section 3: t / sqrt(1 + (t / 3)²), t = q (z − p), which no
+    # outlier takes beyond 3.
     t = (z - p) * q
     r = t * (1.0 / CLIP)
     return t / sqrt(fma(r, r, 1.0))
