@@ -287,8 +287,8 @@ class BackPropagation(FittedNetwork):
                 )
             if self.norm == "batch":
                 raise ValueError(
-                    "norm='batch' takes statistics of mini-batches, which solver='lbfgs' does not have;
-                    choose " f"one of {list(STOCHASTIC)}, or norm='layer'."
+                    "norm='batch' takes statistics of mini-batches, which solver='lbfgs' does not have; "
+                    f"choose one of {list(STOCHASTIC)}, or norm='layer'."
                 )
             if self.l1 > 0:
                 raise ValueError(
