@@ -29,6 +29,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     # Set by the constructors of the two classes.
     hidden_layer_sizes: Any
     activation: str
+    maxout_pieces: int
     out_activation: str
     loss: str
     solver: str
@@ -121,6 +122,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             "input_dropout": float(self.input_dropout),
             "input_noise": float(self.input_noise),
             "residual": bool(self.residual),
+            "maxout_pieces": int(self.maxout_pieces),
         }
 
     def _loss_constants(self) -> tuple[float, ...]:
@@ -130,13 +132,18 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _fitted_dtype(self) -> np.dtype:
         return weights.common_dtype([np.asarray(coef) for coef in self.coefs_])
 
+    def _checked_weights(self) -> weights.Weights:
+        """coefs_ and intercepts_ as they are now, or ValueError."""
+        options = self._activation_names(), int(self.maxout_pieces)
+        return weights.check_fitted(self.coefs_, self.intercepts_, *options)
+
     def _plan(self) -> tuple[NetworkPlan, list[np.ndarray], list[np.ndarray]]:
         """Plan, coefs_ and intercepts_ as they are now, checked to fit together."""
         check_is_fitted(self, "coefs_")
-        coefs, intercepts = weights.check_fitted(self.coefs_, self.intercepts_)
+        coefs, intercepts = self._checked_weights()
         network = weights.cached_plan(
             n_inputs=coefs[0].shape[0],
-            hidden_layer_sizes=tuple(coef.shape[1] for coef in coefs[:-1]),
+            hidden_layer_sizes=tuple(coef.shape[0] for coef in coefs[1:]),
             n_outputs=coefs[-1].shape[1],
             **self._plan_options(),
             # intercepts that were assigned to a model without any count, too
@@ -173,8 +180,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             self.input_dropout,
             self.input_noise,
             self.residual,
+            self.maxout_pieces,
         )
-        plain = all(value is None or type(value) in (str, float, bool) for value in values)
+        plain = all(value is None or type(value) in (str, float, bool, int) for value in values)
         return values if plain and self.fit_intercept is True else None
 
     def _check_X(self, X, network: NetworkPlan):

@@ -2,7 +2,8 @@
 
 A network is a short list of ops over numbered activation buffers. Buffer 0 holds the inputs, and each dense
 layer fills one of its own; elementwise and row ops work in place, unless the derivative needs what was there
-before. The backward pass is the same list from its end.
+before; a group op makes one value of k neighbours, in a buffer of its own. The backward pass is the same list
+from its end.
 
 Parameters live in one flat vector. The block of a dense layer is a matrix, "in-major" (a row for each input,
 the bias last: one more input that is always 1) or "out-major" (a row for each output), whichever wastes fewer
@@ -18,7 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss
 from fastbp.functions.noise import NOISES
 
@@ -35,6 +36,7 @@ class Kind(IntEnum):
     LOSS = 3
     NOISE = 4
     ADD = 5
+    GROUP = 6
 
 
 class Layout(IntEnum):
@@ -139,6 +141,12 @@ class NetworkPlan:
     def layer_shapes(self) -> list[tuple[int, int]]:
         """(inputs, outputs) of each dense layer."""
         return [(op.n_in, op.n_out) for op in self.dense]
+
+    @property
+    def pieces(self) -> list[int]:
+        """Linear outputs that each dense layer has for a unit: 1, or k where the largest of k is taken."""
+        group = {op.source: op.n_in // op.n_out for op in self.ops if op.kind == Kind.GROUP}
+        return [group.get(op.target, 1) for op in self.dense]
 
     @cached_property
     def table(self) -> np.ndarray:
@@ -289,6 +297,7 @@ def network_plan(
     input_dropout: float = 0.0,
     input_noise: float = 0.0,
     residual: bool = False,
+    maxout_pieces: int = 2,
 ) -> NetworkPlan:
     """Plan a network.
 
@@ -311,6 +320,8 @@ def network_plan(
         Share of the inputs that are dropped; standard deviation of what is added to them.
     residual : bool
         Whether each hidden layer but the first adds its inputs to its outputs where they are as many.
+    maxout_pieces : int
+        Linear outputs for each unit of a maxout layer: those of unit j are its columns k·j … k·j + k - 1.
     fit_intercept : bool
     dtype : float32 or float64
 
@@ -321,6 +332,7 @@ def network_plan(
     """
     dtype = np.dtype(dtype)
     names = hidden_activations(activation, len(hidden_layer_sizes))
+    refuse_output(out_activation)
     if out_activation not in ACTIVATIONS and out_activation not in ROW_ACTIVATIONS:
         known = ["auto", *ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()]
         raise ValueError(f"out_activation={out_activation!r} is unknown; choose one of {known}.")
@@ -356,13 +368,15 @@ def network_plan(
         zip([*names, out_activation], [*hidden_layer_sizes, n_outputs], strict=True)
     ):
         target = len(widths)
-        dense = _dense(offset, source, target, widths[source], n_out, fit_intercept, dtype.itemsize)
+        width = n_out * pieces_of(name, maxout_pieces)
+        dense = _dense(offset, source, target, widths[source], width, fit_intercept, dtype.itemsize)
         offset += dense.rows * padded(dense.cols, dense.ld)
-        widths.append(n_out)
+        widths.append(width)
         ops.append(dense)
         before, source = source, target
         if name != "identity":
-            op = _activation(name, target, n_out, merged=layer == len(names) and name == entry.merged_with)
+            merged = layer == len(names) and name == entry.merged_with
+            op = _activation(name, target, width, n_out, merged)
             ops.append(op)
             if op.target != op.source:
                 widths.append(n_out)
@@ -386,9 +400,11 @@ def network_plan(
     )
 
 
-def _activation(name: str, buffer: int, width: int, merged: bool) -> Op:
+def _activation(name: str, buffer: int, width: int, n_out: int, merged: bool) -> Op:
     """The op of an activation: in place, or into the next buffer where its derivative needs its input."""
     training = int(not merged)
+    if name in GROUP_ACTIVATIONS:
+        return Op(Kind.GROUP, GROUP_ACTIVATIONS.code(name), buffer, buffer + 1, width, n_out)
     if name in ROW_ACTIVATIONS:
         return Op(Kind.ROW, ROW_ACTIVATIONS.code(name), buffer, buffer, width, width, training=training)
     target = buffer + (ACTIVATIONS[name].from_input and not merged)
@@ -397,7 +413,7 @@ def _activation(name: str, buffer: int, width: int, merged: bool) -> Op:
 
 def hidden_activations(activation: str | Sequence[str], n_layers: int) -> list[str]:
     """The activation of each hidden layer, or ValueError."""
-    known = [entry.name for entry in ACTIVATIONS if entry.hidden]
+    known = [entry.name for entry in ACTIVATIONS if entry.hidden] + GROUP_ACTIVATIONS.names()
     names = [activation] * n_layers if isinstance(activation, str) else list(activation)
     for name in [activation] if isinstance(activation, str) else names:
         if name not in known:
@@ -408,3 +424,17 @@ def hidden_activations(activation: str | Sequence[str], n_layers: int) -> list[s
             "one name for all, or a list with one for each."
         )
     return names
+
+
+def pieces_of(activation: str, maxout_pieces: int) -> int:
+    """Linear outputs for each unit of a layer with that activation."""
+    return maxout_pieces if activation in GROUP_ACTIVATIONS else 1
+
+
+def refuse_output(out_activation: object) -> None:
+    """ValueError for an activation that makes no outputs."""
+    if isinstance(out_activation, str) and out_activation in GROUP_ACTIVATIONS:
+        raise ValueError(
+            f"out_activation={out_activation!r} is not for the output layer: it takes the largest of several "
+            "linear outputs, and a loss has one for each target; choose it as activation, for hidden layers."
+        )

@@ -32,7 +32,7 @@ ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE = range(4)
     SCRATCH,
     SCRATCH_SIZE,
     ROWS_PADDED,
-    GROUP,
+    GROUP_PANELS,
     CONSTANT,
     FEW_ROWS,
     FEW_ROWS_LIMIT,
@@ -60,7 +60,7 @@ KIND, CODE, SOURCE, DESTINATION = FIELD["kind"], FIELD["code"], FIELD["source"],
 N_IN, N_OUT, OFFSET = FIELD["n_in"], FIELD["n_out"], FIELD["offset"]
 ROWS, COLS, LD, LAYOUT = FIELD["rows"], FIELD["cols"], FIELD["ld"], FIELD["layout"]
 TRAINING, PREDICTION = FIELD["training"], FIELD["prediction"]
-DENSE, ELEMENTWISE, ROW, LOSS, NOISE, ADD = (int(kind) for kind in Kind)
+DENSE, ELEMENTWISE, ROW, LOSS, NOISE, ADD, GROUP = (int(kind) for kind in Kind)
 OTHER, OP_CONSTANTS = FIELD["other"], FIELD["constants"]
 IN_MAJOR = int(Layout.IN_MAJOR)
 
@@ -175,7 +175,7 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
     special[ROWS_PADDED] = panels * panel
     special[CONSTANT] = network.dense[0].bias
     widest = max(p + q for p, q in network.layer_shapes) * network.dtype.itemsize
-    special[GROUP] = min(16, max(1, GROUP_BYTES // (widest * panel)))
+    special[GROUP_PANELS] = min(16, max(1, GROUP_BYTES // (widest * panel)))
     tiles = plan_tiles(network, buffers, transposed, rows, lanes) if training else NO_TILES
     return Arena(buffers, transposed, tiles, special, size, rows)
 

@@ -8,6 +8,7 @@ from fastbp.training_plan import TrainingPlan
 KINDS = {
     Kind.NOISE: "dropout, input_dropout and input_noise",
     Kind.ADD: "residual=True",
+    Kind.GROUP: "activation='maxout'",
 }
 
 
