@@ -35,10 +35,16 @@ def draw(
         k = pieces[layer]
         of_gain = pieces[max(layer - 1, 0)] if layer == last else k
         drawn = [INITIALISERS[name].draw(random_state, n_in, n_out // k, own, of_gain) for _ in range(k)]
-        # Unit by unit, its pieces side by side.
-        coefs.append(np.stack([coef for coef, _ in drawn], axis=2, dtype=network.dtype).reshape(n_in, n_out))
-        intercepts.append(np.stack([b for _, b in drawn], axis=1, dtype=network.dtype).reshape(n_out))
+        coefs.append(_side_by_side([coef for coef, _ in drawn]).astype(network.dtype))
+        intercepts.append(_side_by_side([intercept for _, intercept in drawn]).astype(network.dtype))
     return coefs, intercepts
+
+
+def _side_by_side(pieces: list[np.ndarray]) -> np.ndarray:
+    """The columns of several pieces of a layer, unit by unit."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return np.stack(pieces, axis=-1).reshape(*pieces[0].shape[:-1], -1)
 
 
 def given(network: NetworkPlan, arrays: Sequence, name: str) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ import scipy.special
 from scipy.special import expit, log_softmax, softmax, xlogy
 from scipy.stats import norm
 
-from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
 from fastbp.functions.random import noise_key, permutation, uniform
@@ -86,6 +86,20 @@ def back(name, delta, z):
     return delta * DERIVATIVE[name](z)
 
 
+def maxout(z, k):
+    """The largest of each k neighbours."""
+    return z.reshape(len(z), -1, k).max(axis=2)
+
+
+def back_maxout(delta, z, k):
+    """delta to the first of the largest, nothing to the others."""
+    groups = z.reshape(len(z), -1, k)
+    return (delta[:, :, None] * np.eye(k)[groups.argmax(axis=2)]).reshape(z.shape)
+
+
+GROUP = {"maxout": (maxout, back_maxout)}
+
+
 def dense_float64(X):
     return np.asarray(X.toarray() if scipy.sparse.issparse(X) else X, dtype=np.float64)
 
@@ -97,6 +111,7 @@ def name_of(op):
         Kind.ROW: ROW_ACTIVATIONS,
         Kind.LOSS: LOSSES,
         Kind.NOISE: NOISES,
+        Kind.GROUP: GROUP_ACTIVATIONS,
     }
     return registry[Kind(op.kind)].names()[op.code]
 
@@ -123,6 +138,8 @@ def run(network, coefs, intercepts, X, n_ops=None, draw=lambda number, shape: No
             z = z @ coef + intercept
         elif op.kind in (Kind.ELEMENTWISE, Kind.ROW):
             z = ACTIVATE[name_of(op)](z)
+        elif op.kind == Kind.GROUP:
+            z = GROUP[name_of(op)][0](z, op.n_in // op.n_out)
         elif op.kind == Kind.ADD:
             z = z + buffers[op.other]
         elif op.kind == Kind.NOISE:
@@ -227,6 +244,8 @@ def batch_loss_and_gradient(
             deltas[op.other] = deltas.get(op.other, 0.0) + delta
         elif op.kind == Kind.NOISE:
             delta = delta * noises[number][0]
+        elif op.kind == Kind.GROUP:
+            delta = GROUP[name_of(op)][1](delta, before, op.n_in // op.n_out)
         else:
             delta = back(name_of(op), delta, before)
         deltas[op.source] = deltas.get(op.source, 0.0) + delta

@@ -140,6 +140,7 @@ def test_continuous_targets_of_a_classifier():
 BAD_PARAMETERS = {
     "hidden_layer_sizes": [0, -1, 2.5, "abc", (0,), (5, -1), (2.5,), ("a",), ((3, 4),), None],
     "activation": ["sigmoid", "softmax", None, 1, ["step"]],
+    "maxout_pieces": [0, 1, -2, 2.0, "2", None],
     "out_activation": ["sigmoid", None, 1],
     "loss": ["mse", None, 1],
     "loss_params": [1, "delta", [("delta", 1)]],
