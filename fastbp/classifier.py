@@ -51,9 +51,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         the functions.
     out_activation : str, default='auto'
         Of the output layer: 'auto', 'softmax', 'exp' or one of the above but 'maxout', see the tables in the
-        notes.
-        'auto' is 'softmax' for three and more classes, 'logistic' for two classes and for multilabel targets;
-        of the hinge losses it is 'identity'.
+        notes. 'auto' is 'softmax' for three and more classes, 'logistic' for two classes and for multilabel
+        targets; of the hinge losses it is 'identity'.
     loss : str, default='log_loss'
         What is minimised: 'log_loss', 'focal', 'hinge', 'squared_hinge', 'squared_error',
         'mean_squared_error' or 'sum_squared_error'. The formulas and the output activations that go with them

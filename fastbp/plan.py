@@ -145,8 +145,13 @@ class NetworkPlan:
     @property
     def pieces(self) -> list[int]:
         """Linear outputs that each dense layer has for a unit: 1, or k where the largest of k is taken."""
-        group = {op.source: op.n_in // op.n_out for op in self.ops if op.kind == Kind.GROUP}
-        return [group.get(op.target, 1) for op in self.dense]
+        pieces: list[int] = []
+        for op in self.ops:
+            if op.kind == Kind.DENSE:
+                pieces.append(1)
+            elif op.kind == Kind.GROUP:
+                pieces[-1] = op.n_in // op.n_out
+        return pieces
 
     @cached_property
     def table(self) -> np.ndarray:

@@ -35,9 +35,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         the functions.
     out_activation : str, default='auto'
         Of the output layer: 'auto', 'softmax', 'exp', 'increasing' or one of the above but 'maxout', see the
-        notes.
-        'auto' is 'logistic' for log_loss, 'exp' for poisson, gamma and tweedie, 'increasing' for several
-        quantiles, else 'identity'.
+        notes. 'auto' is 'logistic' for log_loss, 'exp' for poisson, gamma and tweedie, 'increasing' for
+        several quantiles, else 'identity'.
     loss : str, default='squared_error'
         What is minimised: 'squared_error', 'mean_squared_error', 'sum_squared_error', 'absolute_error',
         'huber', 'log_cosh', 'pinball', 'poisson', 'gamma', 'tweedie' or 'log_loss'. The formulas and the
