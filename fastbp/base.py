@@ -19,14 +19,14 @@ from sklearn.utils.validation import _check_sample_weight
 
 from fastbp import engine, holdout, weights
 from fastbp.fitted import FittedNetwork
-from fastbp.functions.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
+from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.losses import find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
 from fastbp.output_bias import with_data_bias
-from fastbp.plan import Kind, NetworkPlan
+from fastbp.plan import Kind, NetworkPlan, refuse_output
 from fastbp.presets import PRESETS
 from fastbp.progress import make_progress
 from fastbp.scaling import robust_scales
@@ -121,7 +121,12 @@ class BackPropagation(FittedNetwork):
     _parameter_constraints: dict = {
         "preset": [StrOptions(set(PRESETS)), None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions({entry.name for entry in ACTIVATIONS if entry.hidden}), list, tuple],
+        "activation": [
+            StrOptions({entry.name for entry in ACTIVATIONS if entry.hidden} | {*GROUP_ACTIVATIONS.names()}),
+            list,
+            tuple,
+        ],
+        "maxout_pieces": [Interval(Integral, 2, None, closed="left")],
         "out_activation": [StrOptions({"auto", *OUTPUT_ACTIVATIONS})],
         "loss": [StrOptions(set(loss_names()))],
         "loss_params": [dict, None],
@@ -201,6 +206,7 @@ class BackPropagation(FittedNetwork):
         given = self.__dict__
         values = tuple(given.get(name) for name in self._parameter_constraints)
         key = (type(self), tuple(map(type, values)), values)
+        refuse_output(given.get("out_activation"))
         if not all(_is_plain(value) for value in values):
             super()._validate_params()
         elif key not in _valid_parameters:
@@ -336,14 +342,14 @@ class BackPropagation(FittedNetwork):
             network, self.init, self.out_init, self._activation_names(), random_state
         )
         if goes_on:
-            coefs, intercepts = weights.check_fitted(self.coefs_, self.intercepts_)
-            if [coef.shape for coef in coefs] != network.layer_shapes:
+            if [np.shape(coef) for coef in self.coefs_] != network.layer_shapes:
                 raise ValueError(
-                    f"hidden_layer_sizes={self.hidden_layer_sizes!r} and the data ask for layers of the "
-                    f"shapes {network.layer_shapes}, but training goes on from coefs_ of the shapes "
-                    f"{[coef.shape for coef in coefs]}."
+                    f"hidden_layer_sizes={self.hidden_layer_sizes!r}, activation={self.activation!r} and the "
+                    f"data ask for layers of the shapes {network.layer_shapes}, but training goes on from "
+                    f"coefs_ of the shapes {[np.shape(coef) for coef in self.coefs_]}."
                 )
-        if goes_on:
+            coefs, intercepts = self._checked_weights()
+        if goes_on and hasattr(self, "feature_params_"):
             features = weights.check_features(network, self.feature_params_)
         else:
             features = network.start

@@ -43,12 +43,16 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         linear model with an output activation: logistic regression.
     activation : str or list of str, default='relu'
         Of all hidden layers, or of each: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu',
-        'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign', 'hard_sigmoid', 'hard_tanh' or 'relu6'.
-        The formulas are in the notes.
+        'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign', 'hard_sigmoid', 'hard_tanh', 'relu6' or
+        'maxout'. The formulas are in the notes.
+    maxout_pieces : int, default=2
+        At least 2. Of activation='maxout' (Goodfellow et al. 2013): how many linear functions of the inputs
+        a unit takes the largest of. Such a layer has so many times the weights; `max_norm` limits each of
+        the functions.
     out_activation : str, default='auto'
-        Of the output layer: 'auto', 'softmax', 'exp' or one of the above, see the tables in the notes.
-        'auto' is 'softmax' for three and more classes, 'logistic' for two classes and for multilabel targets;
-        of the hinge losses it is 'identity'.
+        Of the output layer: 'auto', 'softmax', 'exp' or one of the above but 'maxout', see the tables in the
+        notes. 'auto' is 'softmax' for three and more classes, 'logistic' for two classes and for multilabel
+        targets; of the hinge losses it is 'identity'.
     loss : str, default='log_loss'
         What is minimised: 'log_loss', 'focal', 'hinge', 'squared_hinge', 'squared_error',
         'mean_squared_error' or 'sum_squared_error'. The formulas and the output activations that go with them
@@ -152,7 +156,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         2 / (1.0001 m). 'lecun': normal with variance 1 / m, what selu needs. 'orthogonal': a matrix with
         orthonormal rows or columns, uniform among all, times the activation's gain 1 / sqrt(E f(z)^2) for a
         standard normal z. 'uniform': uniform in (-b, b), b = 1 / sqrt(m). 'normal': standard normal,
-        intercepts too. Intercepts are zero otherwise.
+        intercepts too. Intercepts are zero otherwise. Of a maxout layer each of the `maxout_pieces` is drawn
+        as a layer of n units; 'he' then has the variance g^2 / m, and 'orthogonal' the gain g, which is
+        1 / sqrt(E f^2) of the largest f of so many standard normal numbers: 1 for two, 0.885 for three.
     out_init : str, default='auto'
         The same of the output layer; 'auto' is the same as `init`.
     out_bias : 'data' or None, default=None
@@ -215,9 +221,10 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         The class labels, sorted; for multilabel targets the numbers of the columns.
     coefs_ : list of n_layers_ - 1 ndarrays
         The l-th, of shape (units of layer l, units of layer l + 1), holds the weights between them. May be
-        changed in place or replaced: whatever comes after follows.
+        changed in place or replaced: whatever comes after follows. Of a maxout layer with k pieces it has k
+        columns for each unit, side by side: ``coefs_[l].reshape(-1, n_units, k)``.
     intercepts_ : list of n_layers_ - 1 ndarrays
-        The l-th, of shape (units of layer l + 1,), is added to that layer.
+        The l-th, of shape (units of layer l + 1,), is added to that layer: for maxout k for each unit, too.
     feature_params_ : list of ndarrays
         Parameters of single features, each of shape (1 or 2, n_features), in the order of the network:
         `input_scaling` (median; factor), `learn_input_scales`; then for each hidden layer `norm` ('batch':
@@ -288,6 +295,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     hard_sigmoid  min(max(z / 6 + 1/2, 0), 1)
     hard_tanh     min(max(z, -1), 1)
     relu6         min(max(z, 0), 6)
+    maxout        max(z_1, ..., z_k), hidden layers only
     softmax       exp(z_k) / sum_j exp(z_j), outputs only
     ============  ==================================================
 
@@ -364,6 +372,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
 
+    Goodfellow, Warde-Farley, Mirza, Courville, Bengio, "Maxout networks", ICML 2013.
+
     He, Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015.
 
     Saxe, McClelland, Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
@@ -401,6 +411,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         hidden_layer_sizes=(100,),
         *,
         activation="relu",
+        maxout_pieces=2,
         out_activation="auto",
         loss="log_loss",
         loss_params=None,
@@ -457,6 +468,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.maxout_pieces = maxout_pieces
         self.out_activation = out_activation
         self.loss = loss
         self.loss_params = loss_params

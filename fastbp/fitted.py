@@ -4,6 +4,7 @@ The weights are read from `coefs_` and `intercepts_` anew at each call, since th
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from numbers import Real
 from types import ModuleType
 from typing import Any, Self
@@ -30,6 +31,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     hidden_layer_sizes: Any
     preset: str | None
     activation: str
+    maxout_pieces: int
     out_activation: str
     loss: str
     solver: str
@@ -148,6 +150,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             "input_scales": bool(self.learn_input_scales),
             "blend": bool(self.parametric_activation),
             "rate_factors": _rate_factors(self.rate_factors),
+            "maxout_pieces": int(self.maxout_pieces),
         }
 
     def _loss_constants(self) -> tuple[float, ...]:
@@ -157,20 +160,30 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _fitted_dtype(self) -> np.dtype:
         return weights.common_dtype([np.asarray(coef) for coef in self.coefs_])
 
+    def _feature_params(self) -> Sequence[np.ndarray]:
+        # coefs_ and intercepts_ may have been assigned to an estimator that was never fitted
+        return getattr(self, "feature_params_", ())
+
+    def _checked_weights(self) -> weights.Layers:
+        """coefs_ and intercepts_ as they are now, or ValueError."""
+        own = self._resolved()
+        options = own._activation_names(), int(own.maxout_pieces)
+        return weights.check_fitted(self.coefs_, self.intercepts_, *options)
+
     def _plan(self) -> tuple[NetworkPlan, weights.Weights]:
         """Plan, and coefs_, intercepts_ and feature_params_ as they are now, checked to fit together."""
         check_is_fitted(self, "coefs_")
-        coefs, intercepts = weights.check_fitted(self.coefs_, self.intercepts_)
+        coefs, intercepts = self._checked_weights()
         network = weights.cached_plan(
             n_inputs=coefs[0].shape[0],
-            hidden_layer_sizes=tuple(coef.shape[1] for coef in coefs[:-1]),
+            hidden_layer_sizes=tuple(coef.shape[0] for coef in coefs[1:]),
             n_outputs=coefs[-1].shape[1],
             **self._plan_options(),
             # intercepts that were assigned to a model without any count, too
             fit_intercept=self.fit_intercept or any(intercept.any() for intercept in intercepts),
             dtype=weights.common_dtype(coefs),
         )
-        return network, (coefs, intercepts, weights.check_features(network, self.feature_params_))
+        return network, (coefs, intercepts, weights.check_features(network, self._feature_params()))
 
     def _network(self, X=None) -> tuple[NetworkPlan, np.ndarray]:
         """Plan and flat parameters of the weights as they are now.
@@ -189,7 +202,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _are(self, stored: StoredWeights) -> bool:
         """Whether the arrays of the estimator are still the stored ones."""
-        return stored.are(self.coefs_, self.intercepts_, self.feature_params_)
+        return stored.are(self.coefs_, self.intercepts_, self._feature_params())
 
     def _plain_parameters(self) -> tuple | None:
         """What `_plan_options` depends on, where equality says all about it: to find in a microsecond that
@@ -210,8 +223,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             self.parametric_activation,
             self.rate_factors,
             self.preset,
+            self.maxout_pieces,
         )
-        plain = all(value is None or type(value) in (str, float, bool) for value in values)
+        plain = all(value is None or type(value) in (str, float, bool, int) for value in values)
         return values if plain and self.fit_intercept is True else None
 
     def _check_X(self, X, network: NetworkPlan):

@@ -2,7 +2,8 @@
 
 A network is a short list of ops over numbered activation buffers. Buffer 0 holds the inputs, and each dense
 layer fills one of its own; elementwise and row ops work in place, unless the derivative needs what was there
-before. The backward pass is the same list from its end.
+before; a group op makes one value of k neighbours, in a buffer of its own. The backward pass is the same list
+from its end.
 
 Parameters live in one flat vector. The block of a dense layer is a matrix, "in-major" (a row for each input,
 the bias last: one more input that is always 1) or "out-major" (a row for each output), whichever wastes fewer
@@ -21,7 +22,12 @@ from functools import cached_property
 
 import numpy as np
 
-from fastbp.functions.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.activations import (
+    ACTIVATIONS,
+    GROUP_ACTIVATIONS,
+    OUTPUT_ACTIVATIONS,
+    ROW_ACTIVATIONS,
+)
 from fastbp.functions.losses import LOSSES, find_loss
 from fastbp.functions.noise import NOISES
 from fastbp.functions.parametric import PARAMETRICS
@@ -40,6 +46,7 @@ class Kind(IntEnum):
     NOISE = 4
     ADD = 5
     PARAMETRIC = 6
+    GROUP = 7
 
 
 class Layout(IntEnum):
@@ -158,6 +165,17 @@ class NetworkPlan:
     def layer_shapes(self) -> list[tuple[int, int]]:
         """(inputs, outputs) of each dense layer."""
         return [(op.n_in, op.n_out) for op in self.dense]
+
+    @property
+    def pieces(self) -> list[int]:
+        """Linear outputs that each dense layer has for a unit: 1, or k where the largest of k is taken."""
+        pieces: list[int] = []
+        for op in self.ops:
+            if op.kind == Kind.DENSE:
+                pieces.append(1)
+            elif op.kind == Kind.GROUP:
+                pieces[-1] = op.n_in // op.n_out
+        return pieces
 
     @cached_property
     def table(self) -> np.ndarray:
@@ -347,6 +365,7 @@ def network_plan(
     blend: bool = False,
     norm: str | None = None,
     rate_factors: tuple[float, float, float, float] | None = None,
+    maxout_pieces: int = 2,
 ) -> NetworkPlan:
     """Plan a network.
 
@@ -377,6 +396,8 @@ def network_plan(
     rate_factors : tuple of float or None
         Factors of the learning rate: of weights, of biases and of parametric ops; that of weights is divided
         by the layer's number of inputs to the power of the fourth. None where all learn alike.
+    maxout_pieces : int
+        Linear outputs for each unit of a maxout layer: those of unit j are its columns k·j … k·j + k - 1.
     fit_intercept : bool
     dtype : float32 or float64
 
@@ -387,6 +408,7 @@ def network_plan(
     """
     dtype = np.dtype(dtype)
     names = hidden_activations(activation, len(hidden_layer_sizes))
+    refuse_output(out_activation)
     if out_activation not in OUTPUT_ACTIVATIONS:
         known = ["auto", *OUTPUT_ACTIVATIONS]
         raise ValueError(f"out_activation={out_activation!r} is unknown; choose one of {known}.")
@@ -457,12 +479,13 @@ def network_plan(
         is_hidden = layer < len(names)
         # Batch normalisation takes the mean away, and a bias with it.
         bias = fit_intercept and not (is_hidden and norm == "batch")
-        dense = _dense(offset, source, target, widths[source], n_out, bias, dtype.itemsize)
+        width = n_out * pieces_of(name, maxout_pieces)
+        dense = _dense(offset, source, target, widths[source], width, bias, dtype.itemsize)
         if rate_factors is not None:
             of_weights = rate_factors[0] / dense.n_in ** rate_factors[3]
             dense = replace(dense, constants=own_rates(of_weights, rate_factors[1]))
         offset += dense.rows * padded(dense.cols, dense.ld)
-        widths.append(n_out)
+        widths.append(width)
         ops.append(dense)
         before, source = source, target
         if is_hidden and norm is not None:
@@ -472,10 +495,15 @@ def network_plan(
                 grow(Kind.ROW, ROW_ACTIVATIONS.code("layer_norm"))
             add_parametric("affine")
         if blend and is_hidden:
+            if name in GROUP_ACTIVATIONS:
+                raise ValueError(
+                    f"parametric_activation=True blends a unit's input with its activation, but units of "
+                    f"{name!r} have several inputs: choose another activation."
+                )
             add_parametric(f"blended {name}")
         elif name != "identity":
             merged = not is_hidden and name == entry.merged_with
-            op = _activation(name, source, len(widths), n_out, merged)
+            op = _activation(name, source, len(widths), width, n_out, merged)
             ops.append(op)
             if op.target != op.source:
                 widths.append(n_out)
@@ -500,9 +528,11 @@ def network_plan(
     )
 
 
-def _activation(name: str, buffer: int, next_buffer: int, width: int, merged: bool) -> Op:
+def _activation(name: str, buffer: int, next_buffer: int, width: int, n_out: int, merged: bool) -> Op:
     """The op of an activation: in place, or into the next buffer where its derivative needs its input."""
     training = int(not merged)
+    if name in GROUP_ACTIVATIONS:
+        return Op(Kind.GROUP, GROUP_ACTIVATIONS.code(name), buffer, next_buffer, width, n_out)
     if name in ROW_ACTIVATIONS:
         return Op(Kind.ROW, ROW_ACTIVATIONS.code(name), buffer, buffer, width, width, training=training)
     target = next_buffer if ACTIVATIONS[name].from_input and not merged else buffer
@@ -511,7 +541,7 @@ def _activation(name: str, buffer: int, next_buffer: int, width: int, merged: bo
 
 def hidden_activations(activation: str | Sequence[str], n_layers: int) -> list[str]:
     """The activation of each hidden layer, or ValueError."""
-    known = [entry.name for entry in ACTIVATIONS if entry.hidden]
+    known = [entry.name for entry in ACTIVATIONS if entry.hidden] + GROUP_ACTIVATIONS.names()
     names = [activation] * n_layers if isinstance(activation, str) else list(activation)
     for name in [activation] if isinstance(activation, str) else names:
         if name not in known:
@@ -522,3 +552,17 @@ def hidden_activations(activation: str | Sequence[str], n_layers: int) -> list[s
             "one name for all, or a list with one for each."
         )
     return names
+
+
+def pieces_of(activation: str, maxout_pieces: int) -> int:
+    """Linear outputs for each unit of a layer with that activation."""
+    return maxout_pieces if activation in GROUP_ACTIVATIONS else 1
+
+
+def refuse_output(out_activation: object) -> None:
+    """ValueError for an activation that makes no outputs."""
+    if isinstance(out_activation, str) and out_activation in GROUP_ACTIVATIONS:
+        raise ValueError(
+            f"out_activation={out_activation!r} is not for the output layer: it takes the largest of several "
+            "linear outputs, and a loss has one for each target; choose it as activation, for hidden layers."
+        )

@@ -13,7 +13,7 @@ import scipy.special
 from scipy.special import expit, log_softmax, softmax, xlogy
 from scipy.stats import norm
 
-from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
 from fastbp.functions.parametric import PARAMETRICS
@@ -101,6 +101,20 @@ def back(name, delta, z):
     return delta * DERIVATIVE[name](z)
 
 
+def maxout(z, k):
+    """The largest of each k neighbours."""
+    return z.reshape(len(z), -1, k).max(axis=2)
+
+
+def back_maxout(delta, z, k):
+    """delta to the first of the largest, nothing to the others."""
+    groups = z.reshape(len(z), -1, k)
+    return (delta[:, :, None] * np.eye(k)[groups.argmax(axis=2)]).reshape(z.shape)
+
+
+GROUP = {"maxout": (maxout, back_maxout)}
+
+
 def dense_float64(X):
     return np.asarray(X.toarray() if scipy.sparse.issparse(X) else X, dtype=np.float64)
 
@@ -113,6 +127,7 @@ def name_of(op):
         Kind.LOSS: LOSSES,
         Kind.NOISE: NOISES,
         Kind.PARAMETRIC: PARAMETRICS,
+        Kind.GROUP: GROUP_ACTIVATIONS,
     }
     return registry[Kind(op.kind)].names()[op.code]
 
@@ -193,6 +208,8 @@ def run(
                 moments[number] = weighted_moments(z, batch_weight)
                 own = own if moments[number] is None else moments[number]
             z = parametric(name_of(op), own, z)[0]
+        elif op.kind == Kind.GROUP:
+            z = GROUP[name_of(op)][0](z, op.n_in // op.n_out)
         elif op.kind == Kind.ADD:
             z = z + buffers[op.other]
         elif op.kind == Kind.NOISE:
@@ -319,6 +336,8 @@ def batch_loss_and_gradient(
                 delta = batch_norm_back(delta, before, weight)
             else:
                 delta = delta * slope
+        elif op.kind == Kind.GROUP:
+            delta = GROUP[name_of(op)][1](delta, before, op.n_in // op.n_out)
         else:
             delta = back(name_of(op), delta, before)
         deltas[op.source] = deltas.get(op.source, 0.0) + delta
@@ -580,6 +599,8 @@ class Trainer:
             cycle = np.searchsorted(ends, epochs, side="right")
             length = p[0] * p[1] ** cycle
             factor = half_cosine(1 - (ends[cycle] - epochs) / length)
+        elif t.rate_schedule == "coslog":
+            factor = (1 - np.cos(2 * np.pi * np.log2(1 + (2 ** p[0] - 1) * x))) / 2
         else:
             raise NotImplementedError(f"the reference knows no schedule {t.rate_schedule!r}")
         return factor * (min(1, (step + 1) / warmup) if warmup else 1)

@@ -221,6 +221,7 @@ def test_arrays_on_the_gpu_that_cannot_be_taken(elsewhere):
         {"dropout": 0.2},
         {"input_noise": 0.2},
         {"residual": True},
+        {"activation": "maxout"},
         {"clip_norm": 1.0},
         {"max_norm": 1.0},
         {"average": "ema"},

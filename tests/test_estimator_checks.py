@@ -45,6 +45,7 @@ ESTIMATORS = [
         device="auto",
         max_iter=100,
     ),
+    BPClassifier((8, 8), activation=["maxout", "relu"], maxout_pieces=3, learning_rate_init=0.01),
     BPRegressor(
         (16,),
         activation="silu",

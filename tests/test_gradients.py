@@ -114,6 +114,28 @@ def test_an_activation_for_each_layer():
 
 
 @pytest.mark.parametrize(
+    "variant",
+    [
+        {},
+        {"maxout_pieces": 5, "alpha": 0.1, "l2": 0.1},
+        {"fit_intercept": False},
+        {"activation": ["maxout", "silu", "maxout"], "hidden_layer_sizes": (4, 3, 4)},
+        {"hidden_layer_sizes": (4, 4, 4), "residual": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["multiclass", "outputs"])
+def test_maxout(kind, variant):
+    """Away from ties, where the largest piece of a unit changes within a step."""
+    estimator, X, y = network(kind, **{"activation": "maxout", "maxout_pieces": 3, **variant})
+    for h, W, b in zip([X, *estimator.activations(X)], estimator.coefs_, estimator.intercepts_, strict=False):
+        if W.shape[1] % estimator.maxout_pieces == 0:
+            z = np.sort((h @ W + b).reshape(len(X), -1, estimator.maxout_pieces), axis=2)
+            assert (z[:, :, -1] - z[:, :, -2]).min() > 100 * STEP
+    assert_gradient_by_central_differences(estimator, X, y, np.arange(N, dtype=float))
+
+
+@pytest.mark.parametrize(
     ("activation", "message"),
     [
         (["relu"], "names 1 activations for 2 hidden layers"),

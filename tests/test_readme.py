@@ -11,7 +11,7 @@ from helpers import fitted_attributes
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import BPClassifier, BPRegressor
-from fastbp.functions.activations import ACTIVATIONS
+from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.losses import loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES
@@ -102,7 +102,7 @@ def test_docstrings_of_methods(method):
 @pytest.mark.parametrize("Estimator", [BPClassifier, BPRegressor])
 def test_docstrings_and_readme_name_every_registered_function(Estimator):
     task = Estimator.__name__.removeprefix("BP").lower()
-    names = [entry.name for entry in ACTIVATIONS] + loss_names(task) + INITIALISERS.names()
+    names = ACTIVATIONS.names() + GROUP_ACTIVATIONS.names() + loss_names(task) + INITIALISERS.names()
     names += [*STOCHASTIC, *RATE_SCHEDULES.names()]
     for name in names:
         assert f"`{name}`" in text, name

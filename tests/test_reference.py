@@ -10,7 +10,7 @@ from scipy import sparse
 from tolerances import ONE_STEP, TEN_STEPS
 
 from fastbp.cpu import engine
-from fastbp.functions.activations import ACTIVATIONS
+from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC
@@ -19,7 +19,7 @@ from fastbp.training_plan import training_plan
 
 DTYPES = [np.float32, np.float64]
 ids = ["float32", "float64"]
-HIDDEN = [entry.name for entry in ACTIVATIONS if entry.hidden]
+HIDDEN = [entry.name for entry in ACTIVATIONS if entry.hidden] + GROUP_ACTIVATIONS.names()
 SOLVERS = {
     "sgd": {"momentum": 0.0},
     "momentum": {"momentum": 0.9, "nesterovs_momentum": False},
@@ -43,6 +43,7 @@ SCHEDULES = {
     "exponential": {"decay": 0.7},
     "inverse": {"decay": 2.0, "power": 0.8},
     "restarts": {"epochs": 1, "growth": 1.5},
+    "coslog": {"waves": 2},
 }
 
 
@@ -282,10 +283,69 @@ def test_normalisation_with_weights(norm, batch, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=ids)
-@pytest.mark.parametrize("activation", HIDDEN)
+@pytest.mark.parametrize("activation", [entry.name for entry in ACTIVATIONS if entry.hidden])
 def test_every_blend(activation, dtype):
     network = make_network(np.dtype(dtype), activation=activation, blend=True)
     assert_same_training(network, make_training(solver="adam"), n=75)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize("batch", [1, 3, 16, 33, 70])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"maxout_pieces": 2, "widths": (6, 9, 5)},
+        {"maxout_pieces": 3, "widths": (41, 70, 33, 7)},
+        {"maxout_pieces": 17, "widths": (5, 1, 4)},
+        {"maxout_pieces": 2, "fit_intercept": False},
+        {"maxout_pieces": 3, "residual": True, "dropout": 0.3, "input_noise": 0.2},
+        {"maxout_pieces": 4, "residual": True, "dropout": 0.3, "activation": ["maxout", "gelu", "maxout"]},
+        {"maxout_pieces": 3, "norm": "layer", "input_scales": True},
+    ],
+    ids=str,
+)
+def test_maxout(more, n_jobs, batch, dtype):
+    network = make_network(np.dtype(dtype), **{"widths": (6, 20, 20, 20), "activation": "maxout", **more})
+    assert max(network.pieces) == more["maxout_pieces"]
+    assert_same_training(network, make_training(batch_size=batch), n=5 * batch, n_jobs=n_jobs)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize("n", [1, 5, 40])
+def test_tied_pieces(n, dtype):
+    """Of equal pieces the first is the one that learns; of three, two of which are always the largest."""
+    network = make_network(np.dtype(dtype), activation="maxout", maxout_pieces=3)
+    X, targets, start = make_data(network, n)
+    coefs, intercepts = network.unpack(start)
+    for coef, intercept, k in zip(coefs, intercepts, network.pieces, strict=True):
+        if k == 3:
+            coef[:, 1::3], intercept[1::3] = coef[:, 2::3], intercept[2::3]
+            coef[:, 0::3], intercept[0::3] = coef[:, 2::3], intercept[2::3] - 1
+    start = network.pack(coefs, intercepts)
+    fast = engine.loss_and_gradient(network, start, X, targets, None, 0.0, 0.0)
+    slow = reference.loss_and_gradient(network, start, X, targets, None, 0.0, 0.0)
+    for a, b in zip(fast, slow, strict=True):
+        assert_allclose(a, b, **ONE_STEP[network.dtype.name])
+    for gradient, k in zip(network.unpack(fast[1])[0], network.pieces, strict=True):
+        if k == 3:
+            assert gradient[:, 1::3].any()
+            assert not gradient[:, 0::3].any()
+            assert not gradient[:, 2::3].any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=ids)
+@pytest.mark.parametrize("n", [1, 5, 40])
+def test_maxout_in_the_layout_of_few_rows(n, dtype):
+    """The weights as plain matrices, as predictions of few rows read them: the same bits."""
+    network = make_network(np.dtype(dtype), activation="maxout", maxout_pieces=3, widths=(6, 19, 7))
+    X, _, start = make_data(network, n)
+    for layer in (1, 2, "logits", None):
+        plain = engine.forward(network.row_major, network.to_row_major(start), X, layer)
+        assert_array_equal(engine.forward(network, start, X, layer), plain)
+        expected = reference.forward(network, start, X, layer)
+        assert plain.shape == expected.shape
+        assert_allclose(plain, expected, **ONE_STEP[network.dtype.name])
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=ids)

@@ -33,7 +33,7 @@ ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE, CONSTANT, N_BUFFER_FIELDS = 
     SCRATCH,
     SCRATCH_SIZE,
     ROWS_PADDED,
-    GROUP,
+    GROUP_PANELS,
     FEW_ROWS,
     FEW_ROWS_LIMIT,
     CONSTANTS,
@@ -63,7 +63,7 @@ KIND, CODE, SOURCE, DESTINATION = FIELD["kind"], FIELD["code"], FIELD["source"],
 N_IN, N_OUT, OFFSET = FIELD["n_in"], FIELD["n_out"], FIELD["offset"]
 ROWS, COLS, LD, LAYOUT = FIELD["rows"], FIELD["cols"], FIELD["ld"], FIELD["layout"]
 TRAINING, PREDICTION = FIELD["training"], FIELD["prediction"]
-DENSE, ELEMENTWISE, ROW, LOSS, NOISE, ADD, PARAMETRIC = (int(kind) for kind in Kind)
+DENSE, ELEMENTWISE, ROW, LOSS, NOISE, ADD, PARAMETRIC, GROUP = (int(kind) for kind in Kind)
 OTHER, OP_CONSTANTS, LEARNED = FIELD["other"], FIELD["constants"], FIELD["learned"]
 SYNC = FIELD["sync"]
 IN_MAJOR = int(Layout.IN_MAJOR)
@@ -197,7 +197,7 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
     special[ROWS_PADDED] = panels * panel
     special[SYNCED] = any(op.sync for op in network.ops)
     widest = max(p + q for p, q in network.layer_shapes) * network.dtype.itemsize
-    special[GROUP] = min(16, max(1, GROUP_BYTES // (widest * panel)))
+    special[GROUP_PANELS] = min(16, max(1, GROUP_BYTES // (widest * panel)))
     tiles = plan_tiles(network, buffers, transposed, special[ONES], rows, lanes) if training else NO_TILES
     return Arena(buffers, transposed, tiles, special, size, rows)
 

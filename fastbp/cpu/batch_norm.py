@@ -11,7 +11,7 @@ from fastbp.cpu.arena import (
     DELTA,
     DELTA_STRIDE,
     DESTINATION,
-    GROUP,
+    GROUP_PANELS,
     N_OUT,
     OFFSET,
     OTHER,
@@ -155,7 +155,7 @@ def synced_forward_and_backward(
     sync,
 ):
     """``network.forward_and_backward`` with stops where all threads meet."""
-    n_ops, group = table.shape[0], 2 * special[GROUP]
+    n_ops, group = table.shape[0], 2 * special[GROUP_PANELS]
     begin = 0
     while begin < n_ops:
         end = begin + 1

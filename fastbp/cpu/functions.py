@@ -31,7 +31,7 @@ from fastbp.functions import activations, losses, primitives, scalar, schedules,
 from fastbp.functions import noise as noises
 from fastbp.functions import normalisation as normalisations
 from fastbp.functions import parametric as parametrics
-from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
 from fastbp.functions.parametric import PARAMETRICS, Parametric
@@ -120,6 +120,28 @@ def _row_backward_loop(backward: Callable) -> Callable:
         step = lanes(a)
         for r in range(n_registers):
             backward((advance(delta, r * step), 2 * step), (advance(a, r * step), 2 * step), n_rows)
+
+    return loop
+
+
+def _group_forward_loop(value: Callable) -> Callable:
+    def loop(z, a, n, k, n_registers):
+        step = lanes(a)
+        for j in range(n):
+            for r in range(n_registers):
+                store(a, (2 * j + r) * step, value((advance(z, (2 * j * k + r) * step), 2 * step), k))
+
+    return loop
+
+
+def _group_backward_loop(backward: Callable) -> Callable:
+    def loop(delta, z, into, n, k, n_registers):
+        step = lanes(z)
+        for j in range(n):
+            for r in range(n_registers):
+                at = (2 * j * k + r) * step
+                d = load(delta, (2 * j + r) * step)
+                backward(d, (advance(z, at), 2 * step), (advance(into, at), 2 * step), k)
 
     return loop
 
@@ -365,6 +387,18 @@ def activation(name: str, row: bool, dtype: np.dtype) -> tuple[int, int]:
 
 
 @cache
+def group_activation(name: str, dtype: np.dtype) -> tuple[int, int]:
+    """Addresses: forward ``(z, a, n, k, registers)``, backward ``(delta, z, into, n, k, registers)``.
+
+    a and delta have n features; z, and `into`, which gets the derivatives by z, have k for each of them.
+    """
+    p = _pointer_type(dtype)
+    entry = GROUP_ACTIVATIONS[name]
+    forward, backward = _group_forward_loop(entry.value), _group_backward_loop(entry.backward)
+    return address_of(forward, (p, p, INT, INT, INT)), address_of(backward, (p, p, p, INT, INT, INT))
+
+
+@cache
 def noise(name: str, dtype: np.dtype) -> tuple[int, int]:
     """Addresses of a noise and of its derivative, ``(z, a, n, registers, row, key, constants)`` both.
 
@@ -459,6 +493,8 @@ def link(network: NetworkPlan) -> np.ndarray:
             row[:3] = *noise(NOISES.names()[op.code], network.dtype), op.target
         elif op.kind == Kind.PARAMETRIC:
             row[:2] = parametric(PARAMETRICS.names()[op.code], network.dtype)
+        elif op.kind == Kind.GROUP:
+            row[:3] = *group_activation(GROUP_ACTIVATIONS.names()[op.code], network.dtype), op.source
         row[3] = learns[op.source] if op.kind != Kind.ADD else learns[op.other]
         if op.target not in learns:
             learns[op.target] = int(op.cols > 0 and op.learned) or learns[op.source]

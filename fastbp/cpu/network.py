@@ -18,6 +18,7 @@ from fastbp.cpu.arena import (
     DESTINATION,
     FEW_ROWS,
     GROUP,
+    GROUP_PANELS,
     IN_MAJOR,
     KIND,
     LAYOUT,
@@ -273,6 +274,8 @@ def forward(table, buffers, special, params, work, first, last, training, begin,
                 times_transposed_block(
                     a, stride, block, rows, ld, n_out, table[o, COLS], b, b_stride, first, last, 0
                 )
+        elif kind == GROUP:
+            group_forward(table[o], buffers, w, first, last)
         elif kind != LOSS:
             z = advance(w, buffers[table[o, SOURCE], ACTIVATION])  # as wide as `a`, or the same
             r = first
@@ -297,6 +300,40 @@ def forward(table, buffers, special, params, work, first, last, training, begin,
                 else:
                     call(table[o, FORWARD], (source, target, table[o, N_OUT], registers))
                 r += registers
+
+
+@jit
+def group_forward(op, buffers, w, first, last):
+    """An op that makes one feature of each k neighbours, on registers first … last."""
+    half = lanes(w)
+    source, target, n, k = op[SOURCE], op[DESTINATION], op[N_OUT], op[N_IN] // op[N_OUT]
+    z = advance(w, buffers[source, ACTIVATION])
+    a = advance(w, buffers[target, ACTIVATION])
+    r = first
+    while r < last:
+        registers = 2 if r % 2 == 0 and r + 1 < last else 1
+        p, at = r // 2, (r % 2) * half
+        before = advance(z, p * buffers[source, ACTIVATION_STRIDE] + at)
+        call(op[FORWARD], (before, advance(a, p * buffers[target, ACTIVATION_STRIDE] + at), n, k, registers))
+        r += registers
+
+
+@jit
+def group_backward(op, buffers, w, first, last):
+    """The deltas of such an op's inputs from those of its outputs."""
+    half = lanes(w)
+    source, target, n, k = op[SOURCE], op[DESTINATION], op[N_OUT], op[N_IN] // op[N_OUT]
+    z = advance(w, buffers[source, ACTIVATION])
+    into = advance(w, buffers[source, DELTA])
+    delta = advance(w, buffers[target, DELTA])
+    r = first
+    while r < last:
+        registers = 2 if r % 2 == 0 and r + 1 < last else 1
+        p, at = r // 2, (r % 2) * half
+        d = advance(delta, p * buffers[target, DELTA_STRIDE] + at)
+        v = advance(z, p * buffers[source, ACTIVATION_STRIDE] + at)
+        call(op[BACKWARD], (d, v, advance(into, p * buffers[source, DELTA_STRIDE] + at), n, k, registers))
+        r += registers
 
 
 @jit
@@ -407,6 +444,8 @@ def backward(table, buffers, transposed, special, params, work, first, last, beg
             if table[o, LEARNED]:
                 operand = advance(w, transposed[o])
                 transpose_registers_of(of_own, own_stride, table[o, COLS], operand, rows_padded, first, last)
+        elif kind == GROUP:
+            group_backward(table[o], buffers, w, first, last)
         elif table[o, LEARNS]:
             values = advance(w, buffers[table[o, DERIVATIVE_OF], ACTIVATION])
             stride = buffers[target, ACTIVATION_STRIDE]
@@ -434,7 +473,7 @@ def backward(table, buffers, transposed, special, params, work, first, last, beg
 @jit
 def forward_and_backward(table, buffers, transposed, special, params, work, first, last, few, key, row, sums):
     """All of a thread's part of a step before the gradients, a group of panels at a time."""
-    group = 2 * special[GROUP]
+    group = 2 * special[GROUP_PANELS]
     n_ops = table.shape[0]
     start = first
     while start < last:

@@ -9,6 +9,7 @@ KINDS = {
     Kind.NOISE: "dropout, input_dropout and input_noise",
     Kind.ADD: "residual=True",
     Kind.PARAMETRIC: "input_scaling, learn_input_scales, parametric_activation and norm",
+    Kind.GROUP: "activation='maxout'",
 }
 
 

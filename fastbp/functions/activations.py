@@ -59,6 +59,19 @@ class RowActivation:
     from_input: bool = False
 
 
+@dataclass(frozen=True)
+class GroupActivation:
+    """A function of the k linear outputs of one unit, for hidden layers only.
+
+    ``value(z, k) -> a``; ``backward(delta, z, into, k)`` writes the derivatives by z to `into`.
+    """
+
+    name: str
+    formula: str
+    value: Callable
+    backward: Callable
+
+
 def identity(z):
     return z
 
@@ -256,6 +269,25 @@ def increasing_backward(delta, a, n):
             put(delta, j, later)
 
 
+def maxout(z, k):
+    # Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, section 3.
+    largest = get(z, 0)
+    for i in range(1, k):
+        x = get(z, i)
+        # Only NaN differs from itself; it must reach the loss, where training stops.
+        largest = select(x > largest, x, select(x == x, largest, x))
+    return largest
+
+
+def maxout_backward(delta, z, into, k):
+    # The first of the largest takes all of delta, and leaves nothing for those behind it.
+    largest = maxout(z, k)
+    for i in range(k):
+        wins = get(z, i) == largest
+        put(into, i, select(wins, delta, 0.0))
+        delta = select(wins, 0.0, delta)
+
+
 def index_of_largest(row, n, zero):
     """The first of the largest elements of a row, as a float; `zero` is 0 in the row's type."""
     largest, index = get(row, 0), zero
@@ -316,3 +348,6 @@ ROW_ACTIVATIONS.add(
     )
 )
 OUTPUT_ACTIVATIONS = [*ACTIVATIONS.names(), *(entry.name for entry in ROW_ACTIVATIONS if entry.output)]
+
+GROUP_ACTIVATIONS: Registry[GroupActivation] = Registry("group activation")
+GROUP_ACTIVATIONS.add(GroupActivation("maxout", "max(z_1, ..., z_k)", maxout, maxout_backward))
