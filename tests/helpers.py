@@ -20,7 +20,8 @@ def weights(estimator):
 def assert_same_bits(first, second):
     """Both estimators have the same weights, to the last bit."""
     assert len(first.coefs_) == len(second.coefs_)
-    for a, b in zip([*first.coefs_, *first.intercepts_], [*second.coefs_, *second.intercepts_], strict=True):
+    arrays = ([*one.coefs_, *one.intercepts_, *one.feature_params_] for one in (first, second))
+    for a, b in zip(*arrays, strict=True):
         assert a.dtype == b.dtype
         assert_array_equal(a, b)
 

@@ -51,10 +51,16 @@ def network(kind, seed=0, **params):
     return random_weights(estimator, np.random.RandomState(seed)), X, y
 
 
-def assert_gradient_by_central_differences(estimator, X, y, sample_weight=None):
+def assert_gradient_by_central_differences(estimator, X, y, sample_weight=None, n_features=0):
     result = estimator.loss_and_gradients(X, y, sample_weight)
     checked = 0.0
     groups = [(estimator.coefs_, result.coefs)]
+    # Of what training leaves alone there are no derivatives.
+    learned = [i for i, gradient in enumerate(result.feature_params) if gradient.any()]
+    assert len(learned) >= n_features
+    groups.append(
+        ([estimator.feature_params_[i] for i in learned], [result.feature_params[i] for i in learned])
+    )
     if estimator.fit_intercept:
         groups.append((estimator.intercepts_, result.intercepts))
     for parameters, gradients in groups:
@@ -133,6 +139,30 @@ def test_maxout(kind, variant):
             z = np.sort((h @ W + b).reshape(len(X), -1, estimator.maxout_pieces), axis=2)
             assert (z[:, :, -1] - z[:, :, -2]).min() > 100 * STEP
     assert_gradient_by_central_differences(estimator, X, y, np.arange(N, dtype=float))
+
+
+@pytest.mark.parametrize(
+    ("variant", "n_features"),
+    [
+        ({"learn_input_scales": True}, 1),
+        ({"input_scaling": "robust", "learn_input_scales": True}, 1),
+        ({"parametric_activation": True, "activation": ["gelu", "tanh"]}, 2),
+        ({"norm": "layer"}, 2),
+        ({"norm": "batch", "fit_intercept": False}, 2),
+        ({"norm": "layer", "activation": "maxout", "residual": True, "learn_input_scales": True}, 3),
+        ({"norm": "batch", "parametric_activation": True, "residual": True, "activation": "mish"}, 4),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["multiclass", "outputs"])
+def test_parameters_of_features(kind, variant, n_features):
+    """With batch normalisation as in prediction, by the running means."""
+    params = {"hidden_layer_sizes": (4, 4), "activation": "tanh", **variant}
+    estimator, X, y = network(kind, **params)
+    rng = np.random.RandomState(1)
+    for values in estimator.feature_params_:
+        values *= rng.uniform(0.5, 1.5, size=values.shape)
+    assert_gradient_by_central_differences(estimator, X, y, np.arange(N, dtype=float), n_features)
 
 
 @pytest.mark.parametrize(
