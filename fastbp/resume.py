@@ -126,12 +126,11 @@ class Keeper(ABC):
 
 
 OTHER_START = (
-    "The checkpoint is of a fit that began with other weights. Begin with the same (random_state, "
-    "coefs_init, intercepts_init, or the model that a warm start goes on from), or delete the checkpoint."
+    "The checkpoint is of a fit that began with other weights. Begin with the same (coefs_init, "
+    "intercepts_init, or the model that a warm start goes on from), or delete the checkpoint."
 )
-# Parameters on which the course of a fit does not depend, but for max_iter where a schedule looks at it; the
-# random state is compared by what it brings.
-FREE = ("n_jobs", "verbose", "device", "max_iter", "random_state")
+# Parameters on which the course of a fit does not depend, but for max_iter where a schedule looks at it.
+FREE = ("n_jobs", "verbose", "device", "max_iter")
 
 
 def fit_settings(estimator, rows: Rows, held_out: Rows | None, engine: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Writing:
 
     path: Path
     written_at: float
-    written_epoch: int = 0
+    written_epoch: int | None = None
     warned: bool = False
 
 
@@ -105,7 +105,7 @@ class Checkpoint(NetworkCallback[Writing], Keeper):
     def find(self, estimator, settings: dict[str, Any]) -> Saved | None:
         writing = self._fits[estimator]
         if self.path.is_dir():
-            own = [settings, estimator.max_iter, plain(estimator.random_state)]
+            own = [settings, plain(estimator.max_iter)]
             writing.path = self.path / f"{digest_of_text(json.dumps(own))}.ckpt"
         saved = read(writing.path) if self.resume else None
         if saved is None:
@@ -118,24 +118,22 @@ class Checkpoint(NetworkCallback[Writing], Keeper):
                 f"The checkpoint {os.fspath(writing.path)!r} is of another fit: {'; '.join(different)}. Fit "
                 "with the same parameters and data, delete the file to begin anew, or choose another path."
             )
-        writing.written_epoch = saved.position.n_epochs
         return saved
 
     def on_fit_task_end(self, estimator, context) -> None:
         writing, epoch = self._fits[estimator], estimator._epoch
-        if epoch is not None and self._is_due(writing, epoch):
+        if epoch is None:
+            return
+        if writing.written_epoch is None:
+            writing.written_epoch = epoch.number - 1  # where this call began
+        is_due = epoch.number - writing.written_epoch >= self.every
+        if is_due and monotonic() - writing.written_at >= self.seconds:
             self._write(writing, epoch)
 
     def keep_last(self, estimator, epoch) -> None:
         writing = self._fits[estimator]
         if writing.written_epoch != epoch.number:
             self._write(writing, epoch)
-
-    def _is_due(self, writing: Writing, epoch: Epoch) -> bool:
-        return (
-            epoch.number - writing.written_epoch >= self.every
-            and monotonic() - writing.written_at >= self.seconds
-        )
 
     def _write(self, writing: Writing, epoch: Epoch) -> None:
         try:

@@ -28,7 +28,9 @@ class TimeLimit(NetworkCallback[float]):
     1
     """
 
-    @validate_params({"seconds": [Interval(Real, 0, None, closed="left")]}, prefer_skip_nested_validation=True)
+    @validate_params(
+        {"seconds": [Interval(Real, 0, None, closed="left")]}, prefer_skip_nested_validation=True
+    )
     def __init__(self, seconds):
         super().__init__()
         self.seconds = seconds
