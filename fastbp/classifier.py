@@ -233,6 +233,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     See Also
     --------
     BPRegressor : The regressor.
+    fastbp.learning_rate_range : Finds a learning rate to begin with.
+    fastbp.callbacks : Callbacks for `set_callbacks`, beside scikit-learn's: time limit, condition, checkpoint.
     sklearn.neural_network.MLPClassifier : What it takes the place of.
 
     Notes

@@ -25,6 +25,8 @@ class Epoch:
         Of the validation rows, the last entry of `validation_scores_`; None without early stopping.
     estimator : BPClassifier or BPRegressor
         A fitted copy, as if the fit had stopped here. It is made when it is first asked for.
+    saved : callable
+        Makes a `Saved`, for callbacks that keep the fit.
     """
 
     def __init__(
