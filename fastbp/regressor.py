@@ -213,7 +213,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
     --------
     BPClassifier : The classifier.
     fastbp.learning_rate_range : Finds a learning rate to begin with.
-    fastbp.callbacks : Callbacks for `set_callbacks`, beside scikit-learn's: time limit, condition, checkpoint.
+    fastbp.callbacks : Callbacks for `set_callbacks`, beside scikit-learn's own.
     sklearn.neural_network.MLPRegressor : What it takes the place of.
 
     Notes
