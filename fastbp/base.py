@@ -4,6 +4,7 @@ A fit works on a draft, a second object with the same parameters. Only when ever
 estimator take over the draft's attributes, in one assignment: a failed call leaves the old model whole.
 """
 
+import dataclasses
 import warnings
 from abc import abstractmethod
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight
@@ -29,9 +31,11 @@ from fastbp.output_bias import with_data_bias
 from fastbp.plan import Kind, NetworkPlan, refuse_output
 from fastbp.presets import PRESETS
 from fastbp.progress import make_progress
+from fastbp.resume import Begin, EpochPosition, Evaluations, Saved, begin_fit, fit_settings
 from fastbp.scaling import robust_scales
 from fastbp.scoring import validation_score
 from fastbp.stored import StoredWeights
+from fastbp.tasks import Epoch, FitTasks
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
 from fastbp.training_plan import AVERAGES, SolverState, TrainingPlan, training_plan
 from fastbp.validation import canonical
@@ -69,6 +73,9 @@ FITTED = (
     "_stored",
 )
 
+# Of them, what a fit that goes on adds to.
+ADDED_TO = ("t_", "best_loss_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
+
 
 @dataclass
 class Memory:
@@ -92,11 +99,57 @@ class Memory:
     n_stale: int = 0
 
 
+@dataclass
+class Prepared:
+    """What a fit works on, checked and encoded.
+
+    Attributes
+    ----------
+    network : NetworkPlan
+    rows : Rows
+        To train on.
+    held_out : Rows or None
+        For early stopping to watch.
+    parameters : ndarray
+        Flat vector to start from.
+    random_state : numpy.random.RandomState
+        From which the seed of the shuffling is drawn next.
+    goes_on : bool
+        Whether it goes on from an earlier fit.
+    begin : Begin or None
+        For callbacks that keep the fit.
+    saved : Saved or None
+        What one of them has kept of it.
+    """
+
+    network: NetworkPlan
+    rows: Rows
+    held_out: Rows | None
+    parameters: np.ndarray
+    random_state: np.random.RandomState
+    goes_on: bool
+    begin: Begin | None = None
+    saved: Saved | None = None
+
+
 def _is_plain(value) -> bool:
     """Whether a parameter's value can be remembered: it cannot change, and equality says all about it."""
     if type(value) is tuple:
         return all(type(size) is int for size in value)
     return value is None or type(value) in (str, bool, int, float)
+
+
+def draw_seed(random_state: np.random.RandomState) -> int:
+    """The seed of shuffling and noise."""
+    return int(random_state.randint(0, 2**63 - 1, dtype=np.int64))
+
+
+def _remembered(training: TrainingPlan, memory: Memory, result: Result, incremental: bool) -> Memory:
+    """What is remembered of a fit that went on from `memory`."""
+    state, best, n_stale = result.state, float("inf"), 0
+    if incremental and state is not None and result.n_epochs:
+        state, best, n_stale = adapt_rate(training, state, result.loss, memory.best, memory.n_stale)
+    return Memory(state, memory.seed, incremental, best, n_stale)
 
 
 def is_stochastic(estimator) -> bool:
@@ -113,10 +166,11 @@ def has_partial_fit(estimator) -> bool:
     return True
 
 
-class BackPropagation(FittedNetwork):
+class BackPropagation(CallbackSupportMixin, FittedNetwork):
     """Base of BPClassifier and BPRegressor; not for direct use."""
 
     _memory: Memory | None
+    _epoch: Epoch | None = None  # the one that callbacks hear of
 
     _parameter_constraints: dict = {
         "preset": [StrOptions(set(PRESETS)), None],
@@ -215,9 +269,21 @@ class BackPropagation(FittedNetwork):
                 _valid_parameters.clear()
             _valid_parameters.add(key)
 
+    def _fit(self, *arguments, **options) -> Self:
+        """Fit; what fails, callbacks included, leaves this object as it was."""
+        if not hasattr(self, "_skl_callbacks"):
+            return self._fit_draft(*arguments, **options)
+        before = self.__dict__
+        self.__dict__ = dict(before)  # on which callbacks and their context are kept while the fit lasts
+        try:
+            return self._fit_draft(*arguments, **options)
+        except BaseException:
+            self.__dict__ = before
+            raise
+
     # Not called partial_fit, for which scikit-learn skips the validation of parameters once it is fitted.
     @_fit_context(prefer_skip_nested_validation=True)
-    def _fit(
+    def _fit_draft(
         self,
         X,
         y,
@@ -229,24 +295,102 @@ class BackPropagation(FittedNetwork):
         classes=None,
         given=NO_ROWS,
     ) -> Self:
-        draft = self._resolved()._draft()
+        tasks = None
+        if hasattr(self, "_skl_callbacks"):
+            name, n_epochs = ("partial_fit", 1) if incremental else ("fit", self._resolved().max_iter)
+            tasks = FitTasks(self, X, y, sample_weight, name, n_epochs)
+        draft = self._resolved()._draft()  # with what the callbacks have set
+        if incremental:
+            draft.early_stopping = self.early_stopping  # a preset's is for whole fits
         if not (incremental or self.warm_start):
             for name in FITTED:
                 draft.__dict__.pop(name, None)
         if incremental:
             draft._check_classes(classes)
-        draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init, given)
+        draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init, given, tasks)
         own = {name: getattr(self, name) for name in self._preset_changes()}
         self.__dict__ = {**draft.__dict__, **own}
+        if tasks is not None:
+            tasks.end()
         return self
 
     def _check_classes(self, classes) -> None:
         """Look at the argument `classes` of a classifier's partial_fit."""
 
     def _train(
-        self, X, y, sample_weight, incremental: bool, coefs_init, intercepts_init, given: GivenRows
+        self,
+        X,
+        y,
+        sample_weight,
+        incremental: bool,
+        coefs_init,
+        intercepts_init,
+        given: GivenRows,
+        tasks: FitTasks | None = None,
     ) -> None:
         """Fit this object in place."""
+        prepared = self._prepare(X, y, sample_weight, incremental, coefs_init, intercepts_init, given, tasks)
+        network, rows = prepared.network, prepared.rows
+        if coefs_init is not None or intercepts_init is not None or not hasattr(self, "_memory"):
+            self._memory = None
+        if is_stochastic(self):
+            with ExitStack() as scoring:
+                result = self._train_stochastic(prepared, scoring, incremental, tasks)
+        else:
+            self._refuse_without_batches(network)
+            if tasks is not None:
+                tasks.describe("iteration", lambda result: self._model(network, result), prepared.begin)
+            position = None if prepared.saved is None else prepared.saved.position
+            assert position is None or isinstance(position, Evaluations)
+            result = fit_lbfgs(
+                engine.get(self.device, rows.X),
+                network,
+                rows,
+                prepared.parameters,
+                alpha=self.alpha,
+                l2=self.l2,
+                max_iter=self.max_iter,
+                max_fun=self.max_fun,
+                tol=self.tol,
+                progress=make_progress(self.verbose, self.max_iter),
+                n_jobs=self.n_jobs,
+                tasks=tasks,
+                resumed=position,
+            )
+            self._memory = None
+        self._take_over(network, result)
+
+    def _refuse_without_batches(self, network: NetworkPlan) -> None:
+        """ValueError for what solver='lbfgs' cannot minimise."""
+        others = list(STOCHASTIC)
+        if any(op.kind == Kind.NOISE for op in network.ops):
+            raise ValueError(
+                "dropout, input_dropout and input_noise make the loss random, which solver='lbfgs' cannot "
+                f"minimise; choose one of {others}."
+            )
+        if self.norm == "batch":
+            raise ValueError(
+                "norm='batch' takes statistics of mini-batches, which solver='lbfgs' does not have; choose "
+                f"one of {others}, or norm='layer'."
+            )
+        if self.l1 > 0:
+            raise ValueError(
+                f"l1={self.l1!r} has no derivative at 0, which solver='lbfgs' needs; choose another of "
+                f"{others}, or l2."
+            )
+
+    def _prepare(
+        self,
+        X,
+        y,
+        sample_weight,
+        incremental: bool = False,
+        coefs_init=None,
+        intercepts_init=None,
+        given: GivenRows = NO_ROWS,
+        tasks: FitTasks | None = None,
+    ) -> Prepared:
+        """Check and encode the data, plan the network, draw its weights, set rows aside."""
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         if self.out_bias is not None and not self.fit_intercept:
@@ -272,50 +416,27 @@ class BackPropagation(FittedNetwork):
         rows = Rows(X, self._encode(y, network), sample_weight)
         held_out = self._check_given(given, network) if validates_on_given else None
         random_state = check_random_state(self.random_state)
-        parameters = self._start(network, rows, random_state, goes_on, coefs_init, intercepts_init)
+
+        def draw(random_state: np.random.RandomState) -> np.ndarray:
+            return self._start(network, rows, random_state, goes_on, coefs_init, intercepts_init)
+
+        begin = saved = None
+        if tasks is not None and tasks.keeps:
+            settings = fit_settings(self, rows, held_out, engine.get(self.device, X).__name__)
+            saved = tasks.find(settings)
+            earlier = {name: self.__dict__[name] for name in ADDED_TO if name in self.__dict__}
+            beginning = begin_fit(settings, network, random_state, draw, earlier, saved, goes_on)
+            parameters, random_state, begin, saved = beginning
+            if begin.earlier:
+                self.__dict__.update(begin.earlier)
+        else:
+            parameters = draw(random_state)
         if self.early_stopping and is_stochastic(self) and held_out is None:
             rows, held_out = holdout.split(rows, self.validation_fraction, random_state, self._stratified())
         if self.out_bias is not None and not goes_on and intercepts_init is None:
             head = find_loss(self.loss, self.out_activation_)
             parameters = with_data_bias(network, parameters, rows, head, self.out_activation_)
-        if coefs_init is not None or intercepts_init is not None or not hasattr(self, "_memory"):
-            self._memory = None
-        if is_stochastic(self):
-            with ExitStack() as scoring:
-                result = self._train_stochastic(
-                    network, rows, held_out, scoring, parameters, random_state, incremental, goes_on
-                )
-        else:
-            if any(op.kind == Kind.NOISE for op in network.ops):
-                raise ValueError(
-                    "dropout, input_dropout and input_noise make the loss random, which solver='lbfgs' "
-                    f"cannot minimise; choose one of {list(STOCHASTIC)}."
-                )
-            if self.norm == "batch":
-                raise ValueError(
-                    "norm='batch' takes statistics of mini-batches, which solver='lbfgs' does not have; "
-                    f"choose one of {list(STOCHASTIC)}, or norm='layer'."
-                )
-            if self.l1 > 0:
-                raise ValueError(
-                    f"l1={self.l1!r} has no derivative at 0, which solver='lbfgs' needs; choose another of "
-                    f"{list(STOCHASTIC)}, or l2."
-                )
-            result = fit_lbfgs(
-                engine.get(self.device, X),
-                network,
-                rows,
-                parameters,
-                alpha=self.alpha,
-                l2=self.l2,
-                max_iter=self.max_iter,
-                max_fun=self.max_fun,
-                tol=self.tol,
-                progress=make_progress(self.verbose, self.max_iter),
-                n_jobs=self.n_jobs,
-            )
-            self._memory = None
-        self._take_over(network, result)
+        return Prepared(network, rows, held_out, parameters, random_state, goes_on, begin, saved)
 
     def _hidden_sizes(self) -> tuple[int, ...]:
         sizes = self.hidden_layer_sizes
@@ -381,22 +502,25 @@ class BackPropagation(FittedNetwork):
             raise ValueError(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
 
     def _train_stochastic(
-        self,
-        network: NetworkPlan,
-        rows: Rows,
-        held_out: Rows | None,
-        scoring: ExitStack,
-        parameters: np.ndarray,
-        random_state: np.random.RandomState,
-        incremental: bool,
-        goes_on: bool,
+        self, prepared: Prepared, scoring: ExitStack, incremental: bool, tasks: FitTasks | None
     ) -> Result:
+        network, rows, parameters = prepared.network, prepared.rows, prepared.parameters
         validation = None
-        if held_out is not None:
-            score = scoring.enter_context(validation_score(self, network, held_out))
-            validation = Validation(score, parameters if goes_on else None)
-        memory = self._memory or Memory(None, int(random_state.randint(0, 2**63 - 1, dtype=np.int64)))
+        if prepared.held_out is not None:
+            score = scoring.enter_context(validation_score(self, network, prepared.held_out))
+            validation = Validation(score, parameters if prepared.goes_on else None)
+        memory = self._memory or Memory(None, draw_seed(prepared.random_state))
+        begin, position = prepared.begin, None
+        if prepared.saved is not None and begin is not None and begin.seed is not None:
+            position = prepared.saved.position
+            memory = dataclasses.replace(memory, seed=begin.seed)
+        assert position is None or isinstance(position, EpochPosition)
         training = self._training_plan(rows.X.shape[0], memory.seed, incremental)
+        if tasks is not None:
+            begin = None if begin is None else dataclasses.replace(begin, seed=memory.seed)
+            tasks.describe(
+                "epoch", lambda result: self._model(network, result, training, memory, incremental), begin
+            )
         state = memory.state
         if state is not None and (
             state.solver != training.solver
@@ -416,13 +540,29 @@ class BackPropagation(FittedNetwork):
             n_jobs=self.n_jobs,
             # A schedule that ends with the fit, and no rule that would stop it: it was meant to take so long.
             warn_at_end=not (incremental or training.has_rate_schedule and training.patience == np.inf),
+            tasks=tasks,
+            resumed=position,
         )
-        best, n_stale = float("inf"), 0
-        state = result.state
-        if incremental and state is not None and result.n_epochs:
-            state, best, n_stale = adapt_rate(training, state, result.loss, memory.best, memory.n_stale)
-        self._memory = Memory(state, memory.seed, incremental, best, n_stale)
+        self._memory = _remembered(training, memory, result, incremental)
         return result
+
+    def _model(
+        self,
+        network: NetworkPlan,
+        result: Result,
+        training: TrainingPlan | None = None,
+        memory: Memory | None = None,
+        incremental: bool = False,
+    ) -> Self:
+        """An estimator of its own, fitted as this one would be if the fit ended with `result`."""
+        model = self._draft()
+        model._memory = None
+        if training is not None and memory is not None and result.state is not None:
+            moments = result.state.moments.copy()  # the fit goes on with them
+            result.state = dataclasses.replace(result.state, moments=moments)
+            model._memory = _remembered(training, memory, result, incremental)
+        model._take_over(network, result)
+        return model
 
     def _watches_loss(self) -> bool:
         return isinstance(self.scoring, str) and self.scoring == "loss"
@@ -498,6 +638,7 @@ class BackPropagation(FittedNetwork):
 
     def __getstate__(self) -> dict:
         state = super().__getstate__()
+        state.pop("_epoch", None)  # of a fit under way
         memory = state.get("_memory")
         # twice the size of the network, and of no use unless training goes on
         if memory is not None and not (self.warm_start or memory.incremental):

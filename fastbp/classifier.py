@@ -269,6 +269,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     See Also
     --------
     BPRegressor : The regressor.
+    fastbp.learning_rate_range : Finds a learning rate to begin with.
+    fastbp.callbacks : Callbacks for `set_callbacks`, beside scikit-learn's own.
     sklearn.neural_network.MLPClassifier : What it takes the place of.
 
     Notes

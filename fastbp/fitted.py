@@ -326,8 +326,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         sklearn.utils.Bunch
             ``loss``, a float; ``coefs``, ``intercepts`` and ``feature_params``, the derivatives of the loss
             as lists of arrays of the shapes of `coefs_`, `intercepts_` and `feature_params_`. With
-            `fit_intercept=False` those by intercepts are zero, as are those by what training leaves alone: the
-            numbers of `input_scaling`, and the running means of `norm`, with which the loss is computed.
+            `fit_intercept=False` those by intercepts are zero, as are those by what training leaves alone:
+            the numbers of `input_scaling`, and the running means of `norm`, by which the loss is computed.
         """
         network, parameters = self._network()
         X, y = self._check_Xy(X, y, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")

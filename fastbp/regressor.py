@@ -255,6 +255,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
     See Also
     --------
     BPClassifier : The classifier.
+    fastbp.learning_rate_range : Finds a learning rate to begin with.
+    fastbp.callbacks : Callbacks for `set_callbacks`, beside scikit-learn's own.
     sklearn.neural_network.MLPRegressor : What it takes the place of.
 
     Notes

@@ -19,7 +19,8 @@ PARAMS = {"hidden_layer_sizes": (16, 8), "batch_size": 32, "max_iter": 20, "rand
 @pytest.mark.parametrize("norm", NORMS)
 def test_deep_networks_of_logistic_units_learn_only_with_a_norm(norm, dtype):
     X, y = data.digits()
-    params = {**PARAMS, "hidden_layer_sizes": (32,) * 8, "activation": "logistic", "learning_rate_init": 0.01}
+    params = {**PARAMS, "hidden_layer_sizes": (32,) * 6, "activation": "logistic"}
+    params["learning_rate_init"] = 0.003
     plain = BPClassifier(**params).fit(X.astype(dtype), y)
     normal = BPClassifier(**params, norm=norm).fit(X.astype(dtype), y)
     assert plain.score(X.astype(dtype), y) < 0.3

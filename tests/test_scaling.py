@@ -180,6 +180,16 @@ def test_preset_is_its_parameters(Estimator, task):
     assert_same_bits(clone(preset).fit(X, y), preset)
 
 
+def test_preset_and_partial_fit():
+    X, y = data.regression()
+    model = BPRegressor(preset="tabular", random_state=0)
+    for _ in range(20):
+        model.partial_fit(X, y)
+    assert model.score(X, y) > 0.5
+    with pytest.raises(ValueError, match="early_stopping"):
+        model.set_params(early_stopping=True).partial_fit(X, y)
+
+
 def test_what_the_user_changes_counts():
     X, y = data.iris()
     model = BPClassifier((5,), preset="tabular", max_iter=3, activation="tanh", random_state=0).fit(X, y)

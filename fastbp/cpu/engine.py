@@ -210,6 +210,15 @@ class Trainer(_Batches):
         """Of the next step, before any bias correction."""
         return float(self._floats[kernel.RATE])
 
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self._floats[kernel.RATE] = rate
+
+    @property
+    def epoch_loss(self) -> float:
+        """Sum over the rows of the epoch under way of their losses, each with its batch's penalty."""
+        return float(self._floats[kernel.EPOCH_LOSS])
+
     @property
     def n_epochs(self) -> int:
         """Epochs that this trainer finished."""
@@ -275,6 +284,18 @@ class Trainer(_Batches):
             self._curve,
             self.sync,
         )
+
+    def take_up(self, loss_curve: list[float], best: float, n_stale: int, converged: bool) -> None:
+        """Stand behind the epochs that a fit has made before: `state` does not tell what the stopping rule
+        knew.
+        """
+        self.loss_curve = loss_curve
+        self._ints[kernel.EPOCHS_HERE] = len(loss_curve)
+        self._floats[kernel.BEST], self._ints[kernel.STALE] = best, n_stale
+        if converged:
+            self._ints[kernel.STATUS] = kernel.CONVERGED
+        elif self.n_epochs >= self.training.max_epochs:
+            self._ints[kernel.STATUS] = kernel.MAX_EPOCHS
 
     def report(self, monitored: float) -> None:
         """Tell the value that the stopping rule watches, after an epoch; lower is better."""
