@@ -185,6 +185,7 @@ def row_losses(loss, out_activation, p, z, f, y):
         y = (1 - p[0]) * y + p[0] / 2
         return (y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z)).sum(axis=1), f - y
     if loss == "pinball" and out_activation == "increasing":
+        p = p[: z.shape[1]]  # behind them are those of other ops
         d = f - y
         value = np.where(d < 0, -np.array(p) * d, (1 - np.array(p)) * d)
         return value.sum(axis=1), back("increasing", np.where(d < 0, -np.array(p), 1 - np.array(p)), z)
