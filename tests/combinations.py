@@ -7,6 +7,7 @@ registries, so that a new one is among the combinations by itself; a regularisat
 
 import inspect
 import itertools
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -147,31 +148,40 @@ class Combination(NamedTuple):
 
     def network(self, dtype):
         """Two hidden layers, as wide as each other for residual connections; blocks of either layout."""
-        more = self._keywords(network_plan)
-        widths = (8, 18, 18)
-        return make_network(
-            np.dtype(dtype), widths=widths, activation=self.activation, loss=self.loss, **more
-        )
+        return _network(self.activation, self.loss, self.regularisation, np.dtype(dtype))
 
     def training(self):
         """Four epochs of five batches each, the last of which is short."""
-        more = {"alpha": 0.0, "l2": 0.0} | SOLVERS.get(self.solver, {}) | self._keywords(training_plan)
+        more = {"alpha": 0.0, "l2": 0.0, **SOLVERS.get(self.solver, {})}
+        more |= _keywords(self.regularisation, training_plan)
         return make_training(batch_size=16, max_epochs=4, **more)
 
     def data(self, dtype, seed):
         """Inputs, targets, sample weights, parameters."""
-        X, targets, start = make_data(self.network(dtype), 75, seed)
-        rng = np.random.RandomState(seed + 1)
-        # Half of the inputs are zeros, which a sparse matrix leaves out.
-        X[rng.uniform(size=X.shape) < 0.5] = 0
-        # Without weights, gradients of hinge or pinball may cancel out but for the roundings.
-        weight = rng.uniform(0.5, 1.5, size=len(X)).astype(np.float32).astype(dtype)
-        return X, targets, weight, start
+        return _data(self.network(dtype), seed)
 
-    def _keywords(self, plan):
-        """Those of the regularisation that a plan takes."""
-        known = inspect.signature(plan).parameters
-        return {name: v for name, v in REGULARISATIONS[self.regularisation].items() if name in known}
+
+def _keywords(regularisation, plan):
+    """Those of a regularisation that a plan takes."""
+    known = inspect.signature(plan).parameters
+    return {name: value for name, value in REGULARISATIONS[regularisation].items() if name in known}
+
+
+@lru_cache(100)
+def _network(activation, loss, regularisation, dtype):
+    more = _keywords(regularisation, network_plan)
+    return make_network(dtype, widths=(8, 18, 18), activation=activation, loss=loss, **more)
+
+
+@lru_cache(100)
+def _data(network, seed):
+    X, targets, start = make_data(network, 75, seed)
+    rng = np.random.RandomState(seed + 1)
+    # Half of the inputs are zeros, which a sparse matrix leaves out.
+    X[rng.uniform(size=X.shape) < 0.5] = 0
+    # Without weights, gradients of hinge or pinball may cancel out but for the roundings.
+    weight = rng.uniform(0.5, 1.5, size=len(X)).astype(np.float32).astype(network.dtype)
+    return X, targets, weight, start
 
 
 def results(e, combination, dtype, X, targets, weight, start):
@@ -226,10 +236,11 @@ def compare(combination, seed=0, dtypes=DTYPES, containers=tuple(CONTAINERS)):
     # Data and weights are numbers of float32, so that only rounding separates it from the naive float64.
     expected = {what: v for what, v, _ in results(reference, combination, np.float64, *data)}
     if combination.solver != "lbfgs":
-        start = combination.network(np.float64).unpack(data[-1])[0][0]
-        way = np.abs(expected["weights 1 after 10 steps"] - start).max()
+        start = combination.network(np.float64).unpack(data[-1])[0]
+        ends = [expected[f"weights {layer} after 10 steps"] for layer in range(1, len(start) + 1)]
+        way = max(np.abs(b - a).max() for a, b in zip(start, ends, strict=True))
         if not way > 1e-4:
-            raise ArithmeticError(f"{combination}: training moves the weights by no more than {way:.2g}")
+            raise ArithmeticError(f"training moves the weights by no more than {way:.2g}")
     outcomes = {}
     for dtype, container in itertools.product(dtypes, containers):
         X, *others = combination.data(dtype, seed)
