@@ -29,7 +29,7 @@ from fastbp.functions.solvers import STOCHASTIC
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
 from fastbp.output_bias import with_data_bias
 from fastbp.plan import Kind, NetworkPlan, refuse_output
-from fastbp.presets import PRESETS
+from fastbp.presets import PRESETS, AtMost
 from fastbp.progress import make_progress
 from fastbp.resume import Begin, EpochPosition, Evaluations, Saved, begin_fit, fit_settings
 from fastbp.scaling import robust_scales
@@ -571,7 +571,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         if self.batch_size == "auto":
             batch_size = min(AUTO_BATCH_SIZE, n_rows)
         else:
-            if self.batch_size > n_rows:
+            if self.batch_size > n_rows and not isinstance(self.batch_size, AtMost):
                 warnings.warn(
                     "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
                 )
@@ -604,6 +604,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
             max_epochs=1 if incremental else self.max_iter,
+            planned_epochs=self.max_iter,
             monitor="external" if self.early_stopping else "loss",
         )
 

@@ -4,6 +4,11 @@ import inspect
 from functools import lru_cache
 from typing import Any
 
+
+class AtMost(int):
+    """A size that is clipped to the number of rows without a warning."""
+
+
 # Good by default on tables. From RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart 2024, arXiv:2407.04491),
 # cut to what is cheap: robust scales with a smooth cut, learned scales of the inputs, weights that learn at
 # a rate divided by the root of their number of inputs, biases at a tenth, Adam with beta_2 0.95, an output
@@ -17,7 +22,7 @@ _TABULAR = {
     "out_init": "zeros",
     "beta_2": 0.95,
     "schedule": "coslog",
-    "batch_size": 128,
+    "batch_size": AtMost(128),
     "max_iter": 64,
     "alpha": 0.0,
     "early_stopping": True,

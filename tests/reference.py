@@ -272,6 +272,7 @@ def row_losses(loss, out_activation, p, z, f, y):
         y = (1 - p[0]) * y + p[0] / 2
         return (y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z)).sum(axis=1), f - y
     if loss == "pinball" and out_activation == "increasing":
+        p = p[: z.shape[1]]  # behind them are those of other ops
         d = f - y
         value = np.where(d < 0, -np.array(p) * d, (1 - np.array(p)) * d)
         return value.sum(axis=1), back("increasing", np.where(d < 0, -np.array(p), 1 - np.array(p)), z)
@@ -564,7 +565,7 @@ class Trainer:
         """The mean of the weights after each step: exponential, or plain behind a share of the fit."""
         t = self.training
         if t.average_rate == 0:
-            after = round(t.average_after * t.max_epochs * self.n_steps_per_epoch)
+            after = round(t.average_after * t.planned_epochs * self.n_steps_per_epoch)
             self.result = np.mean(self._steps[min(after, len(self._steps) - 1) :], axis=0)
             return
         mean = self._steps[0]
@@ -576,7 +577,7 @@ class Trainer:
         """What the schedule makes of the learning rate in a step counted from 0."""
         t = self.training
         *p, warmup = t.rate_constants
-        x = step / (t.max_epochs * self.n_steps_per_epoch)
+        x = step / (t.planned_epochs * self.n_steps_per_epoch)
         epochs = step / self.n_steps_per_epoch
         half_cosine = lambda x: (1 + np.cos(np.pi * x)) / 2  # noqa: E731  from 1 down to 0
         if t.rate_schedule == "constant":

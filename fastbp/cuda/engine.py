@@ -203,7 +203,7 @@ class Trainer(_Session):
         ints[books.MONITOR_LOSS] = plan.monitor_loss
         ints[books.EPOCH_LIMIT] = plan.max_epochs
         ints[books.EPOCH_STEPS] = self.n_steps_per_epoch
-        ints[books.TOTAL_STEPS] = plan.max_epochs * self.n_steps_per_epoch
+        ints[books.TOTAL_STEPS] = plan.planned_epochs * self.n_steps_per_epoch
         floats[books.S0 : books.S0 + len(plan.rate_constants)] = plan.rate_constants
         floats[books.RATE] = floats[books.RATE_INIT] = plan.rate_init
         floats[books.POWER_T] = plan.power_t
