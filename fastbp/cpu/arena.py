@@ -93,6 +93,7 @@ class Arena:
     tiles : int64 array of shape (n_tiles, N_TILE_FIELDS)
         All tiles of the weight gradients.
     special : int64 array of shape (N_SPECIAL,)
+        Its entry SYNCED is the engine's: the address of the kernel of batch normalisation, 0 for none.
     size : int
         Values in all.
     rows : int
@@ -195,7 +196,6 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
         special[FEW_ROWS_LIMIT] = min(lanes, TILE_ROWS)
         special[FEW_ROWS] = take((TILE_ROWS + lanes) * longest)
     special[ROWS_PADDED] = panels * panel
-    special[SYNCED] = any(op.sync for op in network.ops)
     widest = max(p + q for p, q in network.layer_shapes) * network.dtype.itemsize
     special[GROUP_PANELS] = min(16, max(1, GROUP_BYTES // (widest * panel)))
     tiles = plan_tiles(network, buffers, transposed, special[ONES], rows, lanes) if training else NO_TILES

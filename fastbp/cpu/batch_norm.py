@@ -4,7 +4,12 @@ Threads own rows; here they meet, each takes features over all rows of the batch
 feature's sums run through the registers in their order, so the result does not depend on who computes them.
 """
 
-from fastbp.compiler import jit
+from functools import cache
+
+import numpy as np
+from numba import types
+
+from fastbp.compiler import address_of, jit
 from fastbp.cpu.arena import (
     ACTIVATION,
     ACTIVATION_STRIDE,
@@ -134,7 +139,6 @@ def normalised_backward(op, buffers, special, work, n_registers, first, last):
             store(delta, (r // 2) * delta_stride + at, factor * (d - share * fma(x, inner, plain)))
 
 
-@jit
 def synced_forward_and_backward(
     table,
     buffers,
@@ -154,7 +158,10 @@ def synced_forward_and_backward(
     n_threads,
     sync,
 ):
-    """``network.forward_and_backward`` with stops where all threads meet."""
+    """``network.forward_and_backward`` with stops where all threads meet.
+
+    Kernels call it by address, so that only networks that need it wait for its compilation.
+    """
     n_ops, group = table.shape[0], 2 * special[GROUP_PANELS]
     begin = 0
     while begin < n_ops:
@@ -191,3 +198,16 @@ def synced_forward_and_backward(
             meet(sync, n_threads)
             normalised_backward(table[begin], buffers, special, work, n_registers, first, last)
         end = begin
+
+
+@cache
+def synced_address(dtype: np.dtype) -> int:
+    """Address of `synced_forward_and_backward`."""
+    integer, real = types.int64, types.float64
+    table, vector = integer[:, ::1], integer[::1]
+    values = (types.float32 if dtype == np.float32 else real)[::1]
+    arrays = (table, table, vector, vector, values, values)
+    rows = (integer,) * 6  # n_registers, first, last, few, key, row
+    return address_of(
+        synced_forward_and_backward, (*arrays, *rows, real, real[::1], integer, integer, vector)
+    )

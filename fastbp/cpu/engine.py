@@ -6,7 +6,8 @@ import numpy as np
 
 from fastbp.cpu import functions
 from fastbp.cpu import step as kernel
-from fastbp.cpu.arena import RULE_SIZE, lanes_of, pass_rows, plan_arena
+from fastbp.cpu.arena import RULE_SIZE, SYNCED, lanes_of, pass_rows, plan_arena
+from fastbp.cpu.batch_norm import synced_address
 from fastbp.cpu.data import as_inputs, as_weights, flat_view
 from fastbp.cpu.predict import predict
 from fastbp.cpu.shuffle import shuffle_order
@@ -51,6 +52,8 @@ class _Batches:
     def _allocate(self) -> None:
         """Take the memory; what fails here (it may be short) gives the team's threads back."""
         self.arena = plan_arena(self.network, self.pass_rows, self.team.n_threads, training=True)
+        if any(op.sync for op in self.network.ops):
+            self.arena.special[SYNCED] = synced_address(self.network.dtype)
         self.work = self.arena.allocate(self.network)
         self.order = np.arange(self.n_rows)
         self.starts = np.zeros(padded(self.pass_rows, 2 * lanes_of(self.network.dtype)), np.int64)

@@ -13,7 +13,6 @@ import numpy as np
 from fastbp.compiler import jit
 from fastbp.cpu import functions
 from fastbp.cpu.arena import FEW_ROWS_LIMIT, RULE_SIZE, RULES, SYNCED
-from fastbp.cpu.batch_norm import synced_forward_and_backward
 from fastbp.cpu.call import call
 from fastbp.cpu.gather import gather_inputs, gather_targets, gather_weights, locate
 from fastbp.cpu.gradient import ADD, APPLY, APPLY_STORED, SQUARES, WRITE, gradient_tiles
@@ -169,25 +168,28 @@ def one_pass(
         gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, starts, first, last)
         gather_weights(special, work, weights, order, position, n_rows, factor, first, last)
     few = n_rows if n_rows <= special[FEW_ROWS_LIMIT] else 0
-    if special[SYNCED] and share >= 0.0:
-        synced_forward_and_backward(
-            table,
-            buffers,
-            transposed,
-            special,
-            params,
-            work,
-            n_registers,
-            first,
-            last,
-            few,
-            key,
-            row,
-            share,
-            sums,
-            thread,
-            n_threads,
-            sync,
+    if special[SYNCED] != 0 and share >= 0.0:
+        call(
+            special[SYNCED],
+            (
+                table,
+                buffers,
+                transposed,
+                special,
+                params,
+                work,
+                n_registers,
+                first,
+                last,
+                few,
+                key,
+                row,
+                share,
+                sums,
+                thread,
+                n_threads,
+                sync,
+            ),
         )
     else:
         forward_and_backward(
