@@ -13,6 +13,7 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+import scipy.sparse
 from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
@@ -29,7 +30,7 @@ from fastbp.functions.solvers import STOCHASTIC
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
 from fastbp.output_bias import with_data_bias
 from fastbp.plan import Kind, NetworkPlan, refuse_output
-from fastbp.presets import PRESETS, AtMost
+from fastbp.presets import NAMES as PRESETS
 from fastbp.progress import make_progress
 from fastbp.resume import Begin, EpochPosition, Evaluations, Saved, begin_fit, fit_settings
 from fastbp.scaling import robust_scales
@@ -41,6 +42,7 @@ from fastbp.training_plan import AVERAGES, SolverState, TrainingPlan, training_p
 from fastbp.validation import canonical
 
 AUTO_BATCH_SIZE = 200
+FEWEST_ROWS_TO_SPLIT = 20  # a preset trains on all of fewer rows
 FLOATS = [np.float64, np.float32]
 
 MAX_REMEMBERED = 1024
@@ -308,8 +310,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         if incremental:
             draft._check_classes(classes)
         draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init, given, tasks)
-        own = {name: getattr(self, name) for name in self._preset_changes()}
-        self.__dict__ = {**draft.__dict__, **own}
+        draft._take_own_parameters_back()
+        self.__dict__ = draft.__dict__
         if tasks is not None:
             tasks.end()
         return self
@@ -431,8 +433,13 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
                 self.__dict__.update(begin.earlier)
         else:
             parameters = draw(random_state)
+        if self._is_of_preset("early_stopping") and len(rows.targets) < FEWEST_ROWS_TO_SPLIT:
+            self.early_stopping = held_out is not None
         if self.early_stopping and is_stochastic(self) and held_out is None:
-            rows, held_out = holdout.split(rows, self.validation_fraction, random_state, self._stratified())
+            stratified = self._stratified()
+            if stratified and self._is_of_preset("early_stopping"):
+                stratified = np.unique(rows.targets, return_counts=True)[1].min() > 1
+            rows, held_out = holdout.split(rows, self.validation_fraction, random_state, stratified)
         if self.out_bias is not None and not goes_on and intercepts_init is None:
             head = find_loss(self.loss, self.out_activation_)
             parameters = with_data_bias(network, parameters, rows, head, self.out_activation_)
@@ -475,13 +482,22 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         else:
             features = network.start
             if self.input_scaling == "robust":
-                features[0] = robust_scales(rows.X, rows.sample_weight).astype(network.dtype)
+                if scipy.sparse.issparse(rows.X):
+                    raise ValueError(
+                        f"input_scaling='robust'{self._set_by('input_scaling')} makes zeros other numbers: "
+                        "it needs a dense X, got a sparse one."
+                    )
+                features[0] = robust_scales(rows.X, rows.sample_weight)
         if coefs_init is not None:
             coefs = weights.given(network, coefs_init, "coefs_init")
         if intercepts_init is not None:
             intercepts = weights.given(network, intercepts_init, "intercepts_init")
-            if not self.fit_intercept and any(intercept.any() for intercept in intercepts):
-                raise ValueError("intercepts_init must be zero where fit_intercept=False.")
+            layers = zip(network.dense, intercepts, strict=True)
+            if any(intercept.any() and not op.bias for op, intercept in layers):
+                raise ValueError(
+                    "intercepts_init must be zero where there are no intercepts: with fit_intercept=False, "
+                    "and in hidden layers with norm='batch'."
+                )
         return network.pack(coefs, intercepts, features)
 
     def _check_given(self, given: GivenRows, network: NetworkPlan) -> Rows:
@@ -562,6 +578,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             result.state = dataclasses.replace(result.state, moments=moments)
             model._memory = _remembered(training, memory, result, incremental)
         model._take_over(network, result)
+        model._take_own_parameters_back()
         return model
 
     def _watches_loss(self) -> bool:
@@ -571,7 +588,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         if self.batch_size == "auto":
             batch_size = min(AUTO_BATCH_SIZE, n_rows)
         else:
-            if self.batch_size > n_rows and not isinstance(self.batch_size, AtMost):
+            if self.batch_size > n_rows and not self._is_of_preset("batch_size"):
                 warnings.warn(
                     "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
                 )

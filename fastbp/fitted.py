@@ -64,6 +64,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     n_jobs: int | None
     device: str
 
+    _own_parameters: dict[str, Any] = {}  # of a draft: what stood where its preset's parameters are
+
     # Set by a fit.
     n_features_in_: int
     classes_: np.ndarray
@@ -113,20 +115,28 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         draft.__dict__.update(self.__dict__)
         return draft
 
-    def _preset_changes(self) -> dict[str, Any]:
-        """The parameters that the preset changes, itself included."""
-        if self.preset is None:
-            return {}
-        task = "classifier" if isinstance(self, ClassifierMixin) else "regressor"
-        return {**presets.changes(self, task), "preset": None}
-
     def _resolved(self) -> Self:
         """This estimator, or a draft in which the parameters of its preset stand in its place."""
         if self.preset is None:
             return self
+        task = "classifier" if isinstance(self, ClassifierMixin) else "regressor"
+        changes = {**presets.changes(self, task), "preset": None}
         draft = self._draft()
-        draft.__dict__.update(self._preset_changes())
+        draft._own_parameters = {name: getattr(self, name) for name in changes}
+        draft.__dict__.update(changes)
         return draft
+
+    def _is_of_preset(self, name: str) -> bool:
+        """Whether a preset has set this parameter of a draft."""
+        return name in self._own_parameters
+
+    def _set_by(self, name: str) -> str:
+        """For messages: where a parameter comes from that the user has not set."""
+        return f" (set by preset={self._own_parameters['preset']!r})" if self._is_of_preset(name) else ""
+
+    def _take_own_parameters_back(self) -> None:
+        """Undo `_resolved` on a draft."""
+        self.__dict__.update(self.__dict__.pop("_own_parameters", {}))
 
     def _activation_names(self) -> str | tuple[str, ...]:
         """One name for all hidden layers, or one for each; hashable."""

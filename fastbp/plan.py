@@ -482,7 +482,7 @@ def network_plan(
         width = n_out * pieces_of(name, maxout_pieces)
         dense = _dense(offset, source, target, widths[source], width, bias, dtype.itemsize)
         if rate_factors is not None:
-            of_weights = rate_factors[0] / dense.n_in ** rate_factors[3]
+            of_weights = rate_factors[0] * dense.n_in ** -rate_factors[3]
             dense = replace(dense, constants=own_rates(of_weights, rate_factors[1]))
         offset += dense.rows * padded(dense.cols, dense.ld)
         widths.append(width)

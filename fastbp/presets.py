@@ -1,13 +1,11 @@
 """Presets: what the parameters are that the user has left at their defaults."""
 
+import copy
 import inspect
 from functools import lru_cache
 from typing import Any
 
-
-class AtMost(int):
-    """A size that is clipped to the number of rows without a warning."""
-
+from fastbp.functions.losses import ANY, find_loss
 
 # Good by default on tables. From RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart 2024, arXiv:2407.04491),
 # cut to what is cheap: robust scales with a smooth cut, learned scales of the inputs, weights that learn at
@@ -22,13 +20,13 @@ _TABULAR = {
     "out_init": "zeros",
     "beta_2": 0.95,
     "schedule": "coslog",
-    "batch_size": AtMost(128),
+    "batch_size": 128,
     "max_iter": 64,
     "alpha": 0.0,
     "early_stopping": True,
     "n_iter_no_change": float("inf"),
 }
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "tabular": {
         "classifier": {
             **_TABULAR,
@@ -44,28 +42,66 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
     }
 }
+NAMES = list(_PRESETS)
+
+
+def parameters(preset: str, task: str) -> dict[str, Any]:
+    """The parameters that a preset stands for: to look at, or to begin from where some are to be others.
+
+    Parameters
+    ----------
+    preset : {"tabular"}
+    task : {"classifier", "regressor"}
+
+    Returns
+    -------
+    dict
+        A copy.
+
+    Examples
+    --------
+    >>> from fastbp import BPClassifier
+    >>> from fastbp.presets import parameters
+    >>> model = BPClassifier(**{**parameters("tabular", "classifier"), "input_scaling": None})
+    """
+    return copy.deepcopy(_PRESETS[preset][task])
+
+
+def changes(estimator: Any, task: str) -> dict[str, Any]:
+    """The parameters that an estimator's preset changes: those at their defaults that go with the loss.
+
+    None for an unknown preset, which the validation of parameters names.
+    """
+    if not isinstance(estimator.preset, str) or estimator.preset not in _PRESETS:
+        return {}
+    kind: Any = type(estimator)
+    defaults = _defaults(kind)
+    wanted = parameters(estimator.preset, task)
+    if task == "classifier" and estimator.loss != "log_loss":
+        del wanted["loss_params"]
+    if task == "regressor" and not takes_scaled_targets(estimator.loss, estimator.out_activation):
+        del wanted["target_scaling"]
+    return {name: value for name, value in wanted.items() if _same(getattr(estimator, name), defaults[name])}
+
+
+def takes_scaled_targets(loss: str, out_activation: str) -> bool:
+    """Whether a regressor's loss and outputs are for all real numbers."""
+    if out_activation not in ("auto", "identity", "increasing"):
+        return False
+    try:
+        return find_loss(loss, "identity", "regressor").domain is ANY
+    except ValueError:
+        return False  # a loss with an output activation of its own
 
 
 @lru_cache
 def _defaults(estimator_type: type) -> dict[str, Any]:
-    parameters = inspect.signature(estimator_type).parameters.values()
-    return {parameter.name: parameter.default for parameter in parameters}
-
-
-def changes(estimator: Any, task: str) -> dict[str, Any]:
-    """The parameters that the estimator's preset changes: those that are at their defaults.
-
-    Parameters
-    ----------
-    task : str
-        "classifier" or "regressor".
-    """
-    if estimator.preset is None:
-        return {}
-    kind: Any = type(estimator)
-    defaults = _defaults(kind)
-    wanted = PRESETS[estimator.preset][task]
-    return {name: value for name, value in wanted.items() if _same(getattr(estimator, name), defaults[name])}
+    """Of the constructor that knows presets: a subclass may have another one."""
+    for owner in estimator_type.__mro__:
+        found = inspect.signature(owner.__init__).parameters  # type: ignore[misc]
+        if "preset" in found:
+            return {name: parameter.default for name, parameter in found.items()}
+    raise TypeError(f"{estimator_type.__name__} has no parameter 'preset'")
 
 
 def _same(value: Any, default: Any) -> bool:

@@ -13,7 +13,7 @@ from fastbp.base import BackPropagation, draw_seed, is_stochastic
 
 FEWEST_STEPS = 10
 STEPS_PER_WIDTH = 25  # the standard deviation of the smoothing is this part of the steps
-SHARE_AT_START = 10  # the level of the loss at the start is the mean over this part of the steps
+PARTS = 10  # the level of the loss at the start is the mean over the first of so many parts of the steps
 TIMES_THE_START = 4.0  # beyond which training has diverged
 RECENT = 5  # losses of which the median is looked at for that
 SMALLEST_FALL = 0.05  # of the level at the start, below which nothing was learnt
@@ -184,7 +184,7 @@ def _losses(model, prepared, rates: np.ndarray) -> tuple[list[float], bool]:
 
 
 def _level_at_start(losses, n_steps: int) -> float:
-    return float(np.mean(losses[: max(n_steps // SHARE_AT_START, 1)]))
+    return float(np.mean(losses[: max(n_steps // PARTS, 1)]))
 
 
 def _has_diverged(losses: list[float], n_steps: int) -> bool:

@@ -11,6 +11,7 @@ from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import GivenRows, Rows, d2_pinball, r_squared
 from fastbp.plan import NetworkPlan
+from fastbp.presets import takes_scaled_targets
 from fastbp.scaling import standard_scales
 from fastbp.validation import validated
 
@@ -582,7 +583,12 @@ class BPRegressor(RegressorMixin, BackPropagation):
         ndarray of shape (n_samples,) for one target, else (n_samples, n_targets)
             In the dtype of the network. For several quantiles, a column for each.
         """
-        return self._decode(self._forward(X))
+        outputs = self._decode(self._forward(X))
+        if hasattr(self, "target_mean_"):
+            # Outputs beyond what was seen are cut off: there a network only extrapolates.
+            low, high = self.target_range_ if outputs.ndim == 2 else self.target_range_[:, 0]
+            outputs = np.clip(outputs, low, high).astype(outputs.dtype)
+        return outputs
 
     def score(self, X, y, sample_weight=None):
         """R², or for several quantiles the mean of their D² (`sklearn.metrics.d2_pinball_score`).
@@ -657,10 +663,14 @@ class BPRegressor(RegressorMixin, BackPropagation):
         return targets
 
     def _learn_scales(self, y, sample_weight, goes_on):
+        if goes_on and (self.target_scaling is None) == hasattr(self, "target_mean_"):
+            raise ValueError(
+                f"target_scaling={self.target_scaling!r} is not that of the fit that training goes on from: "
+                "fit a new estimator, or set it back."
+            )
         if self.target_scaling is None:
             return
-        entry = find_loss(self.loss, self.out_activation_, "regressor")
-        if not (entry.domain.holds(np.array([-1.0])) and self.out_activation_ in ("identity", "increasing")):
+        if not takes_scaled_targets(self.loss, self.out_activation_):
             raise ValueError(
                 f"target_scaling={self.target_scaling!r} needs a loss and an output activation for all real "
                 f"numbers, got loss={self.loss!r} and out_activation={self.out_activation_!r}."
@@ -674,10 +684,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
 
     def _decode(self, targets: np.ndarray) -> np.ndarray:
         if hasattr(self, "target_mean_"):
-            # Outputs beyond what was seen are cut off: there a network only extrapolates.
-            low, high = self.target_range_
-            real = targets * self.target_scale_ + self.target_mean_
-            targets = np.clip(real, low, high).astype(targets.dtype)
+            targets = (targets * self.target_scale_ + self.target_mean_).astype(targets.dtype)
         return targets[:, 0] if targets.shape[1] == 1 else targets
 
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:

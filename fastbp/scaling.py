@@ -1,14 +1,16 @@
 """Scales of inputs and targets, from the data."""
 
 import numpy as np
-import scipy.sparse
+
+COLUMNS_AT_A_TIME = 64
 
 
 def robust_scales(X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
     """What the function "robust" needs of each feature: its median, and 1 over its interquartile range.
 
     Where the quartiles are equal, the range counts by half (Holzmüller, Grinsztajn, Steinwart 2024, section
-    3); where there is none, the factor is 0. A row of weight 2 counts as two rows.
+    3); where there is none, or one so small that its inverse is not finite, the factor is 0. A row of weight
+    2 counts as two rows.
 
     Parameters
     ----------
@@ -17,28 +19,27 @@ def robust_scales(X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray
     Returns
     -------
     ndarray of shape (2, n_features)
-        float64.
-
-    Raises
-    ------
-    ValueError
-        For sparse X.
+        In the dtype of X.
     """
-    if scipy.sparse.issparse(X):
-        raise ValueError(
-            "input_scaling='robust' makes zeros other numbers: it needs a dense X, got a sparse one."
-        )
     low, quarter, median, three_quarters, high = quantiles(X, sample_weight, [0.0, 0.25, 0.5, 0.75, 1.0])
-    width = three_quarters - quarter
-    width = np.where(width > 0, width, (high - low) / 2)
-    return np.array([median, 1 / np.where(width > 0, width, np.inf)])
+    with np.errstate(over="ignore", divide="ignore"):
+        width = np.where(three_quarters > quarter, three_quarters - quarter, (high - low) / 2)
+        factor = (1 / width).astype(X.dtype)
+    return np.array([median.astype(X.dtype), np.where(np.isfinite(factor), factor, 0)])
 
 
 def quantiles(X: np.ndarray, sample_weight: np.ndarray | None, shares: list[float]) -> np.ndarray:
     """Values of each column below or at which lies a share of the rows' weight, float64.
 
-    The inverse of the distribution function, definition 1 of Hyndman and Fan 1996: values that occur.
+    The inverse of the distribution function, definition 1 of Hyndman and Fan 1996: values that occur. A
+    few columns are copied at a time.
     """
+    blocks = range(0, X.shape[1], COLUMNS_AT_A_TIME)
+    found = [_quantiles(X[:, i : i + COLUMNS_AT_A_TIME], sample_weight, shares) for i in blocks]
+    return np.concatenate(found, axis=1)
+
+
+def _quantiles(X: np.ndarray, sample_weight: np.ndarray | None, shares: list[float]) -> np.ndarray:
     if sample_weight is None:
         return np.quantile(X, shares, axis=0, method="inverted_cdf").astype(np.float64)
     X, weight = X[sample_weight > 0], sample_weight[sample_weight > 0].astype(np.float64)
@@ -51,15 +52,26 @@ def quantiles(X: np.ndarray, sample_weight: np.ndarray | None, shares: list[floa
 
 
 def standard_scales(y: np.ndarray, sample_weight: np.ndarray | None) -> tuple[np.ndarray, ...]:
-    """(mean, standard deviation or 1, [lowest, highest]) of each target, weighted, in float64.
+    """(mean, standard deviation, [lowest, highest]) of each target, weighted, in float64.
+
+    The deviation of a target that does not vary is 1.
 
     Parameters
     ----------
     y : ndarray of shape (n_samples, n_targets)
+
+    Raises
+    ------
+    ValueError
+        Where the targets are so large that the deviation is not finite.
     """
     weight = np.ones(len(y)) if sample_weight is None else sample_weight.astype(np.float64)
     y = y.astype(np.float64)
-    mean = np.average(y, axis=0, weights=weight)
-    scale = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight))
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.average(y, axis=0, weights=weight)
+        scale = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight))
+    if not np.isfinite([mean, scale]).all():
+        raise ValueError("target_scaling='standard': y contains values too large for a standard deviation.")
     counted = y[weight > 0]
-    return mean, np.where(scale > 0, scale, 1.0), np.array([counted.min(axis=0), counted.max(axis=0)])
+    span = np.array([counted.min(axis=0), counted.max(axis=0)])
+    return np.where(span[0] < span[1], mean, span[0]), np.where(span[0] < span[1], scale, 1.0), span

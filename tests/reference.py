@@ -577,7 +577,7 @@ class Trainer:
         """What the schedule makes of the learning rate in a step counted from 0."""
         t = self.training
         *p, warmup = t.rate_constants
-        x = step / (t.planned_epochs * self.n_steps_per_epoch)
+        x = step / (t.planned_epochs * self.n_steps_per_epoch) % 1
         epochs = step / self.n_steps_per_epoch
         half_cosine = lambda x: (1 + np.cos(np.pi * x)) / 2  # noqa: E731  from 1 down to 0
         if t.rate_schedule == "constant":

@@ -145,6 +145,13 @@ def test_lbfgs_has_no_batches():
     assert BPClassifier((4,), norm="layer", solver="lbfgs", random_state=0).fit(X, y).score(X, y) > 0.95
 
 
+def test_intercepts_that_are_none():
+    X, y = data.iris()
+    start = BPClassifier(**PARAMS, norm="layer").fit(X, y).intercepts_
+    with pytest.raises(ValueError, match=r"intercepts_init must be zero.*norm='batch'"):
+        BPClassifier(**PARAMS, norm="batch").fit(X, y, intercepts_init=start)
+
+
 def test_validation_loss_uses_the_running_means():
     X, y = data.digits()
     X = scale(X)

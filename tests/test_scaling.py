@@ -13,7 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.model_selection import cross_val_score, train_test_split
 
 from fastbp import BPClassifier, BPRegressor
-from fastbp.presets import PRESETS
+from fastbp.presets import parameters
 from fastbp.scaling import quantiles, robust_scales
 
 PARAMS = {"hidden_layer_sizes": (8,), "max_iter": 30, "random_state": 0}
@@ -42,6 +42,22 @@ def test_outliers_lie_within_three():
     t = (X[:5] - median) * factor
     hidden = np.maximum(0, t / np.sqrt(1 + (t / 3) ** 2) @ model.coefs_[0] + model.intercepts_[0])
     assert_allclose(model.transform(X[:5]), hidden, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [1e6, 1e20, -3.4e38])
+def test_the_largest_outliers_are_outliers(value, dtype):
+    X, y = data.regression()
+    X = X.astype(dtype)
+    X[0, 0] = value
+    model = BPRegressor(**PARAMS, input_scaling="robust", activation="identity").fit(X, y)
+    at = np.zeros((1, X.shape[1]), dtype)
+    at[:] = model.feature_params_[0][0]  # the medians are 0 then, the outlier is 3
+    middle = model.transform(at)
+    at[0, 0] = value
+    assert_allclose(
+        model.transform(at) - middle, np.sign(value) * 3 * model.coefs_[0][:1], rtol=1e-3, atol=1e-5
+    )
 
 
 def test_units_of_the_inputs_do_not_count():
@@ -146,6 +162,30 @@ def test_early_stopping_on_scaled_targets(scoring):
     assert_allclose(model.best_validation_score_, expected, rtol=1e-6)
 
 
+def test_targets_that_hardly_vary():
+    X, y = data.regression()
+    model = BPRegressor(**PARAMS, target_scaling="standard").partial_fit(X[:3], [0.1, 0.1, 0.1])
+    assert_array_equal(model.target_scale_, [1.0])
+    assert_allclose(model.predict(X), 0.1)
+    with pytest.raises(ValueError, match=r"target_scaling='standard'.*too large"):
+        BPRegressor(**PARAMS, target_scaling="standard").fit(X, y * 1e300)
+
+
+def test_target_scaling_stays_what_it_was():
+    X, y = data.regression()
+    for first, then in ((None, "standard"), ("standard", None)):
+        model = BPRegressor(**PARAMS, target_scaling=first).partial_fit(X, y)
+        with pytest.raises(ValueError, match=f"target_scaling={then!r} is not that"):
+            model.set_params(target_scaling=then).partial_fit(X, y)
+
+
+def test_scorers_see_targets_beyond_the_range():
+    X, y = data.regression()
+    params = {**PARAMS, "early_stopping": True, "scoring": "neg_mean_squared_error"}
+    model = BPRegressor(**params, target_scaling="standard").fit(X, y, X_val=X[:20], y_val=y[:20] + 1000)
+    assert_allclose(model.best_validation_score_, -np.mean((model.predict(X[:20]) - y[:20] - 1000) ** 2))
+
+
 @pytest.mark.parametrize("params", [{"loss": "poisson"}, {"out_activation": "logistic"}], ids=str)
 def test_losses_of_positive_targets_are_not_scaled(params):
     X, y = data.regression()
@@ -172,12 +212,61 @@ def test_preset_regressor():
 def test_preset_is_its_parameters(Estimator, task):
     X, y = data.iris()
     preset = Estimator(preset="tabular", random_state=0).fit(X, y)
-    spelt_out = Estimator(**PRESETS["tabular"][task], random_state=0).fit(X, y)
+    spelt_out = Estimator(**parameters("tabular", task), random_state=0).fit(X, y)
     assert_same_bits(preset, spelt_out)
     assert_array_equal(preset.predict(X), spelt_out.predict(X))
     assert preset.get_params() == Estimator(preset="tabular", random_state=0).get_params()
     assert_array_equal(pickle.loads(pickle.dumps(preset)).predict(X), preset.predict(X))
     assert_same_bits(clone(preset).fit(X, y), preset)
+
+
+@pytest.mark.parametrize(
+    ("Estimator", "params"),
+    [
+        (BPRegressor, {"loss": "poisson"}),
+        (BPRegressor, {"loss": "gamma"}),
+        (BPRegressor, {"loss": "huber"}),
+        (BPRegressor, {"out_activation": "exp"}),
+        (BPRegressor, {"loss": "pinball", "loss_params": {"quantile": [0.1, 0.9]}}),
+        (BPClassifier, {"loss": "hinge"}),
+        (BPClassifier, {"loss": "squared_error"}),
+        (BPClassifier, {"loss": "focal"}),
+        (BPClassifier, {"solver": "lbfgs"}),
+    ],
+    ids=str,
+)
+def test_preset_goes_with_every_loss(Estimator, params):
+    X, y = data.iris()
+    model = Estimator(preset="tabular", max_iter=5, random_state=0, **params).fit(
+        X, y + 0.5 * (Estimator is BPRegressor)
+    )
+    assert np.isfinite(model.predict(X)).all()
+
+
+@pytest.mark.parametrize("n", [2, 3, 8, 19, 20, 25])
+def test_preset_on_few_rows(n):
+    X, _ = data.iris()
+    labels = np.zeros(n)
+    labels[0] = 1  # one row of a class
+    assert BPClassifier(preset="tabular", max_iter=5).fit(X[:n], labels).predict(X).shape == (150,)
+    assert np.isfinite(BPRegressor(preset="tabular", max_iter=5).fit(X[:n], X[:n, 0]).predict(X)).all()
+
+
+def test_preset_names_itself_in_errors():
+    X, y = data.iris()
+    with pytest.raises(ValueError, match=r"input_scaling='robust' \(set by preset='tabular'\)"):
+        BPClassifier(preset="tabular").fit(sparse.csr_array(X), y)
+    with pytest.raises(ValueError, match="'preset' parameter"):
+        cross_val_score(BPClassifier(preset="tabuler"), X, y, error_score="raise")
+
+
+def test_preset_of_a_subclass():
+    class Tables(BPClassifier):
+        def __init__(self, hidden_layer_sizes=(9,)):
+            super().__init__(hidden_layer_sizes, preset="tabular", max_iter=5)
+
+    X, y = data.iris()
+    assert Tables().fit(X, y).coefs_[0].shape == (4, 9)
 
 
 def test_preset_and_partial_fit():

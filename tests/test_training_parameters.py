@@ -57,6 +57,19 @@ def test_schedules_run_over_max_iter_calls_of_partial_fit(schedule):
     assert_same_bits(whole, parts)
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "one_cycle", "coslog"])
+def test_warm_starts_begin_the_schedule_anew(schedule):
+    X, y = data.binary()
+    params = {**PARAMS, "max_iter": 6, "solver": "sgd", "momentum": 0.0, "schedule": schedule}
+    model = BPClassifier(**params, warm_start=True).fit(X, y)
+    fresh = BPClassifier(**params, shuffle=False)
+    start = BPClassifier(**params).fit(X, y)
+    again = model.set_params(shuffle=False).fit(X, y)
+    fresh.fit(X, y, coefs_init=start.coefs_, intercepts_init=start.intercepts_)
+    assert_same_bits(again, fresh)
+    assert np.abs(weights(again) - weights(start)).max() > 1e-3
+
+
 def test_adamw_is_adam_with_decay():
     X, y = data.binary()
     adamw = BPClassifier(**PARAMS, solver="adamw").fit(X, y)

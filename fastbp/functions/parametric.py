@@ -7,7 +7,7 @@ what a function has fewer parameters than two for is the same as p, and its deri
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fastbp.functions.activations import ACTIVATIONS, Activation
+from fastbp.functions.activations import ACTIVATIONS, Activation, clip
 from fastbp.functions.normalisation import standardise, standardise_backward
 from fastbp.functions.primitives import fma, sqrt
 from fastbp.functions.registry import Registry
@@ -56,18 +56,19 @@ def affine_backward(delta, z, p, q):
 
 
 CLIP = 3.0
+LARGEST = 1e9  # its square is finite in float32, and the result is CLIP
 
 
 def robust(z, p, q):
     # Holzmüller, Grinsztajn, Steinwart 2024, section 3: t / sqrt(1 + (t / 3)²), t = q (z − p), which no
     # outlier takes beyond 3.
-    t = (z - p) * q
+    t = clip((z - p) * q, -LARGEST, LARGEST)
     r = t * (1.0 / CLIP)
     return t / sqrt(fma(r, r, 1.0))
 
 
 def robust_backward(delta, z, p, q):
-    r = (z - p) * q * (1.0 / CLIP)
+    r = clip((z - p) * q, -LARGEST, LARGEST) * (1.0 / CLIP)
     s = 1.0 / sqrt(fma(r, r, 1.0))
     slope = delta * q * (s * s * s)
     return slope, slope, slope

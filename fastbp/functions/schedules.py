@@ -84,19 +84,24 @@ def half_cosine(x):
     return 0.5 * (1.0 + math.cos(math.pi * x))
 
 
+def share(step, total):
+    """The share of the fit that is done; a fit that goes on behind its end begins anew."""
+    return (step % total) / total
+
+
 def constant(step, epoch_steps, total, p):
     return 1.0
 
 
 def cosine(step, epoch_steps, total, p):
     # Loshchilov and Hutter 2017, equation 5 without restarts, down to the share p[0].
-    x = min(1.0, step / total)
+    x = share(step, total)
     return p[0] + (1.0 - p[0]) * half_cosine(x)
 
 
 def one_cycle(step, epoch_steps, total, p):
     # Smith and Topin 2017: up from the share p[0] until x = p[1], then down to nothing.
-    x = min(1.0, step / total)
+    x = share(step, total)
     if x < p[1]:
         return p[0] + (1.0 - p[0]) * half_cosine(1.0 - x / p[1])
     return half_cosine((x - p[1]) / (1.0 - p[1]))
@@ -125,12 +130,12 @@ def restarts(step, epoch_steps, total, p):
 
 
 def linear(step, epoch_steps, total, p):
-    return 1.0 - (1.0 - p[0]) * min(1.0, step / total)
+    return 1.0 - (1.0 - p[0]) * share(step, total)
 
 
 def coslog(step, epoch_steps, total, p):
     # Holzmüller, Grinsztajn, Steinwart 2024, equation 1: p[0] waves, each about twice as long as the last.
-    x = min(1.0, step / total)
+    x = share(step, total)
     wave = math.log2(1.0 + (2.0 ** p[0] - 1.0) * x)
     return half_cosine(1.0 + 2.0 * wave)
 
