@@ -168,8 +168,8 @@ def float64_instructions(capability: str, plan: str) -> list[str]:
     def without_books(jobs, memory, X, order, ints, n):
         pool = cuda.shared.array(size, np.float32)
         tid = cuda.threadIdx.x & 255
-        gather(memory, jobs, n, X, X, X, order, ints, n, n, n, n, tid)
-        tiles(memory, jobs, n, n, pool, ints, n, n, n, n, tid)
+        gather(memory, jobs, n, n, X, X, X, order, ints, n, n, n, n, n, n, tid)
+        tiles(memory, jobs, n, n, pool, ints, n, n, n, n, n, n, tid)
         rows(memory, jobs, n, n, pool, ints, n, n, n, n, tid)
 
     single, long = types.float32[::1], types.int64

@@ -16,6 +16,8 @@ from fastbp.cuda.kernel import make_kernel
 from fastbp.cuda.target import cuda
 from fastbp.cuda.team import Team
 from fastbp.cuda.typed import Typed
+from fastbp.cuda.uniforms import make_uniform, noise_key
+from fastbp.functions import random
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES
@@ -128,6 +130,23 @@ def test_activations_far_out(name, real):
     info = np.finfo(real)
     ulps = 8 if name != "gelu" else 400  # its tail is that of the normal distribution: z² at 20
     assert_allclose(out.copy_to_host(), wanted, rtol=ulps * info.eps, atol=8 * info.tiny)
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_uniform_numbers_are_the_cpu_s(real):
+    uniform = make_uniform(real)
+
+    @cuda.jit
+    def kernel(seed, step, op, out):
+        key = noise_key(seed, step, op)
+        for i in range(out.shape[0]):
+            out[i] = uniform(key, (1 << 32) - 5 + i)
+
+    for seed, step, op in [(0, 0, 0), (2**31 - 1, 10**6, 7), (5, 2**40, 3)]:
+        out = cuda.to_device(np.zeros(12, real))
+        kernel[1, 1](seed, step, op, out)
+        key = random.noise_key(seed, step, op)
+        assert out.copy_to_host().tolist() == [random.uniform(key, (1 << 32) - 5 + i) for i in range(12)]
 
 
 def f_of_all(x, n):
@@ -377,6 +396,39 @@ def test_parameters_of_a_loss_reach_every_team(team):
     network = make_network((4,), loss=head[0], out=head[1], n_outputs=3, loss_params=LOSS_PARAMS[head])
     arguments = (network, make_training(), 4)
     assert_same_training(network, train(engine, *arguments), train(reference, *arguments))
+
+
+NOISES = [
+    {"dropout": 0.4},
+    {"dropout": [0.0, 0.5], "activation": "silu"},
+    {"dropout": [0.5, 0.0], "activation": "identity"},
+    {"input_noise": 0.5},
+    {"input_dropout": 0.3},
+    {"dropout": 0.3, "input_dropout": 0.3, "input_noise": 0.5, "activation": ("gelu", "tanh")},
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("noise", NOISES, ids=str)
+def test_noise(noise, dtype):
+    """The same numbers as the reference's; none where a gradient or an output is asked for."""
+    network = make_network((4, 3), dtype=dtype, **noise)
+    arguments = (network, make_training(), 4)
+    found, wanted = train(engine, *arguments), train(reference, *arguments)
+    assert_same_training(network, found, wanted)
+    assert_same_gradient(network)
+    X, _, _, parameters = make_data(network)
+    for layer in (1, 2, "logits", None):
+        outputs = engine.forward(network, parameters, X, layer)
+        assert_allclose(outputs, reference.forward(network, parameters, X, layer), **tolerance(network))
+
+
+def test_noise_of_every_team_in_passes_and_chunks(monkeypatch, team):
+    network = make_network((4,), **NOISES[-1] | {"activation": "silu"})
+    arguments = (network, make_training(batch_size=7), 4)
+    wanted = train(reference, *arguments)
+    monkeypatch.setattr(engine, "PASS_BYTES", 3 * engine.elements_per_row(network) * 8)
+    assert_same_training(network, train(engine, *arguments, chunks=2), wanted)
 
 
 def test_kernels_are_made_once_for_each_selection():

@@ -34,6 +34,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     ARENA_SIZE,
     UPDATING,
     WEIGHTED,
+    SEED,
     EPOCH_STEPS,
     TOTAL_STEPS,
     SCHEDULE,
@@ -52,7 +53,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     CURVE_USED,
     BAD_PARAMETERS,
     N_INTS,
-) = range(33)
+) = range(34)
 # The float64 control array.
 (
     RATE,

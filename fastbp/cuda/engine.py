@@ -199,7 +199,7 @@ class Trainer(_Session):
 
     def _set_rules(self) -> None:
         plan, ints, floats = self.training, self._ints, self._floats
-        ints[books.SCHEDULE] = plan.schedule
+        ints[books.SEED], ints[books.SCHEDULE] = plan.seed, plan.schedule
         ints[books.MONITOR_LOSS] = plan.monitor_loss
         ints[books.EPOCH_LIMIT] = plan.max_epochs
         ints[books.EPOCH_STEPS] = self.n_steps_per_epoch

@@ -22,6 +22,7 @@ from fastbp.cuda.books import (
     POSITION,
     RUNNING,
     STATUS,
+    STEPS,
     UPDATING,
     make_books,
 )
@@ -87,7 +88,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
     open_step, close_step = books.open_step, books.close_step
     work = make_work(real, tiling, only_small=resident, selection=selection)
     gather, do_tiles, do_rows = work.gather, work.tiles, work.rows
-    threads = tiling.threads
+    threads, draws = tiling.threads, selection.draws
     mask = threads - 1
     pool_size = tiling.pool(SMALL) if resident else max(tiling.pool(SMALL), tiling.pool(LARGE))
     own_size = resident_elements(real, tiling) if resident else 1
@@ -110,6 +111,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
             np.int32(cuda.gridDim.x),
         )
         n_phases = np.int32(phases.shape[0])
+        steps = ints[STEPS] if draws else 0  # before this launch
         at, position = np.int32(ints[AT]), np.int32(ints[POSITION])
         batch_rows = np.int32(min(ints[BATCH], ints[N_DATA] - position))
         before = batch_rows  # rows of the step before
@@ -140,11 +142,14 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                 first_job, last_job = np.int32(phases[phase, FIRST_JOB]), np.int32(phases[phase, LAST_JOB])
                 if kind == GATHER:
                     gather(
-                        memory, jobs, first_job, X, targets, weights, order, ints,
-                        at + start, n_rows, rank, size, tid,
+                        memory, jobs, first_job, last_job, X, targets, weights, order, ints,
+                        at + start, start, n_rows, steps + done, rank, size, tid,
                     )  # fmt: skip
                 elif kind == TILES:
-                    do_tiles(memory, jobs, first_job, last_job, pool, ints, mode, n_rows, rank, size, tid)
+                    do_tiles(
+                        memory, jobs, first_job, last_job, pool, ints, mode,
+                        start, n_rows, steps + done, rank, size, tid,
+                    )  # fmt: skip
                 else:
                     do_rows(memory, jobs, first_job, last_job, pool, ints, n_pass, n_rows, rank, size, tid)
                 barrier()

@@ -6,7 +6,6 @@ from fastbp.plan import Kind, NetworkPlan
 from fastbp.training_plan import TrainingPlan
 
 KINDS = {
-    Kind.NOISE: "dropout, input_dropout and input_noise",
     Kind.ADD: "residual=True",
 }
 

@@ -2,9 +2,10 @@
 
 A step is a list of phases with a barrier of the team behind each. The jobs of a phase may run side by side:
 
-- GATHER: inputs, targets and weights of the batch, by the order of the epoch.
+- GATHER: inputs, targets and weights of the batch, by the order of the epoch; then the noise of the inputs.
 - TILES: products of matrices, tile by tile, with what follows on each tile. Forward: the elementwise
-  activation. Backward: that activation's derivative. Gradients of all layers at once: the solver's update.
+  activation, then noise. Backward: the derivatives of both. Gradients of all layers at once: the solver's
+  update.
 - ROWS: a thread takes a row of the batch through row activation, loss and what comes behind them.
 
 A product is C[m, n] = Σ_k A[m, k] · B[k, n] on matrices given by offset and strides: forward, backward and
@@ -28,6 +29,7 @@ from fastbp.plan import Kind, NetworkPlan, Op, padded
 GATHER, TILES, ROWS = range(3)  # phases
 FORWARD, BACKWARD, GRADIENT = range(3)  # jobs of TILES
 ROW_FORWARD, LOSS, ROW_BACKWARD, ELEMENT_BACKWARD, LARGEST = range(5)  # jobs of ROWS
+ROWS_OF_DATA, INPUT_NOISE = range(2)  # jobs of GATHER
 
 # Columns of the phases.
 PHASE_KIND, FIRST_JOB, LAST_JOB, N_PHASE_FIELDS = range(4)
@@ -36,16 +38,19 @@ PHASE_KIND, FIRST_JOB, LAST_JOB, N_PHASE_FIELDS = range(4)
 # of the selection; of GATHER, log2 of the threads along a row; of LOSS, where its parameters are. AUX: of
 # FORWARD, where the product itself is kept, or NOWHERE; of BACKWARD, the values whose derivative is wanted;
 # of LOSS and GATHER, the weights. FIRST_TILE: tiles of the phase before this job's.
+# NOISE: what noise follows the activation, or NOWHERE; with the op's number DRAW, its CONSTANTS, and forward
+# DISTURBED, where the result goes.
 # ROWS: A the values, B the targets, C the deltas, N their width.
 # GATHER: A the inputs, N their width, B the targets, K their width.
 FIELD_NAMES = (
     "JOB_KIND", "CODE", "SHAPE", "A", "A_ROW", "A_COL", "B", "B_ROW", "B_COL", "C",
-    "M", "N", "K", "ONE_M", "ONE_K", "AUX", "FIRST_TILE",
+    "M", "N", "K", "ONE_M", "ONE_K", "AUX", "FIRST_TILE", "NOISE", "DRAW", "CONSTANTS", "DISTURBED",
 )  # fmt: skip
 FIELDS = {name: column for column, name in enumerate(FIELD_NAMES)}
-(JOB_KIND, CODE, SHAPE, A, A_ROW, A_COL, B, B_ROW, B_COL, C, M, N, K, ONE_M, ONE_K, AUX, FIRST_TILE) = (
-    FIELDS.values()
-)
+(
+    JOB_KIND, CODE, SHAPE, A, A_ROW, A_COL, B, B_ROW, B_COL, C,
+    M, N, K, ONE_M, ONE_K, AUX, FIRST_TILE, NOISE, DRAW, CONSTANTS, DISTURBED,
+) = FIELDS.values()  # fmt: skip
 N_FIELDS = len(FIELDS)
 BATCH_ROWS = -1
 NOWHERE = -1
@@ -65,8 +70,8 @@ class Layout:
 
     Attributes
     ----------
-    constants : the parameters of the loss
-    activations, deltas : of each buffer; deltas[0] is NOWHERE
+    constants : the parameters of the loss, then those of other ops
+    activations, deltas : of each buffer; deltas of inputs are NOWHERE
     partials : sums of the loss over tiles of rows, pass by pass
     penalties : sums of squared weights over tiles of weights
     size : of the whole arena
@@ -124,12 +129,11 @@ class _Regions:
 
 def arena_layout(
     network: NetworkPlan,
+    selection: Selection,
     tiling: Tiling,
-    n_states: int,
     rows: int,
     n_passes: int,
     stored: bool,
-    training: bool,
 ) -> Layout:
     """Lay out the arena for passes of `rows` rows.
 
@@ -137,19 +141,24 @@ def arena_layout(
     ----------
     network : NetworkPlan
         Row-major.
+    selection : Selection
+        Prediction needs nothing but parameters and activations.
     stored : bool
         Whether gradients are kept: of batches of several passes, and of full-batch gradients.
-    training : bool
-        Prediction needs nothing but parameters and activations.
     """
     regions = _Regions()
+    training = selection.loss is not None
     n = network.n_parameters
     regions.take(n)
-    moments = regions.take(n_states * n)
+    moments = regions.take(selection.n_states * n)
     gradient = regions.take(n if stored else 0)
     coefficients = regions.take(N_OF_STEP)
     constants = regions.take(len(network.constants) if training else 0)
-    activations = tuple(regions.take(rows * width) for width in network.widths)
+    in_place = _in_place(network, selection)
+    activations: list[int] = []
+    for buffer, width in enumerate(network.widths):
+        before = in_place.get(buffer)
+        activations.append(regions.take(rows * width) if before is None else activations[before])
     deltas = [NOWHERE] * len(network.widths)
     for op in network.ops if training else ():
         if op.kind == Kind.DENSE:
@@ -165,7 +174,7 @@ def arena_layout(
         gradient,
         coefficients,
         constants,
-        activations,
+        tuple(activations),
         tuple(deltas),
         targets,
         weights,
@@ -173,6 +182,16 @@ def arena_layout(
         penalties,
         regions.size,
     )
+
+
+def _in_place(network: NetworkPlan, selection: Selection) -> dict[int, int]:
+    """Buffers that share their memory with the one before: behind noise of the inputs, or noise not drawn."""
+    first = network.ops.index(network.dense[0])
+    return {
+        op.target: op.source
+        for number, op in enumerate(network.ops)
+        if op.kind == Kind.NOISE and (number < first or not selection.draws)
+    }
 
 
 def training_program(
@@ -188,12 +207,12 @@ def training_program(
 
     `only_small` is for the kernel whose arena lies in shared memory, where large tiles have no room.
     """
-    layout = arena_layout(network, tiling, selection.n_states, rows, n_passes, stored, training=True)
+    layout = arena_layout(network, selection, tiling, rows, n_passes, stored)
     writer = _Writer(network, selection, tiling, layout, rows, only_small)
     writer.gather()
-    for op in network.ops:
+    for position, op in enumerate(network.ops):
         if op.training:
-            writer.forward(op)
+            writer.forward(position)
     for position in range(len(network.ops) - 2, -1, -1):
         writer.backward(position)
     writer.end_of_rows()
@@ -208,11 +227,11 @@ def prediction_program(
 
     With `largest` the result is the index of each row's largest output, one element a row.
     """
-    layout = arena_layout(network, tiling, 0, rows, 1, stored=False, training=False)
+    layout = arena_layout(network, selection, tiling, rows, 1, stored=False)
     writer = _Writer(network, selection, tiling, layout, rows, only_small=False)
-    for op in network.ops[:n_ops]:
+    for position, op in enumerate(network.ops[:n_ops]):
         if op.prediction and op.kind != Kind.LOSS:
-            writer.forward(op)
+            writer.forward(position)
     last = network.ops[n_ops - 1]
     result = layout.activations[last.target]
     if largest:
@@ -263,7 +282,7 @@ class _Writer:
         while 2 << shift <= threads and 1 << shift < network.n_inputs:
             shift += 1
         job = _job(
-            0,
+            ROWS_OF_DATA,
             CODE=shift,
             A=layout.activations[0],
             N=network.n_inputs,
@@ -271,10 +290,24 @@ class _Writer:
             K=network.n_targets,
             AUX=layout.weights,
         )
-        self._phase(GATHER, [job], -(-self.rows // (UNROLLED * (threads >> shift))))
+        first = network.ops.index(network.dense[0])
+        draws = self.selection.input_noises
+        noises = [self._input_noise(position) for position in range(first if draws else 0)]
+        self._phase(GATHER, [job, *noises], -(-self.rows // (UNROLLED * (threads >> shift))))
 
-    def forward(self, op: Op) -> None:
-        layout = self.layout
+    def _input_noise(self, position: int) -> list[int]:
+        op = self.network.ops[position]
+        constants = self.layout.constants + op.constants
+        return _job(INPUT_NOISE, NOISE=self.selection.input_code(op), DRAW=position, CONSTANTS=constants)
+
+    @property
+    def _product(self) -> list[int] | None:
+        """The product that an op can still join: that of the last phase."""
+        joins = self._phases and self._phases[-1][0] == TILES and not self._pending
+        return self._jobs[-1] if joins else None
+
+    def forward(self, position: int) -> None:
+        op, layout, product = self.network.ops[position], self.layout, self._product
         if op.kind == Kind.DENSE:
             self.end_of_rows()
             job = _job(
@@ -294,13 +327,12 @@ class _Writer:
                 AUX=NOWHERE,
             )
             self._tiles([job])
-        elif (
-            op.kind == Kind.ELEMENTWISE
-            and self._phases
-            and self._phases[-1][0] == TILES
-            and not self._pending
-        ):
-            product = self._jobs[-1]
+        elif op.kind == Kind.NOISE and layout.activations[op.target] == layout.activations[op.source]:
+            pass  # of the inputs, which were gathered with it; or it is not drawn
+        elif op.kind == Kind.NOISE and product:
+            self._put_noise(product, position)
+            product[DISTURBED] = layout.activations[op.target]
+        elif op.kind == Kind.ELEMENTWISE and product:
             product[CODE] = self.selection.code(op)
             if self.selection.loss is not None and derivative_of(op) != op.target:
                 product[AUX] = layout.activations[op.source]
@@ -325,30 +357,48 @@ class _Writer:
                 f"device='cuda' knows no op of the kind {Kind(op.kind).name} here; use device='cpu'."
             )
 
+    def _put_noise(self, job: list[int], position: int) -> None:
+        op = self.network.ops[position]
+        job[NOISE], job[DRAW] = self.selection.code(op), position
+        job[CONSTANTS] = self.layout.constants + op.constants
+
+    def _chain(self, position: int) -> dict[int, int]:
+        """Positions of the ops that make the input of a dense layer, by kind: back to the layer before."""
+        found = {}
+        for before in range(position - 1, -1, -1):
+            found[self.network.ops[before].kind] = before
+            if self.network.ops[before].kind == Kind.DENSE:
+                break
+        return found
+
     def backward(self, position: int) -> None:
         op, layout = self.network.ops[position], self.layout
         if not op.training:
             return
         if op.kind == Kind.DENSE:
             self.end_of_rows()
-            if op.source == 0:
+            chain = self._chain(position)
+            if Kind.DENSE not in chain:
                 return  # the inputs need no deltas
-            before = self.network.ops[position - 1]
+            before = self.network.ops[chain[Kind.DENSE]]
+            activation = self.network.ops[chain.get(Kind.ELEMENTWISE, chain[Kind.DENSE])]
             job = _job(
                 BACKWARD,
-                CODE=self.selection.code(before) if before.kind == Kind.ELEMENTWISE else IDENTITY,
+                CODE=self.selection.code(activation) if activation is not before else IDENTITY,
                 A=layout.deltas[op.target],
                 A_ROW=op.n_out,
                 A_COL=1,
                 B=op.offset,
                 B_ROW=1,
                 B_COL=op.n_out,
-                C=layout.deltas[op.source],
+                C=layout.deltas[before.target],
                 M=BATCH_ROWS,
                 N=op.n_in,
                 K=op.n_out,
-                AUX=layout.activations[derivative_of(before)],
+                AUX=layout.activations[derivative_of(activation)],
             )
+            if Kind.NOISE in chain and self.selection.draws:
+                self._put_noise(job, chain[Kind.NOISE])
             self._tiles([job])
         elif op.kind == Kind.ELEMENTWISE and self._pending:
             # Behind a loss, where no product has taken it along.
@@ -412,7 +462,7 @@ class _Writer:
 def _job(kind: int, **values: int) -> list[int]:
     job = [0] * N_FIELDS
     job[JOB_KIND] = kind
-    job[ONE_M] = job[ONE_K] = NOWHERE
+    job[ONE_M] = job[ONE_K] = job[NOISE] = NOWHERE
     for name, value in values.items():
         job[FIELDS[name]] = value
     return job

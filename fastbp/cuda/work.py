@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastbp.cuda import program
-from fastbp.cuda.books import COEFFICIENTS, LOSS_TILES, PARTIALS, WEIGHTED
+from fastbp.cuda.books import COEFFICIENTS, LOSS_TILES, PARTIALS, SEED, WEIGHTED
 from fastbp.cuda.functions import Selection, formulas
 from fastbp.cuda.gradient import APPLY_STORED, make_gradient_tile
 from fastbp.cuda.product import make_product
@@ -13,6 +13,9 @@ from fastbp.cuda.program import (
     AUX,
     BACKWARD,
     CODE,
+    CONSTANTS,
+    DISTURBED,
+    DRAW,
     ELEMENT_BACKWARD,
     FACTOR,
     FIRST_TILE,
@@ -21,6 +24,7 @@ from fastbp.cuda.program import (
     JOB_KIND,
     LARGEST,
     LOSS,
+    NOISE,
     NOWHERE,
     ONE_K,
     ONE_M,
@@ -32,6 +36,7 @@ from fastbp.cuda.program import (
 from fastbp.cuda.sums import make_block_sum
 from fastbp.cuda.target import device, inlined
 from fastbp.cuda.tiling import LARGE, SMALL, Tiling
+from fastbp.cuda.uniforms import make_uniform, noise_key
 
 # The columns with the short names of the algebra.
 A, A_ROW, A_COL = program.A, program.A_ROW, program.A_COL
@@ -56,6 +61,8 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
         do.activate_row_backward,
         do.index_of_largest,
     )
+    disturb, disturb_backward, disturb_inputs = do.disturb, do.disturb_backward, do.disturb_inputs
+    noisy, noisy_inputs, uniform = bool(selection.noises), bool(selection.input_noises), make_uniform(real)
     threads, rows_of_tile = tiling.threads, tiling.rows_of_tile
     small_width, large_width = tiling.width(SMALL), tiling.width(LARGE)
     small_product = make_product(real, tiling, SMALL)
@@ -66,8 +73,11 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
     zero, one = real(0.0), real(1.0)
 
     @device
-    def gather(memory, jobs, job, X, targets, weights, order, ints, at, n_rows, rank, size, tid):
-        """Rows ``order[at : at + n_rows]`` of the data into the arena."""
+    def gather(
+        memory, jobs, job, last_job, X, targets, weights, order, ints,
+        at, start, n_rows, step, rank, size, tid,
+    ):  # fmt: skip
+        """Rows ``order[at : at + n_rows]`` of the data into the arena: from row `start` of the batch on."""
         shift = jobs[job, CODE]
         columns = 1 << shift
         lanes = threads >> shift
@@ -104,29 +114,51 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                         memory[to_targets + r * n_targets + j] = targets[s * n_targets + j]
                     if column == 0:
                         memory[to_weights + r] = weights[s] if ints[WEIGHTED] == 1 else one
+        if noisy_inputs:
+            # Each thread goes on with what it has gathered itself: there is nothing to wait for.
+            for noise in range(job + 1, last_job):
+                key, p = noise_key(ints[SEED], step, jobs[noise, DRAW]), memory[jobs[noise, CONSTANTS] :]
+                for first in range(rank * lanes * UNROLLED, n_rows, size * lanes * UNROLLED):
+                    for r in range(first + lane, min(first + lanes * UNROLLED, n_rows), lanes):
+                        for j in range(column, n_inputs, columns):
+                            i, u = to_inputs + r * n_inputs + j, uniform(key, (start + r) * n_inputs + j)
+                            memory[i] = disturb_inputs(jobs[noise, NOISE], memory[i], u, p)
 
     @inlined
-    def forward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end):
+    def forward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, step):
         code, to, kept = jobs[job, CODE], jobs[job, C], jobs[job, AUX]
+        if noisy:
+            noise, disturbed = jobs[job, NOISE], jobs[job, DISTURBED]
+            key, p = noise_key(ints[SEED], step, jobs[job, DRAW]), memory[jobs[job, CONSTANTS] :]
         for e in range(tid, width * width, threads):
             m, n = m0 + e // width, n0 + e % width
             if m < m_end and n < n_end:
                 at = m * n_end + n
-                memory[to + at] = activate(code, pool[e])
+                value = activate(code, pool[e])
+                memory[to + at] = value
+                if noisy and noise != NOWHERE:
+                    u = uniform(key, start * n_end + at)
+                    memory[disturbed + at] = disturb(noise, value, u, p)
                 if kept != NOWHERE:
                     memory[kept + at] = pool[e]
 
     @inlined
-    def backward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end):
+    def backward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, step):
         code, to, values = jobs[job, CODE], jobs[job, C], jobs[job, AUX]
+        if noisy:
+            noise, key = jobs[job, NOISE], noise_key(ints[SEED], step, jobs[job, DRAW])
+            p = memory[jobs[job, CONSTANTS] :]
         for e in range(tid, width * width, threads):
             m, n = m0 + e // width, n0 + e % width
             if m < m_end and n < n_end:
                 at = m * n_end + n
-                memory[to + at] = activate_backward(code, pool[e], memory[values + at])
+                delta = pool[e]
+                if noisy and noise != NOWHERE:
+                    delta = disturb_backward(noise, delta, uniform(key, start * n_end + at), p)
+                memory[to + at] = activate_backward(code, delta, memory[values + at])
 
     @inlined
-    def one_tile(memory, jobs, job, pool, ints, mode, tile, n_rows, tid):
+    def one_tile(memory, jobs, job, pool, ints, mode, tile, start, n_rows, step, tid):
         """Tile `tile` of a phase, one of job `job`; nothing where it lies beyond the rows of the batch."""
         kind, large = jobs[job, JOB_KIND], jobs[job, SHAPE] == LARGE
         width = large_width if large else small_width
@@ -153,15 +185,15 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                     m0, n0, m_end, n_end, k_end,
                 )  # fmt: skip
         if kind == FORWARD:
-            forward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end)
+            forward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, step)
         if trains:
             if kind == BACKWARD:
-                backward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end)
+                backward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, step)
             elif kind == GRADIENT:
                 gradient_tile(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end)
 
     @device
-    def tiles(memory, jobs, first_job, last_job, pool, ints, mode, n_rows, rank, size, tid):
+    def tiles(memory, jobs, first_job, last_job, pool, ints, mode, start, n_rows, step, rank, size, tid):
         """This block's tiles of a phase; the jobs' tiles are numbered one behind the other."""
         final = last_job - 1
         width = large_width if jobs[final, SHAPE] == LARGE else small_width
@@ -173,7 +205,7 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
         for tile in range(rank, n_tiles, size):
             while job < final and tile >= jobs[job + 1, FIRST_TILE]:
                 job = np.int32(job + 1)
-            one_tile(memory, jobs, job, pool, ints, mode, tile, n_rows, tid)
+            one_tile(memory, jobs, job, pool, ints, mode, tile, start, n_rows, step, tid)
 
     @device
     def one_row(memory, jobs, job, row, factor):
