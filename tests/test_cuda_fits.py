@@ -218,7 +218,6 @@ def test_arrays_on_the_gpu_that_cannot_be_taken(elsewhere):
 @pytest.mark.parametrize(
     "params",
     [
-        {"residual": True},
         {"clip_norm": 1.0},
         {"max_norm": 1.0},
         {"average": "ema"},

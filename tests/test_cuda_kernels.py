@@ -22,7 +22,7 @@ from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
-from fastbp.plan import network_plan
+from fastbp.plan import Kind, network_plan
 from fastbp.training_plan import training_plan
 
 # Overflow is part of what is tested; on a GPU nobody warns, but for kernels of few blocks.
@@ -412,19 +412,38 @@ NOISES = [
 @pytest.mark.parametrize("noise", NOISES, ids=str)
 def test_noise(noise, dtype):
     """The same numbers as the reference's; none where a gradient or an output is asked for."""
-    network = make_network((4, 3), dtype=dtype, **noise)
-    arguments = (network, make_training(), 4)
-    found, wanted = train(engine, *arguments), train(reference, *arguments)
-    assert_same_training(network, found, wanted)
+    assert_same_network(make_network((4, 3), dtype=dtype, **noise), make_training(), 4)
+
+
+def assert_same_network(network, training, n_steps):
+    """In training, for its gradient, and layer by layer."""
+    arguments = (network, training, n_steps)
+    assert_same_training(network, train(engine, *arguments), train(reference, *arguments))
     assert_same_gradient(network)
     X, _, _, parameters = make_data(network)
-    for layer in (1, 2, "logits", None):
+    for layer in (*range(1, len(network.dense)), "logits", None):
         outputs = engine.forward(network, parameters, X, layer)
         assert_allclose(outputs, reference.forward(network, parameters, X, layer), **tolerance(network))
 
 
-def test_noise_of_every_team_in_passes_and_chunks(monkeypatch, team):
-    network = make_network((4,), **NOISES[-1] | {"activation": "silu"})
+RESIDUALS = [
+    {"hidden": (4, 4)},
+    {"hidden": (3, 3, 4, 4), "activation": "silu"},
+    {"hidden": (5, 5, 5), "activation": "identity", "dropout": [0.4, 0.0, 0.3]},
+    {"hidden": (4, 4, 4, 3), "activation": ("gelu", "tanh", "mish", "elu"), "dropout": 0.3},
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("params", RESIDUALS, ids=str)
+def test_residual_connections(params, dtype):
+    network = make_network(residual=True, dtype=dtype, **params)
+    assert any(op.kind == Kind.ADD for op in network.ops)
+    assert_same_network(network, make_training(), 4)
+
+
+def test_noise_and_residuals_of_every_team_in_passes_and_chunks(monkeypatch, team):
+    network = make_network(residual=True, **NOISES[-1] | {"hidden": (5, 5), "activation": "silu"})
     arguments = (network, make_training(batch_size=7), 4)
     wanted = train(reference, *arguments)
     monkeypatch.setattr(engine, "PASS_BYTES", 3 * engine.elements_per_row(network) * 8)

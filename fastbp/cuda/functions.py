@@ -43,6 +43,8 @@ class Selection:
         Of the learning rate; None for a rate that is constant within an epoch.
     noises, input_noises : tuple of str
         Of the hidden layers and of the inputs; an op's code is its noise's place here.
+    adds : bool
+        Whether layers add their inputs to their outputs.
     """
 
     activations: tuple[str, ...]
@@ -55,6 +57,7 @@ class Selection:
     schedule: str | None = None
     noises: tuple[str, ...] = ()
     input_noises: tuple[str, ...] = ()
+    adds: bool = False
 
     @property
     def draws(self) -> bool:
@@ -87,13 +90,14 @@ def derivative_of(op: Op) -> int:
 
 def select_prediction(network: NetworkPlan) -> Selection:
     """For the outputs of all layers of a network."""
-    return Selection(*_activations([op for op in network.ops if op.prediction]))
+    return Selection(*_activations([op for op in network.ops if op.prediction]), adds=_adds(network))
 
 
 def select_gradients(network: NetworkPlan) -> Selection:
     """For the loss of a network and its gradient."""
     activations, row_activations = _activations([op for op in network.ops if op.training])
-    return Selection(activations, row_activations, LOSSES.names()[network.ops[-1].code])
+    loss = LOSSES.names()[network.ops[-1].code]
+    return Selection(activations, row_activations, loss, adds=_adds(network))
 
 
 def select_training(network: NetworkPlan, training: TrainingPlan) -> Selection:
@@ -111,7 +115,12 @@ def select_training(network: NetworkPlan, training: TrainingPlan) -> Selection:
         schedule=training.rate_schedule if training.has_rate_schedule else None,
         noises=_noises(network.ops[first:]),
         input_noises=_noises(network.ops[:first]),
+        adds=plain.adds,
     )
+
+
+def _adds(network: NetworkPlan) -> bool:
+    return any(op.kind == Kind.ADD for op in network.ops)
 
 
 def _noises(ops: Sequence[Op]) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ A step is a list of phases with a barrier of the team behind each. The jobs of a
 
 - GATHER: inputs, targets and weights of the batch, by the order of the epoch; then the noise of the inputs.
 - TILES: products of matrices, tile by tile, with what follows on each tile. Forward: the elementwise
-  activation, then noise. Backward: the derivatives of both. Gradients of all layers at once: the solver's
-  update.
+  activation, then noise, then the layer's inputs added. Backward: the derivatives of all that. Gradients of
+  all layers at once: the solver's update.
 - ROWS: a thread takes a row of the batch through row activation, loss and what comes behind them.
 
 A product is C[m, n] = Σ_k A[m, k] · B[k, n] on matrices given by offset and strides: forward, backward and
@@ -39,17 +39,19 @@ PHASE_KIND, FIRST_JOB, LAST_JOB, N_PHASE_FIELDS = range(4)
 # FORWARD, where the product itself is kept, or NOWHERE; of BACKWARD, the values whose derivative is wanted;
 # of LOSS and GATHER, the weights. FIRST_TILE: tiles of the phase before this job's.
 # NOISE: what noise follows the activation, or NOWHERE; with the op's number DRAW, its CONSTANTS, and forward
-# DISTURBED, where the result goes.
+# DISTURBED, where the result goes. ADDED: what is added behind that (forward) or before it (backward), and
+# SUM, where the sum is kept; NOWHERE for none.
 # ROWS: A the values, B the targets, C the deltas, N their width.
 # GATHER: A the inputs, N their width, B the targets, K their width.
 FIELD_NAMES = (
     "JOB_KIND", "CODE", "SHAPE", "A", "A_ROW", "A_COL", "B", "B_ROW", "B_COL", "C",
     "M", "N", "K", "ONE_M", "ONE_K", "AUX", "FIRST_TILE", "NOISE", "DRAW", "CONSTANTS", "DISTURBED",
+    "ADDED", "SUM",
 )  # fmt: skip
 FIELDS = {name: column for column, name in enumerate(FIELD_NAMES)}
 (
     JOB_KIND, CODE, SHAPE, A, A_ROW, A_COL, B, B_ROW, B_COL, C,
-    M, N, K, ONE_M, ONE_K, AUX, FIRST_TILE, NOISE, DRAW, CONSTANTS, DISTURBED,
+    M, N, K, ONE_M, ONE_K, AUX, FIRST_TILE, NOISE, DRAW, CONSTANTS, DISTURBED, ADDED, SUM,
 ) = FIELDS.values()  # fmt: skip
 N_FIELDS = len(FIELDS)
 BATCH_ROWS = -1
@@ -161,7 +163,8 @@ def arena_layout(
         activations.append(regions.take(rows * width) if before is None else activations[before])
     deltas = [NOWHERE] * len(network.widths)
     for op in network.ops if training else ():
-        if op.kind == Kind.DENSE:
+        if op.kind in (Kind.DENSE, Kind.ADD):
+            # Of a sum on its own: two layers need it.
             deltas[op.target] = regions.take(rows * op.n_out)
         elif op.target != op.source:
             deltas[op.target] = deltas[op.source]  # turned from one into the other in place
@@ -332,6 +335,8 @@ class _Writer:
         elif op.kind == Kind.NOISE and product:
             self._put_noise(product, position)
             product[DISTURBED] = layout.activations[op.target]
+        elif op.kind == Kind.ADD and product:
+            product[ADDED], product[SUM] = layout.activations[op.other], layout.activations[op.target]
         elif op.kind == Kind.ELEMENTWISE and product:
             product[CODE] = self.selection.code(op)
             if self.selection.loss is not None and derivative_of(op) != op.target:
@@ -399,6 +404,11 @@ class _Writer:
             )
             if Kind.NOISE in chain and self.selection.draws:
                 self._put_noise(job, chain[Kind.NOISE])
+            if Kind.ADD in chain:
+                job[SUM] = layout.deltas[op.source]
+            for later in self.network.ops[position:]:
+                if later.kind == Kind.ADD and later.other == op.source:
+                    job[ADDED] = layout.deltas[later.target]
             self._tiles([job])
         elif op.kind == Kind.ELEMENTWISE and self._pending:
             # Behind a loss, where no product has taken it along.
@@ -462,7 +472,7 @@ class _Writer:
 def _job(kind: int, **values: int) -> list[int]:
     job = [0] * N_FIELDS
     job[JOB_KIND] = kind
-    job[ONE_M] = job[ONE_K] = job[NOISE] = NOWHERE
+    job[ONE_M] = job[ONE_K] = job[NOISE] = job[ADDED] = job[SUM] = NOWHERE
     for name, value in values.items():
         job[FIELDS[name]] = value
     return job

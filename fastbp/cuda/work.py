@@ -10,6 +10,7 @@ from fastbp.cuda.functions import Selection, formulas
 from fastbp.cuda.gradient import APPLY_STORED, make_gradient_tile
 from fastbp.cuda.product import make_product
 from fastbp.cuda.program import (
+    ADDED,
     AUX,
     BACKWARD,
     CODE,
@@ -31,6 +32,7 @@ from fastbp.cuda.program import (
     ROW_BACKWARD,
     ROW_FORWARD,
     SHAPE,
+    SUM,
     UNROLLED,
 )
 from fastbp.cuda.sums import make_block_sum
@@ -63,6 +65,7 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
     )
     disturb, disturb_backward, disturb_inputs = do.disturb, do.disturb_backward, do.disturb_inputs
     noisy, noisy_inputs, uniform = bool(selection.noises), bool(selection.input_noises), make_uniform(real)
+    adds = selection.adds
     threads, rows_of_tile = tiling.threads, tiling.rows_of_tile
     small_width, large_width = tiling.width(SMALL), tiling.width(LARGE)
     small_product = make_product(real, tiling, SMALL)
@@ -130,6 +133,8 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
         if noisy:
             noise, disturbed = jobs[job, NOISE], jobs[job, DISTURBED]
             key, p = noise_key(ints[SEED], step, jobs[job, DRAW]), memory[jobs[job, CONSTANTS] :]
+        if adds:
+            added, to_sum = jobs[job, ADDED], jobs[job, SUM]
         for e in range(tid, width * width, threads):
             m, n = m0 + e // width, n0 + e % width
             if m < m_end and n < n_end:
@@ -137,8 +142,10 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                 value = activate(code, pool[e])
                 memory[to + at] = value
                 if noisy and noise != NOWHERE:
-                    u = uniform(key, start * n_end + at)
-                    memory[disturbed + at] = disturb(noise, value, u, p)
+                    value = disturb(noise, value, uniform(key, start * n_end + at), p)
+                    memory[disturbed + at] = value
+                if adds and added != NOWHERE:
+                    memory[to_sum + at] = value + memory[added + at]
                 if kept != NOWHERE:
                     memory[kept + at] = pool[e]
 
@@ -148,11 +155,17 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
         if noisy:
             noise, key = jobs[job, NOISE], noise_key(ints[SEED], step, jobs[job, DRAW])
             p = memory[jobs[job, CONSTANTS] :]
+        if adds:
+            added, to_sum = jobs[job, ADDED], jobs[job, SUM]
         for e in range(tid, width * width, threads):
             m, n = m0 + e // width, n0 + e % width
             if m < m_end and n < n_end:
                 at = m * n_end + n
                 delta = pool[e]
+                if adds and added != NOWHERE:
+                    delta += memory[added + at]
+                if adds and to_sum != NOWHERE:
+                    memory[to_sum + at] = delta
                 if noisy and noise != NOWHERE:
                     delta = disturb_backward(noise, delta, uniform(key, start * n_end + at), p)
                 memory[to + at] = activate_backward(code, delta, memory[values + at])
