@@ -220,7 +220,6 @@ def test_arrays_on_the_gpu_that_cannot_be_taken(elsewhere):
     [
         {"clip_norm": 1.0},
         {"max_norm": 1.0},
-        {"average": "ema"},
     ],
     ids=lambda params: next(iter(params)),
 )

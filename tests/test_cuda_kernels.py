@@ -310,19 +310,22 @@ def test_an_objective_is_asked_again_and_in_several_passes(monkeypatch, team):
 
 
 def train(module, network, training, n_steps, weighted=True, state=None, chunks=1):
-    """Parameters, loss curve and state after `n_steps` steps."""
+    """Parameters, loss curve, state and the parameters that training is for, after `n_steps` steps."""
     X, targets, weights, parameters = make_data(network)
     weights = weights if weighted else None
     with module.Trainer(network, training, X, targets, weights, parameters, state) as trainer:
         assert sum(trainer.train(n_steps // chunks) for _ in range(chunks)) == n_steps
-        return np.array(trainer.parameters), list(trainer.loss_curve), trainer.state()
+        result = np.array(trainer.result if training.averages else trainer.parameters)
+        return np.array(trainer.parameters), list(trainer.loss_curve), trainer.state(), result
 
 
 def assert_same_training(network, found, wanted):
     assert_allclose(found[0], wanted[0], **tolerance(network))
     assert_allclose(found[1], wanted[1], **tolerance(network))
-    # The reference gives padding a state, too.
-    moments, others = (result[2].moments[:, network.mask()] for result in (found, wanted))
+    assert_allclose(found[3], wanted[3], **tolerance(network))
+    # The reference gives padding a state, too, and does not keep the mean of the weights among its moments.
+    n_states = SOLVERS[found[2].solver].n_states
+    moments, others = (result[2].moments[:n_states, network.mask()] for result in (found, wanted))
     assert_allclose(moments, others, **tolerance(network))
     for name in ("n_steps", "n_samples_seen", "n_epochs"):
         assert getattr(found[2], name) == getattr(wanted[2], name)
@@ -377,6 +380,23 @@ def test_steps_without_intercepts(regular):
     network = make_network((4,), fit_intercept=False)
     arguments = (network, make_training(**regular), 5)
     assert_same_training(network, train(engine, *arguments), train(reference, *arguments))
+
+
+AVERAGES = [
+    {"average": "ema", "average_params": {"decay": 0.6}},
+    {"average": "swa", "average_params": {"start": 0.5}, "max_epochs": 3, "solver": "sgd"},
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("params", AVERAGES, ids=str)
+def test_averages(params, dtype):
+    network = make_network((4,), dtype=dtype)
+    arguments = (network, make_training(**params), 7)
+    found = train(engine, *arguments)
+    assert_same_training(network, found, train(reference, *arguments))
+    assert np.abs(found[3] - found[0]).max() > 1e-3
+    assert_array_equal(found[2].moments[-1], found[3])
 
 
 def test_biases_are_neither_penalised_nor_decayed(team):
@@ -477,7 +497,7 @@ def test_every_team_gives_the_same_bits_each_time(other, monkeypatch):
     for team in (TEAMS[0], other, other):
         force(monkeypatch, team)
         results.append(train(engine, *arguments))
-    for parameters, curve, state in results[1:]:
+    for parameters, curve, state, _ in results[1:]:
         assert_array_equal(parameters, results[0][0])
         assert_array_equal(curve, results[0][1])
         assert_array_equal(state.moments, results[0][2].moments)
@@ -540,12 +560,12 @@ def test_a_state_goes_on_with_the_same_bits():
     with engine.Trainer(network, training, X, targets, weights, middle, state) as trainer:
         trainer.train(100)
         found = trainer.parameters
-    whole, _, _ = train(engine, network, replace(training, max_epochs=100), 6)
+    whole, *_ = train(engine, network, replace(training, max_epochs=100), 6)
     assert_array_equal(found, whole)
 
 
 def test_a_state_of_the_cpu_goes_on_here():
-    network, training = make_network(), make_training(max_epochs=1)
+    network, training = make_network(dropout=0.3), make_training(max_epochs=1, **AVERAGES[0])
     X, targets, weights, parameters = make_data(network)
     results = []
     for second in (cpu, engine):
@@ -554,7 +574,7 @@ def test_a_state_of_the_cpu_goes_on_here():
             middle, state = trainer.parameters, trainer.state()
         with second.Trainer(network, training, X, targets, weights, middle, state) as trainer:
             trainer.train(100)
-            results.append(np.array(trainer.parameters))
+            results.append(np.array([trainer.parameters, trainer.result]))
     assert_allclose(*results, **SAME_ARITHMETIC)
 
 

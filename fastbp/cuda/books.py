@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastbp.cuda.functions import Selection, rules
-from fastbp.cuda.program import FACTOR, LIMIT, PENALTY, REST, STRENGTH
+from fastbp.cuda.program import FACTOR, LIMIT, PENALTY, REST, SHARE, STRENGTH
 from fastbp.cuda.sums import make_block_sum
 from fastbp.cuda.target import device, inlined
 from fastbp.cuda.tiling import Tiling
@@ -37,6 +37,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     SEED,
     EPOCH_STEPS,
     TOTAL_STEPS,
+    AVERAGE_AFTER,
     SCHEDULE,
     MONITOR_LOSS,
     EPOCH_LIMIT,
@@ -53,7 +54,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     CURVE_USED,
     BAD_PARAMETERS,
     N_INTS,
-) = range(34)
+) = range(35)
 # The float64 control array.
 (
     RATE,
@@ -68,6 +69,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     L1,
     DECAY,
     CLIP,
+    AVERAGE_RATE,
     S0,
     S1,
     S2,
@@ -79,7 +81,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     EPOCH_LOSS,
     BEST,
     N_FLOATS,
-) = range(23)
+) = range(24)
 
 
 class Books(NamedTuple):
@@ -93,7 +95,7 @@ class Books(NamedTuple):
 def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
     """Compile lazily for the dtype of the arena."""
     threads, updates, l1 = tiling.threads, selection.solver is not None, selection.l1
-    scheduled = selection.schedule is not None
+    scheduled, averages = selection.schedule is not None, selection.averages
     rule = rules(selection.solver, selection.schedule)
     factor, block_sum = rule.factor, make_block_sum(threads)
     coefficients, rate_after_epoch, judge_epoch = rule.coefficients, rule.rate_after_epoch, rule.judge_epoch
@@ -122,6 +124,11 @@ def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
             memory[at + STRENGTH] = real(floats[L1])
             memory[at + REST] = real(np.float64(1.0) - rate * floats[DECAY])
             memory[at + LIMIT] = real(floats[CLIP])
+            if averages:
+                # As on the CPU: until the mean of all steps moves more slowly, that mean.
+                made = ints[STEPS] + 1 - ints[AVERAGE_AFTER]
+                share = max(floats[AVERAGE_RATE], np.float64(1.0) / max(made, 1))
+                memory[at + SHARE] = real(share)
 
     @device
     def end_epoch(ints, floats, curve):

@@ -204,21 +204,27 @@ class Trainer(_Session):
         ints[books.EPOCH_LIMIT] = plan.max_epochs
         ints[books.EPOCH_STEPS] = self.n_steps_per_epoch
         ints[books.TOTAL_STEPS] = plan.max_epochs * self.n_steps_per_epoch
+        ints[books.AVERAGE_AFTER] = round(plan.average_after * ints[books.TOTAL_STEPS])
         floats[books.S0 : books.S0 + len(plan.rate_constants)] = plan.rate_constants
         floats[books.RATE] = floats[books.RATE_INIT] = plan.rate_init
         floats[books.POWER_T] = plan.power_t
         floats[books.H0 : books.H0 + len(plan.hyper)] = plan.hyper
         floats[books.ALPHA], floats[books.L2], floats[books.L1] = plan.alpha, plan.l2, plan.l1
         floats[books.DECAY], floats[books.CLIP] = plan.weight_decay, plan.clip_value
+        floats[books.AVERAGE_RATE] = plan.average_rate
         floats[books.TOL], floats[books.PATIENCE] = plan.tol, plan.patience
 
     def _resume(self, state: SolverState) -> None:
         for i, moment in enumerate(state.moments):
-            self._send(self.program.layout.moments + i * self.plan.n_parameters, moment)
+            self._send(self._moment(i), moment)
         self._ints[books.STEPS] = state.n_steps
         self._ints[books.SAMPLES] = state.n_samples_seen
         self._ints[books.EPOCHS] = state.n_epochs
         self._floats[books.RATE] = state.learning_rate
+
+    def _moment(self, number: int) -> int:
+        """Where in the arena one of them begins."""
+        return self.program.layout.moments + number * self.plan.n_parameters
 
     @property
     def parameters(self) -> np.ndarray:
@@ -229,8 +235,7 @@ class Trainer(_Session):
 
     def state(self) -> SolverState:
         """What the solver remembers."""
-        n = self.plan.n_parameters
-        moments = [self._fetch(self.program.layout.moments + i * n) for i in range(self.selection.n_states)]
+        moments = [self._fetch(self._moment(i)) for i in range(self.selection.n_moments)]
         return SolverState(
             solver=self.training.solver,
             moments=np.array(moments, self.network.dtype).reshape(-1, self.network.n_parameters),
@@ -242,8 +247,9 @@ class Trainer(_Session):
 
     @property
     def result(self) -> np.ndarray:
-        """The parameters that training is for."""
-        return self.parameters
+        """The parameters that training is for: their running mean where one is kept."""
+        averaged = self.training.averages and self._ints[books.STEPS]
+        return self._fetch(self._moment(self.selection.n_states)) if averaged else self.parameters
 
     @property
     def status(self) -> str:

@@ -45,6 +45,8 @@ class Selection:
         Of the hidden layers and of the inputs; an op's code is its noise's place here.
     adds : bool
         Whether layers add their inputs to their outputs.
+    averages : bool
+        Whether a running mean of the weights is kept.
     """
 
     activations: tuple[str, ...]
@@ -58,6 +60,7 @@ class Selection:
     noises: tuple[str, ...] = ()
     input_noises: tuple[str, ...] = ()
     adds: bool = False
+    averages: bool = False
 
     @property
     def draws(self) -> bool:
@@ -68,6 +71,11 @@ class Selection:
     def n_states(self) -> int:
         """State values of a parameter."""
         return 0 if self.solver is None else SOLVERS[self.solver].n_states
+
+    @property
+    def n_moments(self) -> int:
+        """Vectors as long as the parameters: the solver's states, then the mean of the weights."""
+        return self.n_states + self.averages
 
     def code(self, op: Op) -> int:
         """Of an activation or a noise, among those of its kind."""
@@ -116,6 +124,7 @@ def select_training(network: NetworkPlan, training: TrainingPlan) -> Selection:
         noises=_noises(network.ops[first:]),
         input_noises=_noises(network.ops[:first]),
         adds=plain.adds,
+        averages=training.averages,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from fastbp.cuda import program
 from fastbp.cuda.books import COEFFICIENTS, GRADIENT_AT, MOMENTS, N_PARAMETERS, PENALTIES
 from fastbp.cuda.functions import Selection, formulas
-from fastbp.cuda.program import LIMIT, ONE_M, PENALTY, REST, STRENGTH
+from fastbp.cuda.program import LIMIT, ONE_M, PENALTY, REST, SHARE, STRENGTH
 from fastbp.cuda.sums import make_block_sum
 from fastbp.cuda.target import cuda, inlined
 from fastbp.cuda.tiling import Tiling
@@ -23,7 +23,7 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
     """
     update, n_states = formulas(real, selection).update, selection.n_states
     updates, l1, decay, clip = selection.solver is not None, selection.l1, selection.decay, selection.clip
-    threads = tiling.threads
+    averages, threads = selection.averages, tiling.threads
     block_sum = make_block_sum(threads)
     zero, half = real(0.0), real(0.5)
 
@@ -53,6 +53,8 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
         stored, first = ints[GRADIENT_AT], ints[MOMENTS]
         second = first + ints[N_PARAMETERS]
         third = second + ints[N_PARAMETERS]
+        if averages:
+            share, mean = memory[coefficients + SHARE], first + n_states * ints[N_PARAMETERS]
         bias_row = jobs[job, ONE_M]
         penalties = zero
         for e in range(tid, width * width, threads):
@@ -84,6 +86,9 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
                     memory[second + at] = t
                 if n_states > 2:
                     memory[third + at] = u
+                if averages:
+                    old = memory[mean + at]
+                    memory[mean + at] = cuda.fma(w - old, share, old)
         if l1 or penalty != zero:
             penalties = block_sum(pool, tid, penalties)
             if tid == 0:

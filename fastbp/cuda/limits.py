@@ -16,8 +16,6 @@ def refuse(network: NetworkPlan, training: TrainingPlan | None = None) -> None:
             lacking.append("clip_norm")
         if training.max_norm > 0:
             lacking.append("max_norm")
-        if training.averages:
-            lacking.append("average")
     if lacking:
         raise ValueError(
             f"device='cuda' has no kernels for {', '.join(lacking)}; choose device='cpu', which has them."

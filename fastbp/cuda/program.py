@@ -62,8 +62,9 @@ ENOUGH_TILES = 96
 ALIGNMENT = 32  # elements between which regions of the arena begin
 UNROLLED = 4  # rows that a thread gathers at once
 # What holds for a step, behind the solver's coefficients: the L2 penalty's strength, the factor of the rows'
-# weights, the L1 penalty's strength, what decay leaves of a weight, the limit of gradients.
-PENALTY, FACTOR, STRENGTH, REST, LIMIT, N_OF_STEP = range(N_COEFFICIENTS, N_COEFFICIENTS + 6)
+# weights, the L1 penalty's strength, what decay leaves of a weight, the limit of gradients, by which share the
+# mean of the weights moves.
+PENALTY, FACTOR, STRENGTH, REST, LIMIT, SHARE, N_OF_STEP = range(N_COEFFICIENTS, N_COEFFICIENTS + 7)
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def arena_layout(
     training = selection.loss is not None
     n = network.n_parameters
     regions.take(n)
-    moments = regions.take(selection.n_states * n)
+    moments = regions.take(selection.n_moments * n)
     gradient = regions.take(n if stored else 0)
     coefficients = regions.take(N_OF_STEP)
     constants = regions.take(len(network.constants) if training else 0)
