@@ -13,7 +13,7 @@ from fastbp.cpu import engine as cpu
 from fastbp.cuda import engine, loader, memory, predict
 from fastbp.cuda.functions import Selection, formulas
 from fastbp.cuda.kernel import make_kernel
-from fastbp.cuda.target import cuda
+from fastbp.cuda.target import SIMULATOR, cuda
 from fastbp.cuda.team import Team
 from fastbp.cuda.typed import Typed
 from fastbp.cuda.uniforms import make_uniform, noise_key
@@ -24,6 +24,11 @@ from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
 from fastbp.plan import Kind, network_plan
 from fastbp.training_plan import training_plan
+
+if SIMULATOR:
+    import simulator
+
+    simulator.install()
 
 # Overflow is part of what is tested; on a GPU nobody warns, but for kernels of few blocks.
 pytestmark = [
@@ -382,6 +387,26 @@ def test_steps_without_intercepts(regular):
     assert_same_training(network, train(engine, *arguments), train(reference, *arguments))
 
 
+NORMS = [
+    {"max_norm": 0.5},
+    {"clip_norm": 0.05, "solver": "sgd", "momentum": 0.0},
+    {"clip_norm": 0.2, "clip_value": 0.05, "l1": 0.05, "solver": "sgd"},
+    {"clip_norm": 0.05, "max_norm": 0.8, "weight_decay": 0.3, "average": "swa", "max_epochs": 2},
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("params", NORMS, ids=str)
+def test_limits_of_norms(params, bias, dtype):
+    network = make_network((5,), fit_intercept=bias, dtype=dtype)
+    arguments = (network, make_training(**params), 4)
+    found, free = train(engine, *arguments), make_training(**{**params, "max_norm": None, "clip_norm": None})
+    assert_same_training(network, found, train(reference, *arguments))
+    # The limits are met, or there was nothing to see.
+    assert np.abs(found[0] - train(reference, network, free, 4)[0]).max() > 1e-3
+
+
 AVERAGES = [
     {"average": "ema", "average_params": {"decay": 0.6}},
     {"average": "swa", "average_params": {"start": 0.5}, "max_epochs": 3, "solver": "sgd"},
@@ -462,9 +487,9 @@ def test_residual_connections(params, dtype):
     assert_same_network(network, make_training(), 4)
 
 
-def test_noise_and_residuals_of_every_team_in_passes_and_chunks(monkeypatch, team):
+def test_noise_residuals_and_norms_of_every_team_in_passes_and_chunks(monkeypatch, team):
     network = make_network(residual=True, **NOISES[-1] | {"hidden": (5, 5), "activation": "silu"})
-    arguments = (network, make_training(batch_size=7), 4)
+    arguments = (network, make_training(batch_size=7, **NORMS[-1]), 4)
     wanted = train(reference, *arguments)
     monkeypatch.setattr(engine, "PASS_BYTES", 3 * engine.elements_per_row(network) * 8)
     assert_same_training(network, train(engine, *arguments, chunks=2), wanted)

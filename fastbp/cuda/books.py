@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastbp.cuda.functions import Selection, rules
-from fastbp.cuda.program import FACTOR, LIMIT, PENALTY, REST, SHARE, STRENGTH
+from fastbp.cuda.program import FACTOR, GRADIENT_NORM, LARGEST_NORM, LIMIT, PENALTY, REST, SHARE, STRENGTH
 from fastbp.cuda.sums import make_block_sum
 from fastbp.cuda.target import device, inlined
 from fastbp.cuda.tiling import Tiling
@@ -31,6 +31,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     COEFFICIENTS,
     PARTIALS,
     PENALTIES,
+    SQUARES,
     ARENA_SIZE,
     UPDATING,
     WEIGHTED,
@@ -54,7 +55,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     CURVE_USED,
     BAD_PARAMETERS,
     N_INTS,
-) = range(35)
+) = range(36)
 # The float64 control array.
 (
     RATE,
@@ -69,6 +70,8 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     L1,
     DECAY,
     CLIP,
+    CLIP_NORM,
+    MAX_NORM,
     AVERAGE_RATE,
     S0,
     S1,
@@ -81,7 +84,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     EPOCH_LOSS,
     BEST,
     N_FLOATS,
-) = range(24)
+) = range(26)
 
 
 class Books(NamedTuple):
@@ -96,6 +99,7 @@ def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
     """Compile lazily for the dtype of the arena."""
     threads, updates, l1 = tiling.threads, selection.solver is not None, selection.l1
     scheduled, averages = selection.schedule is not None, selection.averages
+    clip_norm, max_norm = selection.clip_norm, selection.max_norm
     rule = rules(selection.solver, selection.schedule)
     factor, block_sum = rule.factor, make_block_sum(threads)
     coefficients, rate_after_epoch, judge_epoch = rule.coefficients, rule.rate_after_epoch, rule.judge_epoch
@@ -124,6 +128,10 @@ def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
             memory[at + STRENGTH] = real(floats[L1])
             memory[at + REST] = real(np.float64(1.0) - rate * floats[DECAY])
             memory[at + LIMIT] = real(floats[CLIP])
+            if clip_norm:
+                memory[at + GRADIENT_NORM] = real(floats[CLIP_NORM])
+            if max_norm:
+                memory[at + LARGEST_NORM] = real(floats[MAX_NORM])
             if averages:
                 # As on the CPU: until the mean of all steps moves more slowly, that mean.
                 made = ints[STEPS] + 1 - ints[AVERAGE_AFTER]

@@ -11,7 +11,7 @@ import numpy as np
 from fastbp.cuda import books, memory
 from fastbp.cuda.arrays import rows_of, to_host
 from fastbp.cuda.functions import Selection, select_gradients, select_training
-from fastbp.cuda.kernel import TILING
+from fastbp.cuda.kernel import TILING, units_of_step
 from fastbp.cuda.limits import refuse
 from fastbp.cuda.loader import Cursor, Loader, Orders, Rows, make_loader
 from fastbp.cuda.memory import dense_rows, elements_per_row
@@ -57,7 +57,8 @@ class _Session:
         self.total_weight = float(self.n_rows if weights is None else weights.sum(dtype=np.float64))
         self.pass_rows = max(min(batch, PASS_BYTES // (elements_per_row(network) * dtype.itemsize)), 1)
         self.n_passes = -(-batch // self.pass_rows)
-        self.program = self._program(stored=not updating or self.n_passes > 1)
+        stored = not updating or self.n_passes > 1 or selection.clip_norm
+        self.program = self._program(stored)
         self.team: Team = choose_team(self.program, dtype)
         arena_bytes = self.program.layout.size * dtype.itemsize + 8 * CURVE_CAPACITY
         self._loader: Loader | None = make_loader(self.rows, batch, orders, arena_bytes, memory.free_memory())
@@ -107,7 +108,7 @@ class _Session:
         ints[books.GRADIENT_AT] = layout.gradient
         ints[books.COEFFICIENTS] = layout.coefficients
         ints[books.PARTIALS] = layout.partials
-        ints[books.PENALTIES] = layout.penalties
+        ints[books.PENALTIES], ints[books.SQUARES] = layout.penalties, layout.squares
         ints[books.ARENA_SIZE] = layout.size
         ints[books.UPDATING] = updating
         ints[books.WEIGHTED] = self.rows.weights is not None
@@ -141,7 +142,7 @@ class _Session:
         floats.copy_to_device(self._floats)
         rows = min(self.batch, self.n_rows - cursor.position)
         passes = -(-rows // self.pass_rows)
-        units = passes * len(self.program.phases) + (passes > 1 and bool(self._ints[books.UPDATING]))
+        units = units_of_step(self.selection, len(self.program.phases), passes)
         self.team.run(self._kernel, self._tables, self._stream, n_steps, units)
         steps_per_epoch = -(-self.n_rows // self.batch)
         epochs, step = divmod(cursor.step + n_steps, steps_per_epoch)
@@ -179,7 +180,7 @@ class Trainer(_Session):
         state: SolverState | None = None,
         n_jobs: int | None = None,
     ) -> None:
-        refuse(network, training)
+        refuse(network)
         self.training = training
         self.loss_curve: list[float] = []
         self.failure: tuple[int, int] | None = None
@@ -211,6 +212,7 @@ class Trainer(_Session):
         floats[books.H0 : books.H0 + len(plan.hyper)] = plan.hyper
         floats[books.ALPHA], floats[books.L2], floats[books.L1] = plan.alpha, plan.l2, plan.l1
         floats[books.DECAY], floats[books.CLIP] = plan.weight_decay, plan.clip_value
+        floats[books.CLIP_NORM], floats[books.MAX_NORM] = plan.clip_norm, plan.max_norm
         floats[books.AVERAGE_RATE] = plan.average_rate
         floats[books.TOL], floats[books.PATIENCE] = plan.tol, plan.patience
 

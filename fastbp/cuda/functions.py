@@ -47,6 +47,8 @@ class Selection:
         Whether layers add their inputs to their outputs.
     averages : bool
         Whether a running mean of the weights is kept.
+    max_norm, clip_norm : bool
+        Whether the norms of units have a limit, and the norm of the gradient.
     """
 
     activations: tuple[str, ...]
@@ -61,6 +63,8 @@ class Selection:
     input_noises: tuple[str, ...] = ()
     adds: bool = False
     averages: bool = False
+    max_norm: bool = False
+    clip_norm: bool = False
 
     @property
     def draws(self) -> bool:
@@ -125,6 +129,8 @@ def select_training(network: NetworkPlan, training: TrainingPlan) -> Selection:
         input_noises=_noises(network.ops[:first]),
         adds=plain.adds,
         averages=training.averages,
+        max_norm=training.max_norm > 0,
+        clip_norm=bool(np.isfinite(training.clip_norm)),
     )
 
 

@@ -7,6 +7,10 @@ A step is a list of phases with a barrier of the team behind each. The jobs of a
   activation, then noise, then the layer's inputs added. Backward: the derivatives of all that. Gradients of
   all layers at once: the solver's update.
 - ROWS: a thread takes a row of the batch through row activation, loss and what comes behind them.
+- NORMS: the weights of units are scaled down to a limit.
+
+A batch of several passes goes through all but NORMS several times, and gradients are kept until all of it has
+been seen: then one more phase makes the step. So it is where the norm of the gradient has a limit.
 
 A product is C[m, n] = Σ_k A[m, k] · B[k, n] on matrices given by offset and strides: forward, backward and
 gradient differ in numbers only. The bias is one more input that is always 1: a column ONE_K of A forward,
@@ -26,7 +30,7 @@ from fastbp.cuda.tiling import LARGE, SMALL, Tiling
 from fastbp.functions.solvers import N_COEFFICIENTS
 from fastbp.plan import Kind, NetworkPlan, Op, padded
 
-GATHER, TILES, ROWS = range(3)  # phases
+GATHER, TILES, ROWS, NORMS = range(4)  # phases
 FORWARD, BACKWARD, GRADIENT = range(3)  # jobs of TILES
 ROW_FORWARD, LOSS, ROW_BACKWARD, ELEMENT_BACKWARD, LARGEST = range(5)  # jobs of ROWS
 ROWS_OF_DATA, INPUT_NOISE = range(2)  # jobs of GATHER
@@ -35,14 +39,15 @@ ROWS_OF_DATA, INPUT_NOISE = range(2)  # jobs of GATHER
 PHASE_KIND, FIRST_JOB, LAST_JOB, N_PHASE_FIELDS = range(4)
 
 # Columns of the jobs. M, N, K: sizes of a product, BATCH_ROWS for the rows of the pass. CODE: an activation
-# of the selection; of GATHER, log2 of the threads along a row; of LOSS, where its parameters are. AUX: of
-# FORWARD, where the product itself is kept, or NOWHERE; of BACKWARD, the values whose derivative is wanted;
-# of LOSS and GATHER, the weights. FIRST_TILE: tiles of the phase before this job's.
+# of the selection; of GATHER and NORMS, log2 of the threads along a row; of LOSS, where its parameters are.
+# AUX: of FORWARD, where the product itself is kept, or NOWHERE; of BACKWARD, the values whose derivative is
+# wanted; of LOSS and GATHER, the weights. FIRST_TILE: tiles of the phase before this job's.
 # NOISE: what noise follows the activation, or NOWHERE; with the op's number DRAW, its CONSTANTS, and forward
 # DISTURBED, where the result goes. ADDED: what is added behind that (forward) or before it (backward), and
 # SUM, where the sum is kept; NOWHERE for none.
 # ROWS: A the values, B the targets, C the deltas, N their width.
 # GATHER: A the inputs, N their width, B the targets, K their width.
+# NORMS: C a layer's parameters, M their rows, N their columns, K the rows without the bias.
 FIELD_NAMES = (
     "JOB_KIND", "CODE", "SHAPE", "A", "A_ROW", "A_COL", "B", "B_ROW", "B_COL", "C",
     "M", "N", "K", "ONE_M", "ONE_K", "AUX", "FIRST_TILE", "NOISE", "DRAW", "CONSTANTS", "DISTURBED",
@@ -62,9 +67,11 @@ ENOUGH_TILES = 96
 ALIGNMENT = 32  # elements between which regions of the arena begin
 UNROLLED = 4  # rows that a thread gathers at once
 # What holds for a step, behind the solver's coefficients: the L2 penalty's strength, the factor of the rows'
-# weights, the L1 penalty's strength, what decay leaves of a weight, the limit of gradients, by which share the
-# mean of the weights moves.
-PENALTY, FACTOR, STRENGTH, REST, LIMIT, SHARE, N_OF_STEP = range(N_COEFFICIENTS, N_COEFFICIENTS + 7)
+# weights, the L1 penalty's strength, what decay leaves of a weight, the limit of gradients, of their norm, by
+# what that scales them, the limit of the norms of units, the share by which the mean of the weights moves.
+PENALTY, FACTOR, STRENGTH, REST, LIMIT, GRADIENT_NORM, SCALE, LARGEST_NORM, SHARE, N_OF_STEP = range(
+    N_COEFFICIENTS, N_COEFFICIENTS + 10
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class Layout:
     constants : the parameters of the loss, then those of other ops
     activations, deltas : of each buffer; deltas of inputs are NOWHERE
     partials : sums of the loss over tiles of rows, pass by pass
-    penalties : sums of squared weights over tiles of weights
+    penalties, squares : sums of squared weights and of squared gradients over tiles of weights
     size : of the whole arena
     """
 
@@ -90,6 +97,7 @@ class Layout:
     weights: int
     partials: int
     penalties: int
+    squares: int
     size: int
 
 
@@ -147,7 +155,8 @@ def arena_layout(
     selection : Selection
         Prediction needs nothing but parameters and activations.
     stored : bool
-        Whether gradients are kept: of batches of several passes, and of full-batch gradients.
+        Whether gradients are kept: of batches of several passes, of full-batch gradients, and where their
+        norm has a limit.
     """
     regions = _Regions()
     training = selection.loss is not None
@@ -173,6 +182,7 @@ def arena_layout(
     weights = regions.take(rows if training else 0)
     partials = regions.take(n_passes * -(-rows // tiling.rows_of_tile))
     penalties = regions.take(_most_penalty_tiles(network, tiling) if training else 0)
+    squares = regions.take(_most_penalty_tiles(network, tiling) if selection.clip_norm else 0)
     return Layout(
         moments,
         gradient,
@@ -184,6 +194,7 @@ def arena_layout(
         weights,
         partials,
         penalties,
+        squares,
         regions.size,
     )
 
@@ -221,6 +232,8 @@ def training_program(
         writer.backward(position)
     writer.end_of_rows()
     penalty_tiles = writer.gradients()
+    if selection.max_norm:
+        writer.norms()
     return writer.program(penalty_tiles)
 
 
@@ -282,9 +295,7 @@ class _Writer:
 
     def gather(self) -> None:
         network, layout, threads = self.network, self.layout, self.tiling.threads
-        shift = 0
-        while 2 << shift <= threads and 1 << shift < network.n_inputs:
-            shift += 1
+        shift = _threads_along(network.n_inputs, threads)
         job = _job(
             ROWS_OF_DATA,
             CODE=shift,
@@ -422,7 +433,7 @@ class _Writer:
         self.rows_job(kind, CODE=self.selection.code(op), A=values, C=deltas, N=op.n_out)
 
     def gradients(self) -> int:
-        """The last phase of a step; returns how many tiles it has."""
+        """The last phase of a pass; returns how many tiles it has."""
         layout = self.layout
         jobs = [
             _job(
@@ -442,6 +453,16 @@ class _Writer:
             for op in self.network.dense
         ]
         return self._tiles(jobs)
+
+    def norms(self) -> None:
+        """The last phase of a step."""
+        jobs, n_tiles = [], 0
+        for op in self.network.dense:
+            shift = _threads_along(op.n_out, 2 * self.tiling.side)
+            sizes = dict(M=op.rows, N=op.n_out, K=op.n_in)
+            jobs.append(_job(0, CODE=shift, C=op.offset, FIRST_TILE=n_tiles, **sizes))
+            n_tiles += -(-op.n_out >> shift)
+        self._phase(NORMS, jobs, n_tiles)
 
     def rows_job(self, kind: int, **values: int) -> None:
         """A job for each row that comes behind those before it, in the same phase."""
@@ -477,6 +498,14 @@ def _job(kind: int, **values: int) -> list[int]:
     for name, value in values.items():
         job[FIELDS[name]] = value
     return job
+
+
+def _threads_along(width: int, most: int) -> int:
+    """log2 of the threads along a row of the given width."""
+    shift = 0
+    while 2 << shift <= most and 1 << shift < width:
+        shift += 1
+    return shift
 
 
 def _n_tiles(width: int, m: int, n: int) -> int:

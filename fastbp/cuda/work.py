@@ -1,4 +1,4 @@
-"""What a block does in a phase: gather rows, products with what follows on each tile, formulas of rows."""
+"""What a block does in a phase: gather rows, products with what follows them, formulas of rows, norms."""
 
 from typing import Any, NamedTuple
 
@@ -7,7 +7,8 @@ import numpy as np
 from fastbp.cuda import program
 from fastbp.cuda.books import COEFFICIENTS, LOSS_TILES, PARTIALS, SEED, WEIGHTED
 from fastbp.cuda.functions import Selection, formulas
-from fastbp.cuda.gradient import APPLY_STORED, make_gradient_tile
+from fastbp.cuda.gradient import APPLY_STORED, make_gradient_tile, make_scale_gradient
+from fastbp.cuda.norms import make_limit_norms
 from fastbp.cuda.product import make_product
 from fastbp.cuda.program import (
     ADDED,
@@ -47,11 +48,12 @@ M, N, K = program.M, program.N, program.K
 
 
 class Work(NamedTuple):
-    """The device functions for the three kinds of phases."""
+    """The device functions for the kinds of phases."""
 
     gather: Any
     tiles: Any
     rows: Any
+    norms: Any
 
 
 def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection) -> Work:
@@ -65,7 +67,8 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
     )
     disturb, disturb_backward, disturb_inputs = do.disturb, do.disturb_backward, do.disturb_inputs
     noisy, noisy_inputs, uniform = bool(selection.noises), bool(selection.input_noises), make_uniform(real)
-    adds = selection.adds
+    adds, clip_norm = selection.adds, selection.clip_norm
+    scale_gradient = make_scale_gradient(real, tiling)
     threads, rows_of_tile = tiling.threads, tiling.rows_of_tile
     small_width, large_width = tiling.width(SMALL), tiling.width(LARGE)
     small_product = make_product(real, tiling, SMALL)
@@ -215,6 +218,8 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
             jobs[final, FIRST_TILE] + ((m_end + width - 1) // width) * ((jobs[final, N] + width - 1) // width)
         )
         job = np.int32(first_job)
+        if clip_norm and mode == APPLY_STORED:
+            scale_gradient(memory, pool, ints, tid)
         for tile in range(rank, n_tiles, size):
             while job < final and tile >= jobs[job + 1, FIRST_TILE]:
                 job = np.int32(job + 1)
@@ -260,4 +265,4 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
             if tid == 0 and n_pass >= 0:
                 memory[ints[PARTIALS] + n_pass * ints[LOSS_TILES] + tile] = total
 
-    return Work(gather, tiles, rows)
+    return Work(gather, tiles, rows, make_limit_norms(real, tiling, selection))
