@@ -387,26 +387,6 @@ def test_steps_without_intercepts(regular):
     assert_same_training(network, train(engine, *arguments), train(reference, *arguments))
 
 
-NORMS = [
-    {"max_norm": 0.5},
-    {"clip_norm": 0.05, "solver": "sgd", "momentum": 0.0},
-    {"clip_norm": 0.2, "clip_value": 0.05, "l1": 0.05, "solver": "sgd"},
-    {"clip_norm": 0.05, "max_norm": 0.8, "weight_decay": 0.3, "average": "swa", "max_epochs": 2},
-]
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("params", NORMS, ids=str)
-def test_limits_of_norms(params, bias, dtype):
-    network = make_network((5,), fit_intercept=bias, dtype=dtype)
-    arguments = (network, make_training(**params), 4)
-    found, free = train(engine, *arguments), make_training(**{**params, "max_norm": None, "clip_norm": None})
-    assert_same_training(network, found, train(reference, *arguments))
-    # The limits are met, or there was nothing to see.
-    assert np.abs(found[0] - train(reference, network, free, 4)[0]).max() > 1e-3
-
-
 AVERAGES = [
     {"average": "ema", "average_params": {"decay": 0.6}},
     {"average": "swa", "average_params": {"start": 0.5}, "max_epochs": 3, "solver": "sgd"},
@@ -422,6 +402,26 @@ def test_averages(params, dtype):
     assert_same_training(network, found, train(reference, *arguments))
     assert np.abs(found[3] - found[0]).max() > 1e-3
     assert_array_equal(found[2].moments[-1], found[3])
+
+
+NORMS = [
+    {"max_norm": 0.5},
+    {"clip_norm": 0.05, "solver": "sgd", "momentum": 0.0},
+    {"clip_norm": 0.2, "clip_value": 0.05, "l1": 0.05, "solver": "sgd"},
+    {"clip_norm": 0.05, "max_norm": 0.8, "weight_decay": 0.3, **AVERAGES[0]},
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("params", NORMS, ids=str)
+def test_limits_of_norms(params, bias, dtype):
+    network = make_network((5,), fit_intercept=bias, dtype=dtype)
+    arguments = (network, make_training(**params), 4)
+    found, free = train(engine, *arguments), make_training(**{**params, "max_norm": None, "clip_norm": None})
+    assert_same_training(network, found, train(reference, *arguments))
+    # The limits are met, or there was nothing to see.
+    assert np.abs(found[0] - train(reference, network, free, 4)[0]).max() > 1e-3
 
 
 def test_biases_are_neither_penalised_nor_decayed(team):

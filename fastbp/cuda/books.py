@@ -17,7 +17,8 @@ from fastbp.cuda.tiling import Tiling
 
 RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
 
-# The int64 control array: constants of the fit, offsets into the arena, then the cursor.
+# The int64 control array: constants of the fit, offsets into the arena, then the cursor. STEPS_BEFORE, those
+# before this launch, stays as it is while STEPS goes on.
 (
     N_DATA,
     BATCH,
@@ -43,6 +44,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     MONITOR_LOSS,
     EPOCH_LIMIT,
     STATUS,
+    STEPS_BEFORE,
     AT,
     POSITION,
     STEP_OF_EPOCH,
@@ -55,7 +57,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     CURVE_USED,
     BAD_PARAMETERS,
     N_INTS,
-) = range(36)
+) = range(37)
 # The float64 control array.
 (
     RATE,

@@ -138,6 +138,7 @@ class _Session:
         # One phase at a time: how many there are depends on the rows of the step.
         at, n_steps = self._loader.prepare(cursor, 1 if self.team.kind == "phases" else n_steps)
         self._ints[books.AT], self._ints[books.POSITION] = at, cursor.position
+        self._ints[books.STEPS_BEFORE] = self._ints[books.STEPS]
         ints.copy_to_device(self._ints)
         floats.copy_to_device(self._floats)
         rows = min(self.batch, self.n_rows - cursor.position)

@@ -22,7 +22,6 @@ from fastbp.cuda.books import (
     POSITION,
     RUNNING,
     STATUS,
-    STEPS,
     UPDATING,
     make_books,
 )
@@ -95,7 +94,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
     work = make_work(real, tiling, only_small=resident, selection=selection)
     gather, do_tiles, do_rows, limit_norms = work.gather, work.tiles, work.rows, work.norms
     clip_norm, max_norm = selection.clip_norm, selection.max_norm
-    threads, draws = tiling.threads, selection.draws
+    threads = tiling.threads
     mask = threads - 1
     pool_size = tiling.pool(SMALL) if resident else max(tiling.pool(SMALL), tiling.pool(LARGE))
     own_size = resident_elements(real, tiling) if resident else 1
@@ -118,7 +117,6 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
             np.int32(cuda.gridDim.x),
         )
         n_phases = np.int32(phases.shape[0] - 1 if max_norm else phases.shape[0])  # of a pass
-        steps = ints[STEPS] if draws else 0  # before this launch
         at, position = np.int32(ints[AT]), np.int32(ints[POSITION])
         batch_rows = np.int32(min(ints[BATCH], ints[N_DATA] - position))
         before = batch_rows  # rows of the step before
@@ -154,12 +152,12 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                 if kind == GATHER:
                     gather(
                         memory, jobs, first_job, last_job, X, targets, weights, order, ints,
-                        at + start, start, n_rows, steps + done, rank, size, tid,
+                        at + start, start, n_rows, done, rank, size, tid,
                     )  # fmt: skip
                 elif kind == TILES:
                     do_tiles(
                         memory, jobs, first_job, last_job, pool, ints, mode,
-                        start, n_rows, steps + done, rank, size, tid,
+                        start, n_rows, done, rank, size, tid,
                     )  # fmt: skip
                 elif max_norm and kind == NORMS:
                     limit_norms(memory, jobs, first_job, last_job, pool, ints, rank, size, tid)

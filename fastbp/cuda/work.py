@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastbp.cuda import program
-from fastbp.cuda.books import COEFFICIENTS, LOSS_TILES, PARTIALS, SEED, WEIGHTED
+from fastbp.cuda.books import COEFFICIENTS, LOSS_TILES, PARTIALS, SEED, STEPS_BEFORE, WEIGHTED
 from fastbp.cuda.functions import Selection, formulas
 from fastbp.cuda.gradient import APPLY_STORED, make_gradient_tile, make_scale_gradient
 from fastbp.cuda.norms import make_limit_norms
@@ -78,10 +78,15 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
     trains = selection.loss is not None
     zero, one = real(0.0), real(1.0)
 
+    @inlined
+    def key_of(jobs, job, ints, done):
+        """Of the noise of a job, in the step behind the `done` of this launch."""
+        return noise_key(ints[SEED], ints[STEPS_BEFORE] + done, jobs[job, DRAW])
+
     @device
     def gather(
         memory, jobs, job, last_job, X, targets, weights, order, ints,
-        at, start, n_rows, step, rank, size, tid,
+        at, start, n_rows, done, rank, size, tid,
     ):  # fmt: skip
         """Rows ``order[at : at + n_rows]`` of the data into the arena: from row `start` of the batch on."""
         shift = jobs[job, CODE]
@@ -123,7 +128,7 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
         if noisy_inputs:
             # Each thread goes on with what it has gathered itself: there is nothing to wait for.
             for noise in range(job + 1, last_job):
-                key, p = noise_key(ints[SEED], step, jobs[noise, DRAW]), memory[jobs[noise, CONSTANTS] :]
+                key, p = key_of(jobs, noise, ints, done), memory[jobs[noise, CONSTANTS] :]
                 for first in range(rank * lanes * UNROLLED, n_rows, size * lanes * UNROLLED):
                     for r in range(first + lane, min(first + lanes * UNROLLED, n_rows), lanes):
                         for j in range(column, n_inputs, columns):
@@ -131,11 +136,11 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                             memory[i] = disturb_inputs(jobs[noise, NOISE], memory[i], u, p)
 
     @inlined
-    def forward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, step):
+    def forward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, done):
         code, to, kept = jobs[job, CODE], jobs[job, C], jobs[job, AUX]
         if noisy:
             noise, disturbed = jobs[job, NOISE], jobs[job, DISTURBED]
-            key, p = noise_key(ints[SEED], step, jobs[job, DRAW]), memory[jobs[job, CONSTANTS] :]
+            key, p = key_of(jobs, job, ints, done), memory[jobs[job, CONSTANTS] :]
         if adds:
             added, to_sum = jobs[job, ADDED], jobs[job, SUM]
         for e in range(tid, width * width, threads):
@@ -153,11 +158,11 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                     memory[kept + at] = pool[e]
 
     @inlined
-    def backward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, step):
+    def backward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, done):
         code, to, values = jobs[job, CODE], jobs[job, C], jobs[job, AUX]
         if noisy:
-            noise, key = jobs[job, NOISE], noise_key(ints[SEED], step, jobs[job, DRAW])
-            p = memory[jobs[job, CONSTANTS] :]
+            noise = jobs[job, NOISE]
+            key, p = key_of(jobs, job, ints, done), memory[jobs[job, CONSTANTS] :]
         if adds:
             added, to_sum = jobs[job, ADDED], jobs[job, SUM]
         for e in range(tid, width * width, threads):
@@ -174,7 +179,7 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                 memory[to + at] = activate_backward(code, delta, memory[values + at])
 
     @inlined
-    def one_tile(memory, jobs, job, pool, ints, mode, tile, start, n_rows, step, tid):
+    def one_tile(memory, jobs, job, pool, ints, mode, tile, start, n_rows, done, tid):
         """Tile `tile` of a phase, one of job `job`; nothing where it lies beyond the rows of the batch."""
         kind, large = jobs[job, JOB_KIND], jobs[job, SHAPE] == LARGE
         width = large_width if large else small_width
@@ -201,15 +206,15 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                     m0, n0, m_end, n_end, k_end,
                 )  # fmt: skip
         if kind == FORWARD:
-            forward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, step)
+            forward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, done)
         if trains:
             if kind == BACKWARD:
-                backward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, step)
+                backward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, done)
             elif kind == GRADIENT:
                 gradient_tile(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end)
 
     @device
-    def tiles(memory, jobs, first_job, last_job, pool, ints, mode, start, n_rows, step, rank, size, tid):
+    def tiles(memory, jobs, first_job, last_job, pool, ints, mode, start, n_rows, done, rank, size, tid):
         """This block's tiles of a phase; the jobs' tiles are numbered one behind the other."""
         final = last_job - 1
         width = large_width if jobs[final, SHAPE] == LARGE else small_width
@@ -223,7 +228,7 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
         for tile in range(rank, n_tiles, size):
             while job < final and tile >= jobs[job + 1, FIRST_TILE]:
                 job = np.int32(job + 1)
-            one_tile(memory, jobs, job, pool, ints, mode, tile, start, n_rows, step, tid)
+            one_tile(memory, jobs, job, pool, ints, mode, tile, start, n_rows, done, tid)
 
     @device
     def one_row(memory, jobs, job, row, factor):
