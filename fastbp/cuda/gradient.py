@@ -93,7 +93,7 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
             m, n = m0 + e // width, n0 + e % width
             if m < m_end and n < n_end:
                 at = jobs[job, C] + m * n_end + n
-                g = memory[stored + at] if mode == APPLY_STORED else pool[e]
+                g = memory[stored + at] if clip_norm or mode == APPLY_STORED else pool[e]
                 w = memory[at]
                 is_bias = m == bias_row
                 pull = zero if is_bias else penalty * w

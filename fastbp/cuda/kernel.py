@@ -135,10 +135,11 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                 start = np.int32(n_pass * ints[PASS])
                 n_rows = np.int32(min(ints[PASS], batch_rows - start))
                 mode = np.int32(APPLY)
-                if max_norm and n_pass == passes and (phase == 1 or (passes == 1 and not clip_norm)):
-                    phase = n_phases  # the last; where gradients are kept, one comes before it
-                elif n_pass == passes:
-                    mode, phase = np.int32(APPLY_STORED), np.int32(n_phases - 1)
+                if n_pass == passes:
+                    # The gradients again, then NORMS; NORMS alone where no gradients are kept.
+                    following = phase == 1 or (passes == 1 and not clip_norm)
+                    mode = np.int32(APPLY_STORED)
+                    phase = n_phases if max_norm and following else np.int32(n_phases - 1)
                 elif passes > 1 or clip_norm or ints[UPDATING] == 0:
                     mode = np.int32(WRITE if n_pass == 0 else ADD)
                 if unit == 0 and rank == 0:
