@@ -6,8 +6,9 @@ the kernels are loaded by the first fit or prediction.
 """
 
 from fastbp.classifier import BPClassifier
+from fastbp.rate_range import learning_rate_range
 from fastbp.regressor import BPRegressor
 
 __version__ = "0.1.0"
 
-__all__ = ["BPClassifier", "BPRegressor", "__version__"]
+__all__ = ["BPClassifier", "BPRegressor", "__version__", "learning_rate_range"]

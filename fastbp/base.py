@@ -4,6 +4,7 @@ A fit works on a draft, a second object with the same parameters. Only when ever
 estimator take over the draft's attributes, in one assignment: a failed call leaves the old model whole.
 """
 
+import dataclasses
 import warnings
 from abc import abstractmethod
 from contextlib import ExitStack
@@ -13,23 +14,28 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 from fastbp import engine, holdout, weights
 from fastbp.fitted import FittedNetwork
-from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.losses import find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
 from fastbp.output_bias import with_data_bias
-from fastbp.plan import Kind, NetworkPlan
+from fastbp.plan import Kind, NetworkPlan, refuse_output
+from fastbp.presets import PRESETS, AtMost
 from fastbp.progress import make_progress
+from fastbp.resume import Begin, EpochPosition, Evaluations, Saved, begin_fit, fit_settings
+from fastbp.scaling import robust_scales
 from fastbp.scoring import validation_score
 from fastbp.stored import StoredWeights
+from fastbp.tasks import Epoch, FitTasks
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
 from fastbp.training_plan import AVERAGES, SolverState, TrainingPlan, training_plan
 from fastbp.validation import canonical
@@ -47,6 +53,10 @@ FITTED = (
     "classes_",
     "coefs_",
     "intercepts_",
+    "feature_params_",
+    "target_mean_",
+    "target_scale_",
+    "target_range_",
     "n_layers_",
     "n_outputs_",
     "out_activation_",
@@ -62,6 +72,9 @@ FITTED = (
     "_memory",
     "_stored",
 )
+
+# Of them, what a fit that goes on adds to.
+ADDED_TO = ("t_", "best_loss_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
 @dataclass
@@ -86,11 +99,57 @@ class Memory:
     n_stale: int = 0
 
 
+@dataclass
+class Prepared:
+    """What a fit works on, checked and encoded.
+
+    Attributes
+    ----------
+    network : NetworkPlan
+    rows : Rows
+        To train on.
+    held_out : Rows or None
+        For early stopping to watch.
+    parameters : ndarray
+        Flat vector to start from.
+    random_state : numpy.random.RandomState
+        From which the seed of the shuffling is drawn next.
+    goes_on : bool
+        Whether it goes on from an earlier fit.
+    begin : Begin or None
+        For callbacks that keep the fit.
+    saved : Saved or None
+        What one of them has kept of it.
+    """
+
+    network: NetworkPlan
+    rows: Rows
+    held_out: Rows | None
+    parameters: np.ndarray
+    random_state: np.random.RandomState
+    goes_on: bool
+    begin: Begin | None = None
+    saved: Saved | None = None
+
+
 def _is_plain(value) -> bool:
     """Whether a parameter's value can be remembered: it cannot change, and equality says all about it."""
     if type(value) is tuple:
         return all(type(size) is int for size in value)
     return value is None or type(value) in (str, bool, int, float)
+
+
+def draw_seed(random_state: np.random.RandomState) -> int:
+    """The seed of shuffling and noise."""
+    return int(random_state.randint(0, 2**63 - 1, dtype=np.int64))
+
+
+def _remembered(training: TrainingPlan, memory: Memory, result: Result, incremental: bool) -> Memory:
+    """What is remembered of a fit that went on from `memory`."""
+    state, best, n_stale = result.state, float("inf"), 0
+    if incremental and state is not None and result.n_epochs:
+        state, best, n_stale = adapt_rate(training, state, result.loss, memory.best, memory.n_stale)
+    return Memory(state, memory.seed, incremental, best, n_stale)
 
 
 def is_stochastic(estimator) -> bool:
@@ -107,15 +166,22 @@ def has_partial_fit(estimator) -> bool:
     return True
 
 
-class BackPropagation(FittedNetwork):
+class BackPropagation(CallbackSupportMixin, FittedNetwork):
     """Base of BPClassifier and BPRegressor; not for direct use."""
 
     _memory: Memory | None
+    _epoch: Epoch | None = None  # the one that callbacks hear of
 
     _parameter_constraints: dict = {
+        "preset": [StrOptions(set(PRESETS)), None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions({entry.name for entry in ACTIVATIONS if entry.hidden}), list, tuple],
-        "out_activation": [StrOptions({"auto", *ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()})],
+        "activation": [
+            StrOptions({entry.name for entry in ACTIVATIONS if entry.hidden} | {*GROUP_ACTIVATIONS.names()}),
+            list,
+            tuple,
+        ],
+        "maxout_pieces": [Interval(Integral, 2, None, closed="left")],
+        "out_activation": [StrOptions({"auto", *OUTPUT_ACTIVATIONS})],
         "loss": [StrOptions(set(loss_names()))],
         "loss_params": [dict, None],
         "solver": [StrOptions({"lbfgs", *STOCHASTIC})],
@@ -131,6 +197,11 @@ class BackPropagation(FittedNetwork):
         "input_dropout": [Interval(Real, 0, 1, closed="left")],
         "input_noise": [Interval(Real, 0, None, closed="left")],
         "residual": ["boolean"],
+        "norm": [StrOptions({"batch", "layer"}), None],
+        "input_scaling": [StrOptions({"robust"}), None],
+        "learn_input_scales": ["boolean"],
+        "parametric_activation": ["boolean"],
+        "rate_factors": [dict, None],
         "average": [StrOptions(set(AVERAGES)), None],
         "average_params": [dict, None],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -189,6 +260,7 @@ class BackPropagation(FittedNetwork):
         given = self.__dict__
         values = tuple(given.get(name) for name in self._parameter_constraints)
         key = (type(self), tuple(map(type, values)), values)
+        refuse_output(given.get("out_activation"))
         if not all(_is_plain(value) for value in values):
             super()._validate_params()
         elif key not in _valid_parameters:
@@ -197,9 +269,21 @@ class BackPropagation(FittedNetwork):
                 _valid_parameters.clear()
             _valid_parameters.add(key)
 
+    def _fit(self, *arguments, **options) -> Self:
+        """Fit; what fails, callbacks included, leaves this object as it was."""
+        if not hasattr(self, "_skl_callbacks"):
+            return self._fit_draft(*arguments, **options)
+        before = self.__dict__
+        self.__dict__ = dict(before)  # on which callbacks and their context are kept while the fit lasts
+        try:
+            return self._fit_draft(*arguments, **options)
+        except BaseException:
+            self.__dict__ = before
+            raise
+
     # Not called partial_fit, for which scikit-learn skips the validation of parameters once it is fitted.
     @_fit_context(prefer_skip_nested_validation=True)
-    def _fit(
+    def _fit_draft(
         self,
         X,
         y,
@@ -211,23 +295,102 @@ class BackPropagation(FittedNetwork):
         classes=None,
         given=NO_ROWS,
     ) -> Self:
-        draft = self._draft()
+        tasks = None
+        if hasattr(self, "_skl_callbacks"):
+            name, n_epochs = ("partial_fit", 1) if incremental else ("fit", self._resolved().max_iter)
+            tasks = FitTasks(self, X, y, sample_weight, name, n_epochs)
+        draft = self._resolved()._draft()  # with what the callbacks have set
+        if incremental:
+            draft.early_stopping = self.early_stopping  # a preset's is for whole fits
         if not (incremental or self.warm_start):
             for name in FITTED:
                 draft.__dict__.pop(name, None)
         if incremental:
             draft._check_classes(classes)
-        draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init, given)
-        self.__dict__ = draft.__dict__
+        draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init, given, tasks)
+        own = {name: getattr(self, name) for name in self._preset_changes()}
+        self.__dict__ = {**draft.__dict__, **own}
+        if tasks is not None:
+            tasks.end()
         return self
 
     def _check_classes(self, classes) -> None:
         """Look at the argument `classes` of a classifier's partial_fit."""
 
     def _train(
-        self, X, y, sample_weight, incremental: bool, coefs_init, intercepts_init, given: GivenRows
+        self,
+        X,
+        y,
+        sample_weight,
+        incremental: bool,
+        coefs_init,
+        intercepts_init,
+        given: GivenRows,
+        tasks: FitTasks | None = None,
     ) -> None:
         """Fit this object in place."""
+        prepared = self._prepare(X, y, sample_weight, incremental, coefs_init, intercepts_init, given, tasks)
+        network, rows = prepared.network, prepared.rows
+        if coefs_init is not None or intercepts_init is not None or not hasattr(self, "_memory"):
+            self._memory = None
+        if is_stochastic(self):
+            with ExitStack() as scoring:
+                result = self._train_stochastic(prepared, scoring, incremental, tasks)
+        else:
+            self._refuse_without_batches(network)
+            if tasks is not None:
+                tasks.describe("iteration", lambda result: self._model(network, result), prepared.begin)
+            position = None if prepared.saved is None else prepared.saved.position
+            assert position is None or isinstance(position, Evaluations)
+            result = fit_lbfgs(
+                engine.get(self.device, rows.X),
+                network,
+                rows,
+                prepared.parameters,
+                alpha=self.alpha,
+                l2=self.l2,
+                max_iter=self.max_iter,
+                max_fun=self.max_fun,
+                tol=self.tol,
+                progress=make_progress(self.verbose, self.max_iter),
+                n_jobs=self.n_jobs,
+                tasks=tasks,
+                resumed=position,
+            )
+            self._memory = None
+        self._take_over(network, result)
+
+    def _refuse_without_batches(self, network: NetworkPlan) -> None:
+        """ValueError for what solver='lbfgs' cannot minimise."""
+        others = list(STOCHASTIC)
+        if any(op.kind == Kind.NOISE for op in network.ops):
+            raise ValueError(
+                "dropout, input_dropout and input_noise make the loss random, which solver='lbfgs' cannot "
+                f"minimise; choose one of {others}."
+            )
+        if self.norm == "batch":
+            raise ValueError(
+                "norm='batch' takes statistics of mini-batches, which solver='lbfgs' does not have; choose "
+                f"one of {others}, or norm='layer'."
+            )
+        if self.l1 > 0:
+            raise ValueError(
+                f"l1={self.l1!r} has no derivative at 0, which solver='lbfgs' needs; choose another of "
+                f"{others}, or l2."
+            )
+
+    def _prepare(
+        self,
+        X,
+        y,
+        sample_weight,
+        incremental: bool = False,
+        coefs_init=None,
+        intercepts_init=None,
+        given: GivenRows = NO_ROWS,
+        tasks: FitTasks | None = None,
+    ) -> Prepared:
+        """Check and encode the data, plan the network, draw its weights, set rows aside."""
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         if self.out_bias is not None and not self.fit_intercept:
@@ -241,6 +404,7 @@ class BackPropagation(FittedNetwork):
         engine.get(self.device, X)  # refuses what it lacks before anything is computed
         self._learn_targets(y, goes_on=goes_on, incremental=incremental)
         sample_weight = self._check_weights(sample_weight, X, y)
+        self._learn_scales(y, sample_weight, goes_on)
         network = weights.cached_plan(
             n_inputs=X.shape[1],
             hidden_layer_sizes=hidden,
@@ -252,45 +416,27 @@ class BackPropagation(FittedNetwork):
         rows = Rows(X, self._encode(y, network), sample_weight)
         held_out = self._check_given(given, network) if validates_on_given else None
         random_state = check_random_state(self.random_state)
-        parameters = self._start(network, random_state, goes_on, coefs_init, intercepts_init)
+
+        def draw(random_state: np.random.RandomState) -> np.ndarray:
+            return self._start(network, rows, random_state, goes_on, coefs_init, intercepts_init)
+
+        begin = saved = None
+        if tasks is not None and tasks.keeps:
+            settings = fit_settings(self, rows, held_out, engine.get(self.device, X).__name__)
+            saved = tasks.find(settings)
+            earlier = {name: self.__dict__[name] for name in ADDED_TO if name in self.__dict__}
+            beginning = begin_fit(settings, network, random_state, draw, earlier, saved, goes_on)
+            parameters, random_state, begin, saved = beginning
+            if begin.earlier:
+                self.__dict__.update(begin.earlier)
+        else:
+            parameters = draw(random_state)
         if self.early_stopping and is_stochastic(self) and held_out is None:
             rows, held_out = holdout.split(rows, self.validation_fraction, random_state, self._stratified())
         if self.out_bias is not None and not goes_on and intercepts_init is None:
             head = find_loss(self.loss, self.out_activation_)
             parameters = with_data_bias(network, parameters, rows, head, self.out_activation_)
-        if coefs_init is not None or intercepts_init is not None or not hasattr(self, "_memory"):
-            self._memory = None
-        if is_stochastic(self):
-            with ExitStack() as scoring:
-                result = self._train_stochastic(
-                    network, rows, held_out, scoring, parameters, random_state, incremental, goes_on
-                )
-        else:
-            if any(op.kind == Kind.NOISE for op in network.ops):
-                raise ValueError(
-                    "dropout, input_dropout and input_noise make the loss random, which solver='lbfgs' "
-                    f"cannot minimise; choose one of {list(STOCHASTIC)}."
-                )
-            if self.l1 > 0:
-                raise ValueError(
-                    f"l1={self.l1!r} has no derivative at 0, which solver='lbfgs' needs; choose another of "
-                    f"{list(STOCHASTIC)}, or l2."
-                )
-            result = fit_lbfgs(
-                engine.get(self.device, X),
-                network,
-                rows,
-                parameters,
-                alpha=self.alpha,
-                l2=self.l2,
-                max_iter=self.max_iter,
-                max_fun=self.max_fun,
-                tol=self.tol,
-                progress=make_progress(self.verbose, self.max_iter),
-                n_jobs=self.n_jobs,
-            )
-            self._memory = None
-        self._take_over(network, result)
+        return Prepared(network, rows, held_out, parameters, random_state, goes_on, begin, saved)
 
     def _hidden_sizes(self) -> tuple[int, ...]:
         sizes = self.hidden_layer_sizes
@@ -304,6 +450,7 @@ class BackPropagation(FittedNetwork):
     def _start(
         self,
         network: NetworkPlan,
+        rows: Rows,
         random_state: np.random.RandomState,
         goes_on: bool,
         coefs_init,
@@ -316,20 +463,26 @@ class BackPropagation(FittedNetwork):
             network, self.init, self.out_init, self._activation_names(), random_state
         )
         if goes_on:
-            coefs, intercepts = weights.check_fitted(self.coefs_, self.intercepts_)
-            if [coef.shape for coef in coefs] != network.layer_shapes:
+            if [np.shape(coef) for coef in self.coefs_] != network.layer_shapes:
                 raise ValueError(
-                    f"hidden_layer_sizes={self.hidden_layer_sizes!r} and the data ask for layers of the "
-                    f"shapes {network.layer_shapes}, but training goes on from coefs_ of the shapes "
-                    f"{[coef.shape for coef in coefs]}."
+                    f"hidden_layer_sizes={self.hidden_layer_sizes!r}, activation={self.activation!r} and the "
+                    f"data ask for layers of the shapes {network.layer_shapes}, but training goes on from "
+                    f"coefs_ of the shapes {[np.shape(coef) for coef in self.coefs_]}."
                 )
+            coefs, intercepts = self._checked_weights()
+        if goes_on and hasattr(self, "feature_params_"):
+            features = weights.check_features(network, self.feature_params_)
+        else:
+            features = network.start
+            if self.input_scaling == "robust":
+                features[0] = robust_scales(rows.X, rows.sample_weight).astype(network.dtype)
         if coefs_init is not None:
             coefs = weights.given(network, coefs_init, "coefs_init")
         if intercepts_init is not None:
             intercepts = weights.given(network, intercepts_init, "intercepts_init")
             if not self.fit_intercept and any(intercept.any() for intercept in intercepts):
                 raise ValueError("intercepts_init must be zero where fit_intercept=False.")
-        return network.pack(coefs, intercepts)
+        return network.pack(coefs, intercepts, features)
 
     def _check_given(self, given: GivenRows, network: NetworkPlan) -> Rows:
         """The user's validation rows, ready for the engine; or ValueError."""
@@ -349,22 +502,25 @@ class BackPropagation(FittedNetwork):
             raise ValueError(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
 
     def _train_stochastic(
-        self,
-        network: NetworkPlan,
-        rows: Rows,
-        held_out: Rows | None,
-        scoring: ExitStack,
-        parameters: np.ndarray,
-        random_state: np.random.RandomState,
-        incremental: bool,
-        goes_on: bool,
+        self, prepared: Prepared, scoring: ExitStack, incremental: bool, tasks: FitTasks | None
     ) -> Result:
+        network, rows, parameters = prepared.network, prepared.rows, prepared.parameters
         validation = None
-        if held_out is not None:
-            score = scoring.enter_context(validation_score(self, network, held_out))
-            validation = Validation(score, parameters if goes_on else None)
-        memory = self._memory or Memory(None, int(random_state.randint(0, 2**63 - 1, dtype=np.int64)))
+        if prepared.held_out is not None:
+            score = scoring.enter_context(validation_score(self, network, prepared.held_out))
+            validation = Validation(score, parameters if prepared.goes_on else None)
+        memory = self._memory or Memory(None, draw_seed(prepared.random_state))
+        begin, position = prepared.begin, None
+        if prepared.saved is not None and begin is not None and begin.seed is not None:
+            position = prepared.saved.position
+            memory = dataclasses.replace(memory, seed=begin.seed)
+        assert position is None or isinstance(position, EpochPosition)
         training = self._training_plan(rows.X.shape[0], memory.seed, incremental)
+        if tasks is not None:
+            begin = None if begin is None else dataclasses.replace(begin, seed=memory.seed)
+            tasks.describe(
+                "epoch", lambda result: self._model(network, result, training, memory, incremental), begin
+            )
         state = memory.state
         if state is not None and (
             state.solver != training.solver
@@ -382,14 +538,31 @@ class BackPropagation(FittedNetwork):
             validation=validation,
             progress=make_progress(self.verbose, training.max_epochs),
             n_jobs=self.n_jobs,
-            warn_at_end=not incremental,
+            # A schedule that ends with the fit, and no rule that would stop it: it was meant to take so long.
+            warn_at_end=not (incremental or training.has_rate_schedule and training.patience == np.inf),
+            tasks=tasks,
+            resumed=position,
         )
-        best, n_stale = float("inf"), 0
-        state = result.state
-        if incremental and state is not None and result.n_epochs:
-            state, best, n_stale = adapt_rate(training, state, result.loss, memory.best, memory.n_stale)
-        self._memory = Memory(state, memory.seed, incremental, best, n_stale)
+        self._memory = _remembered(training, memory, result, incremental)
         return result
+
+    def _model(
+        self,
+        network: NetworkPlan,
+        result: Result,
+        training: TrainingPlan | None = None,
+        memory: Memory | None = None,
+        incremental: bool = False,
+    ) -> Self:
+        """An estimator of its own, fitted as this one would be if the fit ended with `result`."""
+        model = self._draft()
+        model._memory = None
+        if training is not None and memory is not None and result.state is not None:
+            moments = result.state.moments.copy()  # the fit goes on with them
+            result.state = dataclasses.replace(result.state, moments=moments)
+            model._memory = _remembered(training, memory, result, incremental)
+        model._take_over(network, result)
+        return model
 
     def _watches_loss(self) -> bool:
         return isinstance(self.scoring, str) and self.scoring == "loss"
@@ -398,7 +571,7 @@ class BackPropagation(FittedNetwork):
         if self.batch_size == "auto":
             batch_size = min(AUTO_BATCH_SIZE, n_rows)
         else:
-            if self.batch_size > n_rows:
+            if self.batch_size > n_rows and not isinstance(self.batch_size, AtMost):
                 warnings.warn(
                     "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
                 )
@@ -431,6 +604,7 @@ class BackPropagation(FittedNetwork):
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
             max_epochs=1 if incremental else self.max_iter,
+            planned_epochs=self.max_iter,
             monitor="external" if self.early_stopping else "loss",
         )
 
@@ -465,6 +639,7 @@ class BackPropagation(FittedNetwork):
 
     def __getstate__(self) -> dict:
         state = super().__getstate__()
+        state.pop("_epoch", None)  # of a fit under way
         memory = state.get("_memory")
         # twice the size of the network, and of no use unless training goes on
         if memory is not None and not (self.warm_start or memory.incremental):
@@ -473,6 +648,6 @@ class BackPropagation(FittedNetwork):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self._resolved().input_scaling is None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

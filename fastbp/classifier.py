@@ -43,12 +43,16 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         linear model with an output activation: logistic regression.
     activation : str or list of str, default='relu'
         Of all hidden layers, or of each: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu',
-        'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign', 'hard_sigmoid', 'hard_tanh' or 'relu6'.
-        The formulas are in the notes.
+        'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign', 'hard_sigmoid', 'hard_tanh', 'relu6' or
+        'maxout'. The formulas are in the notes.
+    maxout_pieces : int, default=2
+        At least 2. Of activation='maxout' (Goodfellow et al. 2013): how many linear functions of the inputs
+        a unit takes the largest of. Such a layer has so many times the weights; `max_norm` limits each of
+        the functions.
     out_activation : str, default='auto'
-        Of the output layer: 'auto', 'softmax', 'exp' or one of the above, see the tables in the notes.
-        'auto' is 'softmax' for three and more classes, 'logistic' for two classes and for multilabel targets;
-        of the hinge losses it is 'identity'.
+        Of the output layer: 'auto', 'softmax', 'exp' or one of the above but 'maxout', see the tables in the
+        notes. 'auto' is 'softmax' for three and more classes, 'logistic' for two classes and for multilabel
+        targets; of the hinge losses it is 'identity'.
     loss : str, default='log_loss'
         What is minimised: 'log_loss', 'focal', 'hinge', 'squared_hinge', 'squared_error',
         'mean_squared_error' or 'sum_squared_error'. The formulas and the output activations that go with them
@@ -96,6 +100,25 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     residual : bool, default=False
         Whether each hidden layer but the first adds its inputs to its outputs, where they are as many (He et
         al. 2016): very deep networks train so.
+    norm : {'batch', 'layer'}, default=None
+        Normalisation of the inputs of each hidden layer's activation, followed by a scale and a shift that
+        are learned. 'batch': by weighted mean and variance over the batch, (z - mean) / sqrt(variance +
+        1e-5), in prediction by running means of both, which move by 0.1 a step, less where a batch has less
+        weight than a full one (Ioffe and Szegedy 2015); the layers then have no intercepts. 'layer': over
+        the units of the layer, row by row (Ba, Kiros, Hinton 2016).
+    input_scaling : {'robust'}, default=None
+        What is done to the inputs first, inside the network. 'robust': t / sqrt(1 + (t / 3)^2) with t = (x -
+        median) / interquartile range of the first training set's features, so that no value is beyond 3
+        (Holzmueller, Grinsztajn, Steinwart 2024). Needs a dense X.
+    learn_input_scales : bool, default=False
+        Whether each input is multiplied by a factor that is learned.
+    parametric_activation : bool, default=False
+        Whether each hidden unit learns a factor p of its activation f: (1 - p) z + p f(z), p = 1 at first.
+    rate_factors : dict, default=None
+        Factors of the learning rate, in [0, inf): of `weights`, `biases` and `features` (the parameters of
+        `norm`, `learn_input_scales` and `parametric_activation`), 1; that of the weights is divided by the
+        layer's number of inputs to the power of `fan_in_power`, 0. With ``{"fan_in_power": 0.5}`` 'adam'
+        trains as in the neural tangent parametrisation (Jacot, Gabriel, Hongler 2018).
     average : {'ema', 'swa'}, default=None
         The weights of the model are a mean of those after each step: 'ema' forgets exponentially, 'swa' is
         the plain mean of the last part of the fit. Training that goes on does so from the mean.
@@ -114,8 +137,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         In [0, inf). Exponent of 'invscaling'.
     schedule : str, default=None
         Of the learning rate of every stochastic solver: 'constant', 'cosine', 'one_cycle', 'linear', 'step',
-        'exponential', 'inverse', 'restarts' or 'plateau', which divides by 5 as 'adaptive' does. The formulas
-        are in the notes; all but 'plateau' depend on `max_iter`, or on the epoch. None is 'constant'.
+        'exponential', 'inverse', 'restarts', 'coslog' or 'plateau', which divides by 5 as 'adaptive' does.
+        The formulas are in the notes; all but 'plateau' depend on `max_iter`, or on the epoch. None is
+        'constant'.
     schedule_params : dict, default=None
         Parameters of the schedule that are not to have their default, and `warmup_steps` in [0, inf), 0: the
         rate rises from 0 over so many steps.
@@ -132,7 +156,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         2 / (1.0001 m). 'lecun': normal with variance 1 / m, what selu needs. 'orthogonal': a matrix with
         orthonormal rows or columns, uniform among all, times the activation's gain 1 / sqrt(E f(z)^2) for a
         standard normal z. 'uniform': uniform in (-b, b), b = 1 / sqrt(m). 'normal': standard normal,
-        intercepts too. Intercepts are zero otherwise.
+        intercepts too. Intercepts are zero otherwise. Of a maxout layer each of the `maxout_pieces` is drawn
+        as a layer of n units; 'he' then has the variance g^2 / m, and 'orthogonal' the gain g, which is
+        1 / sqrt(E f^2) of the largest f of so many standard normal numbers: 1 for two, 0.885 for three.
     out_init : str, default='auto'
         The same of the output layer; 'auto' is the same as `init`.
     out_bias : 'data' or None, default=None
@@ -184,6 +210,10 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         ``pip install "fastbp[cuda]"``. 'auto': on the GPU where there is one and X is dense, else on the CPU.
         Both train on the same batches and give the same results up to rounding. With 'cuda', X, y and
         sample_weight may lie on the GPU already, in any array with ``__cuda_array_interface__``.
+    preset : {'tabular'}, default=None
+        Other defaults: what a parameter is that has not been changed from its own. 'tabular': three hidden
+        layers of 128, robust and learned scales of the inputs, Adam with a cyclic schedule of 64 epochs and
+        the best of them by a tenth of the rows, smoothed labels. See `fastbp.presets`.
 
     Attributes
     ----------
@@ -191,9 +221,15 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         The class labels, sorted; for multilabel targets the numbers of the columns.
     coefs_ : list of n_layers_ - 1 ndarrays
         The l-th, of shape (units of layer l, units of layer l + 1), holds the weights between them. May be
-        changed in place or replaced: whatever comes after follows.
+        changed in place or replaced: whatever comes after follows. Of a maxout layer with k pieces it has k
+        columns for each unit, side by side: ``coefs_[l].reshape(-1, n_units, k)``.
     intercepts_ : list of n_layers_ - 1 ndarrays
-        The l-th, of shape (units of layer l + 1,), is added to that layer.
+        The l-th, of shape (units of layer l + 1,), is added to that layer: for maxout k for each unit, too.
+    feature_params_ : list of ndarrays
+        Parameters of single features, each of shape (1 or 2, n_features), in the order of the network:
+        `input_scaling` (median; factor), `learn_input_scales`; then for each hidden layer `norm` ('batch':
+        running mean; variance), its scale and shift, `parametric_activation`. Empty without these. May be
+        changed.
     n_features_in_ : int
         Columns of X in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -233,6 +269,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     See Also
     --------
     BPRegressor : The regressor.
+    fastbp.learning_rate_range : Finds a learning rate to begin with.
+    fastbp.callbacks : Callbacks for `set_callbacks`, beside scikit-learn's own.
     sklearn.neural_network.MLPClassifier : What it takes the place of.
 
     Notes
@@ -259,6 +297,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     hard_sigmoid  min(max(z / 6 + 1/2, 0), 1)
     hard_tanh     min(max(z, -1), 1)
     relu6         min(max(z, 0), 6)
+    maxout        max(z_1, ..., z_k), hidden layers only
     softmax       exp(z_k) / sum_j exp(z_j), outputs only
     ============  ==================================================
 
@@ -310,6 +349,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     exponential  decay ^ e                                              decay 0.95
     inverse      (1 + decay e) ^ -power                                 decay 1, power 0.5
     restarts     (1 + cos(pi x)) / 2, x over cycles of epochs growth^k  epochs 10, growth 2
+    coslog       (1 - cos(2 pi log2(1 + (2^waves - 1) x))) / 2          waves 4
     ===========  =====================================================  ====================
 
     The objective is the mean of the losses, weighted by `sample_weight`, plus the penalties. The loss that is
@@ -333,6 +373,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     Rumelhart, Hinton, Williams, "Learning representations by back-propagating errors", Nature 323, 1986.
 
     Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+
+    Goodfellow, Warde-Farley, Mirza, Courville, Bengio, "Maxout networks", ICML 2013.
 
     He, Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015.
 
@@ -371,6 +413,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         hidden_layer_sizes=(100,),
         *,
         activation="relu",
+        maxout_pieces=2,
         out_activation="auto",
         loss="log_loss",
         loss_params=None,
@@ -388,6 +431,11 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         input_dropout=0.0,
         input_noise=0.0,
         residual=False,
+        norm=None,
+        input_scaling=None,
+        learn_input_scales=False,
+        parametric_activation=False,
+        rate_factors=None,
         average=None,
         average_params=None,
         batch_size="auto",
@@ -418,9 +466,11 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         max_fun=15000,
         n_jobs=None,
         device="cpu",
+        preset=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.maxout_pieces = maxout_pieces
         self.out_activation = out_activation
         self.loss = loss
         self.loss_params = loss_params
@@ -438,6 +488,11 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.input_dropout = input_dropout
         self.input_noise = input_noise
         self.residual = residual
+        self.norm = norm
+        self.input_scaling = input_scaling
+        self.learn_input_scales = learn_input_scales
+        self.parametric_activation = parametric_activation
+        self.rate_factors = rate_factors
         self.average = average
         self.average_params = average_params
         self.batch_size = batch_size
@@ -468,6 +523,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.max_fun = max_fun
         self.n_jobs = n_jobs
         self.device = device
+        self.preset = preset
 
     def fit(
         self,

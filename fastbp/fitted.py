@@ -4,18 +4,19 @@ The weights are read from `coefs_` and `intercepts_` anew at each call, since th
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from numbers import Real
 from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from fastbp import engine, weights
+from fastbp import engine, presets, weights
 from fastbp.functions.losses import find_loss
-from fastbp.functions.parameters import Parameter
+from fastbp.functions.parameters import Parameter, resolve
 from fastbp.plan import NetworkPlan
 from fastbp.stored import StoredWeights
 from fastbp.validation import canonical, on_host, validated
@@ -28,7 +29,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     # Set by the constructors of the two classes.
     hidden_layer_sizes: Any
+    preset: str | None
     activation: str
+    maxout_pieces: int
     out_activation: str
     loss: str
     solver: str
@@ -66,6 +69,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     classes_: np.ndarray
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
+    feature_params_: list[np.ndarray]
     _stored: StoredWeights
     n_layers_: int
     n_outputs_: int
@@ -84,6 +88,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     @abstractmethod
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         """Targets for the engine."""
+
+    def _learn_scales(self, y, sample_weight, goes_on: bool) -> None:
+        """Set what `y` is scaled by, if anything."""
 
     def _class_weights(self, y) -> np.ndarray | None:
         """A float64 weight of each row by its labels; None where they all count alike."""
@@ -106,12 +113,29 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         draft.__dict__.update(self.__dict__)
         return draft
 
+    def _preset_changes(self) -> dict[str, Any]:
+        """The parameters that the preset changes, itself included."""
+        if self.preset is None:
+            return {}
+        task = "classifier" if isinstance(self, ClassifierMixin) else "regressor"
+        return {**presets.changes(self, task), "preset": None}
+
+    def _resolved(self) -> Self:
+        """This estimator, or a draft in which the parameters of its preset stand in its place."""
+        if self.preset is None:
+            return self
+        draft = self._draft()
+        draft.__dict__.update(self._preset_changes())
+        return draft
+
     def _activation_names(self) -> str | tuple[str, ...]:
         """One name for all hidden layers, or one for each; hashable."""
         return self.activation if isinstance(self.activation, str) else tuple(self.activation)
 
     def _plan_options(self) -> dict[str, Any]:
         """What a plan needs to know beyond sizes: hashable, and checked before a plan is looked up by it."""
+        if self.preset is not None:
+            return self._resolved()._plan_options()
         return {
             "activation": self._activation_names(),
             "out_activation": self.out_activation_,
@@ -121,6 +145,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             "input_dropout": float(self.input_dropout),
             "input_noise": float(self.input_noise),
             "residual": bool(self.residual),
+            "norm": self.norm,
+            "robust_inputs": self.input_scaling == "robust",
+            "input_scales": bool(self.learn_input_scales),
+            "blend": bool(self.parametric_activation),
+            "rate_factors": _rate_factors(self.rate_factors),
+            "maxout_pieces": int(self.maxout_pieces),
         }
 
     def _loss_constants(self) -> tuple[float, ...]:
@@ -130,20 +160,30 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _fitted_dtype(self) -> np.dtype:
         return weights.common_dtype([np.asarray(coef) for coef in self.coefs_])
 
-    def _plan(self) -> tuple[NetworkPlan, list[np.ndarray], list[np.ndarray]]:
-        """Plan, coefs_ and intercepts_ as they are now, checked to fit together."""
+    def _feature_params(self) -> Sequence[np.ndarray]:
+        # coefs_ and intercepts_ may have been assigned to an estimator that was never fitted
+        return getattr(self, "feature_params_", ())
+
+    def _checked_weights(self) -> weights.Layers:
+        """coefs_ and intercepts_ as they are now, or ValueError."""
+        own = self._resolved()
+        options = own._activation_names(), int(own.maxout_pieces)
+        return weights.check_fitted(self.coefs_, self.intercepts_, *options)
+
+    def _plan(self) -> tuple[NetworkPlan, weights.Weights]:
+        """Plan, and coefs_, intercepts_ and feature_params_ as they are now, checked to fit together."""
         check_is_fitted(self, "coefs_")
-        coefs, intercepts = weights.check_fitted(self.coefs_, self.intercepts_)
+        coefs, intercepts = self._checked_weights()
         network = weights.cached_plan(
             n_inputs=coefs[0].shape[0],
-            hidden_layer_sizes=tuple(coef.shape[1] for coef in coefs[:-1]),
+            hidden_layer_sizes=tuple(coef.shape[0] for coef in coefs[1:]),
             n_outputs=coefs[-1].shape[1],
             **self._plan_options(),
             # intercepts that were assigned to a model without any count, too
             fit_intercept=self.fit_intercept or any(intercept.any() for intercept in intercepts),
             dtype=weights.common_dtype(coefs),
         )
-        return network, coefs, intercepts
+        return network, (coefs, intercepts, weights.check_features(network, self._feature_params()))
 
     def _network(self, X=None) -> tuple[NetworkPlan, np.ndarray]:
         """Plan and flat parameters of the weights as they are now.
@@ -151,14 +191,18 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         For a few rows `X` they are in the layout that needs no packing.
         """
         stored: StoredWeights | None = getattr(self, "_stored", None)
-        if not _are_few(X) or stored is None or not stored.are(self.coefs_, self.intercepts_):
-            network, coefs, intercepts = self._plan()
-            return network, network.pack(coefs, intercepts)
+        if not _are_few(X) or stored is None or not self._are(stored):
+            network, arrays = self._plan()
+            return network, network.pack(*arrays)
         if stored.parameters is None or stored.parameters != self._plain_parameters():
-            network, coefs, intercepts = self._plan()
+            network, arrays = self._plan()
             if stored.network is not network:  # parameters were set since the fit
-                return network, network.pack(coefs, intercepts)
+                return network, network.pack(*arrays)
         return stored.plan, stored.vector
+
+    def _are(self, stored: StoredWeights) -> bool:
+        """Whether the arrays of the estimator are still the stored ones."""
+        return stored.are(self.coefs_, self.intercepts_, self._feature_params())
 
     def _plain_parameters(self) -> tuple | None:
         """What `_plan_options` depends on, where equality says all about it: to find in a microsecond that
@@ -173,8 +217,15 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             self.input_dropout,
             self.input_noise,
             self.residual,
+            self.norm,
+            self.input_scaling,
+            self.learn_input_scales,
+            self.parametric_activation,
+            self.rate_factors,
+            self.preset,
+            self.maxout_pieces,
         )
-        plain = all(value is None or type(value) in (str, float, bool) for value in values)
+        plain = all(value is None or type(value) in (str, float, bool, int) for value in values)
         return values if plain and self.fit_intercept is True else None
 
     def _check_X(self, X, network: NetworkPlan):
@@ -193,13 +244,14 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return self._engine(X).forward(network, parameters, X, layer, n_jobs=self.n_jobs, **options)
 
     def _store(self, stored: StoredWeights) -> None:
-        """Set coefs_ and intercepts_."""
+        """Set coefs_, intercepts_ and feature_params_."""
         stored.parameters = self._plain_parameters()
         self._stored = stored
-        self.coefs_, self.intercepts_ = list(self._stored.coefs), list(self._stored.intercepts)
+        self.coefs_, self.intercepts_ = list(stored.coefs), list(stored.intercepts)
+        self.feature_params_ = list(stored.features)
 
     def __getstate__(self) -> dict:
-        # coefs_ and intercepts_ hold the same numbers
+        # coefs_, intercepts_ and feature_params_ hold the same numbers
         return {name: value for name, value in super().__getstate__().items() if name != "_stored"}
 
     def __setstate__(self, state: dict) -> None:
@@ -207,10 +259,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         # Weights mapped from a file stay there: they may be shared by many processes.
         if hasattr(self, "coefs_") and not any(isinstance(coef, np.memmap) for coef in self.coefs_):
             try:
-                network, coefs, intercepts = self._plan()
+                network, arrays = self._plan()
             except ValueError:
                 return  # assigned by the user, and not yet fitting together
-            self._store(StoredWeights(network, network.row_major.pack(coefs, intercepts), intercepts))
+            self._store(StoredWeights(network, network.row_major.pack(*arrays), arrays[1]))
 
     # --- What users may ask
 
@@ -272,13 +324,15 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Returns
         -------
         sklearn.utils.Bunch
-            ``loss``, a float; ``coefs`` and ``intercepts``, the derivatives of the loss as lists of arrays of
-            the shapes of `coefs_` and `intercepts_`. With `fit_intercept=False` the latter are zero.
+            ``loss``, a float; ``coefs``, ``intercepts`` and ``feature_params``, the derivatives of the loss
+            as lists of arrays of the shapes of `coefs_`, `intercepts_` and `feature_params_`. With
+            `fit_intercept=False` those by intercepts are zero, as are those by what training leaves alone:
+            the numbers of `input_scaling`, and the running means of `norm`, by which the loss is computed.
         """
         network, parameters = self._network()
         X, y = self._check_Xy(X, y, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
         X = canonical(X)
-        draft = self._draft()
+        draft = self._resolved()._draft()
         draft._learn_targets(y, goes_on=True, incremental=True)
         if draft.n_outputs_ != network.n_outputs:
             raise ValueError(
@@ -291,8 +345,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             X,
             draft._encode(y, network),
             sample_weight,
-            self.alpha,
-            self.l2,
+            draft.alpha,
+            draft.l2,
             n_jobs=self.n_jobs,
         )
         coefs, intercepts = network.unpack(gradient)
@@ -300,7 +354,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             for own, slope in zip(self.coefs_, coefs, strict=True):
                 loss += self.l1 * float(np.abs(own).sum())
                 slope += self.l1 * np.sign(own)
-        return Bunch(loss=float(loss), coefs=coefs, intercepts=intercepts)
+        rows = [row.copy() for row in network.rows(gradient)]
+        return Bunch(loss=float(loss), coefs=coefs, intercepts=intercepts, feature_params=rows)
 
     @property
     def _n_features_out(self) -> int:
@@ -310,6 +365,21 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 def _are_few(X) -> bool:
     """Whether X has so few rows that packing the weights takes longer than it saves."""
     return X is not None and len(getattr(X, "shape", ())) > 0 and X.shape[0] <= FEW_ROWS
+
+
+RATE_FACTORS = (
+    Parameter("weights", 1.0, 0.0, float("inf")),
+    Parameter("biases", 1.0, 0.0, float("inf")),
+    Parameter("features", 1.0, 0.0, float("inf")),
+    Parameter("fan_in_power", 0.0, 0.0, float("inf")),
+)
+
+
+def _rate_factors(given: dict | None) -> tuple[float, ...] | None:
+    """`rate_factors` as a plan wants them, or ValueError."""
+    if given is None:
+        return None
+    return tuple(float(value) for value in resolve(RATE_FACTORS, given, "rate_factors", "a network"))
 
 
 def _rates(dropout) -> tuple[float, ...]:

@@ -36,7 +36,7 @@ def with_data_bias(
     """The flat vector `parameters` with other intercepts in the output layer: a fresh array."""
     coefs, intercepts = network.unpack(parameters)
     intercepts[-1] = data_bias(network, rows, loss, out_activation).astype(network.dtype)
-    return network.pack(coefs, intercepts)
+    return network.pack(coefs, intercepts, network.rows(parameters))
 
 
 def data_bias(network: NetworkPlan, rows: Rows, loss: Loss, out_activation: str) -> np.ndarray:

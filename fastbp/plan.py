@@ -2,13 +2,17 @@
 
 A network is a short list of ops over numbered activation buffers. Buffer 0 holds the inputs, and each dense
 layer fills one of its own; elementwise and row ops work in place, unless the derivative needs what was there
-before. The backward pass is the same list from its end.
+before; a group op makes one value of k neighbours, in a buffer of its own. The backward pass is the same list
+from its end.
 
 Parameters live in one flat vector. The block of a dense layer is a matrix, "in-major" (a row for each input,
 the bias last: one more input that is always 1) or "out-major" (a row for each output), whichever wastes fewer
 vector lanes: kernels run along the columns. It is stored as column panels, one behind the other, each a
 contiguous (rows, ld) array with ld·itemsize 64 or 128 bytes: a tile of weights, whichever way a product walks
 through it, lies in few neighbouring cache lines. Whatever lies beyond the columns is zero and stays zero.
+
+A parametric op has a block of one row: its first parameter of each feature, then its second. That row is the
+bias row of a dense layer without inputs: it meets a column of ones, and is not penalised.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,9 +22,15 @@ from functools import cached_property
 
 import numpy as np
 
-from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.activations import (
+    ACTIVATIONS,
+    GROUP_ACTIVATIONS,
+    OUTPUT_ACTIVATIONS,
+    ROW_ACTIVATIONS,
+)
 from fastbp.functions.losses import LOSSES, find_loss
 from fastbp.functions.noise import NOISES
+from fastbp.functions.parametric import PARAMETRICS
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 PANEL_BYTES = 2 * ALIGNMENT  # a row of a column panel of parameters
@@ -35,6 +45,8 @@ class Kind(IntEnum):
     LOSS = 3
     NOISE = 4
     ADD = 5
+    PARAMETRIC = 6
+    GROUP = 7
 
 
 class Layout(IntEnum):
@@ -60,16 +72,21 @@ class Op:
     bias : int
         1 where a dense layer has a bias.
     offset, rows, cols, ld, layout : int
-        The parameter block of a dense layer: element (i, j) lies at
+        The block of parameters: element (i, j) lies at
         ``offset + (j // ld) · rows · ld + i · ld + j % ld``.
     training, prediction : int
         1 where the op runs then: an activation that is merged with the loss runs in prediction only.
     sync : int
-        1 where the op needs the whole batch before it can go on.
+        1 where the op needs the whole batch before it can go on: its parameters are the batch's in training,
+        and running means in prediction.
     other : int
-        The second buffer that a sum reads.
+        The second buffer that a sum reads; of a parametric op the one whose deltas are those of its
+        parameters, row by row.
     constants : int
-        Where the op's own begin among the network's constants.
+        Where the op's own begin among the network's constants: parameters of noise, or factors of the
+        learning rate of weights and of biases.
+    learned : int
+        1 where training changes the parameters.
     """
 
     kind: int
@@ -89,6 +106,7 @@ class Op:
     sync: int = 0
     other: int = 0
     constants: int = 0
+    learned: int = 1
 
     def matrix(self, vector: np.ndarray) -> np.ndarray:
         """The parameter block in a row-major vector: a view of shape (n_in + bias, n_out)."""
@@ -118,6 +136,8 @@ class NetworkPlan:
         Of the buffers.
     constants : tuple of float
         The parameters of the loss, then those of other ops.
+    has_rate_factors : bool
+        Whether layers learn at rates of their own.
     """
 
     ops: tuple[Op, ...]
@@ -129,16 +149,33 @@ class NetworkPlan:
     n_parameters: int
     widths: tuple[int, ...]
     constants: tuple[float, ...]
+    has_rate_factors: bool = False
 
     @cached_property
     def dense(self) -> tuple[Op, ...]:
         """The dense layers."""
         return tuple(op for op in self.ops if op.kind == Kind.DENSE)
 
+    @cached_property
+    def parametric(self) -> tuple[Op, ...]:
+        """The ops that have a row of parameters."""
+        return tuple(op for op in self.ops if op.kind == Kind.PARAMETRIC)
+
     @property
     def layer_shapes(self) -> list[tuple[int, int]]:
         """(inputs, outputs) of each dense layer."""
         return [(op.n_in, op.n_out) for op in self.dense]
+
+    @property
+    def pieces(self) -> list[int]:
+        """Linear outputs that each dense layer has for a unit: 1, or k where the largest of k is taken."""
+        pieces: list[int] = []
+        for op in self.ops:
+            if op.kind == Kind.DENSE:
+                pieces.append(1)
+            elif op.kind == Kind.GROUP:
+                pieces[-1] = op.n_in // op.n_out
+        return pieces
 
     @cached_property
     def table(self) -> np.ndarray:
@@ -157,7 +194,9 @@ class NetworkPlan:
             if op.kind == Kind.DENSE:
                 shape = dict(rows=op.n_in + op.bias, cols=op.n_out, ld=op.n_out, layout=Layout.IN_MAJOR)
                 op = replace(op, offset=offset, **shape)
-                offset += op.rows * op.ld
+            elif op.kind == Kind.PARAMETRIC:
+                op = replace(op, offset=offset, ld=op.cols)
+            offset += op.rows * op.ld
             ops.append(op)
         return replace(self, ops=tuple(ops), n_parameters=offset)
 
@@ -180,8 +219,26 @@ class NetworkPlan:
         ends = [*starts[1:], len(self.ops) - 1]  # the last op is the loss
         return ends[-1 if layer is None else int(layer) - 1]
 
-    def pack(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> np.ndarray:
-        """The flat parameter vector of given weights: a fresh array of `dtype`, padding zero."""
+    @property
+    def start(self) -> list[np.ndarray]:
+        """The parameters of parametric ops before training: (n_parameters, n_features) each."""
+        rows = []
+        for op in self.parametric:
+            entry = PARAMETRICS[PARAMETRICS.names()[op.code]]
+            rows.append(np.repeat(np.array(entry.start, self.dtype)[:, None], op.n_out, axis=1))
+        return rows
+
+    def pack(
+        self,
+        coefs: Sequence[np.ndarray],
+        intercepts: Sequence[np.ndarray],
+        rows: Sequence[np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """The flat parameter vector of given weights: a fresh array of `dtype`, padding zero.
+
+        `rows` are the parameters of parametric ops, (n_parameters, n_features) each; None: as before
+        training.
+        """
         flat = aligned_zeros(self.n_parameters, self.dtype)
         for op, coef, intercept in zip(self.dense, coefs, intercepts, strict=True):
             block = coef if op.layout == Layout.IN_MAJOR else np.asarray(coef).T
@@ -192,6 +249,8 @@ class NetworkPlan:
                     panel[n_rows] = intercept[columns]
             if op.bias and op.layout == Layout.OUT_MAJOR:
                 panel[:, -1] = intercept  # the last column of the last panel
+        for op, row in zip(self.parametric, self.start if rows is None else rows, strict=True):
+            flat[op.offset : op.offset + op.cols] = np.ravel(row)
         return flat
 
     def to_row_major(self, flat: np.ndarray) -> np.ndarray:
@@ -202,6 +261,8 @@ class NetworkPlan:
             block = whole if op.layout == Layout.IN_MAJOR else whole.T
             for panel, columns in _panels(flat, op):
                 block[:, columns] = panel
+        for op, plain in zip(self.parametric, self.row_major.parametric, strict=True):
+            vector[plain.offset : plain.offset + op.cols] = flat[op.offset : op.offset + op.cols]
         return vector
 
     def from_row_major(self, vector: np.ndarray) -> np.ndarray:
@@ -212,7 +273,13 @@ class NetworkPlan:
             block = whole if op.layout == Layout.IN_MAJOR else whole.T
             for panel, columns in _panels(flat, op):
                 panel[...] = block[:, columns]
+        for op, plain in zip(self.parametric, self.row_major.parametric, strict=True):
+            flat[op.offset : op.offset + op.cols] = vector[plain.offset : plain.offset + op.cols]
         return flat
+
+    def rows(self, flat: np.ndarray) -> list[np.ndarray]:
+        """The parameters of parametric ops in a flat vector, (n_parameters, n_features) each: views."""
+        return [flat[op.offset : op.offset + op.cols].reshape(-1, op.n_out) for op in self.parametric]
 
     def unpack(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Weights (n_in, n_out) and biases (n_out,) of a flat vector, as fresh C-contiguous arrays."""
@@ -225,10 +292,14 @@ class NetworkPlan:
         return coefs, intercepts
 
     def mask(self, weights: bool = True, biases: bool = True) -> np.ndarray:
-        """Which entries of the flat vector are weights or biases (bool); the others are padding."""
+        """Which entries of the flat vector are weights or biases (bool); the others are padding.
+
+        The parameters of parametric ops count as biases where training changes them, else as padding.
+        """
         shapes = self.layer_shapes
         coefs = [np.full(shape, weights) for shape in shapes]
-        return self.pack(coefs, [np.full(shape[1], biases) for shape in shapes]).astype(bool)
+        rows = [np.full(op.cols, biases and op.learned) for op in self.parametric]
+        return self.pack(coefs, [np.full(shape[1], biases) for shape in shapes], rows).astype(bool)
 
 
 def aligned_zeros(n: int, dtype: np.dtype) -> np.ndarray:
@@ -289,6 +360,12 @@ def network_plan(
     input_dropout: float = 0.0,
     input_noise: float = 0.0,
     residual: bool = False,
+    robust_inputs: bool = False,
+    input_scales: bool = False,
+    blend: bool = False,
+    norm: str | None = None,
+    rate_factors: tuple[float, float, float, float] | None = None,
+    maxout_pieces: int = 2,
 ) -> NetworkPlan:
     """Plan a network.
 
@@ -311,6 +388,16 @@ def network_plan(
         Share of the inputs that are dropped; standard deviation of what is added to them.
     residual : bool
         Whether each hidden layer but the first adds its inputs to its outputs where they are as many.
+    robust_inputs, input_scales, blend : bool
+        Whether inputs are scaled and cut off smoothly by numbers of the data, then by factors that are
+        learned; whether hidden units learn how much of their activation is the identity.
+    norm : {"batch", "layer"} or None
+        Normalisation of hidden layers, before their activation.
+    rate_factors : tuple of float or None
+        Factors of the learning rate: of weights, of biases and of parametric ops; that of weights is divided
+        by the layer's number of inputs to the power of the fourth. None where all learn alike.
+    maxout_pieces : int
+        Linear outputs for each unit of a maxout layer: those of unit j are its columns k·j … k·j + k - 1.
     fit_intercept : bool
     dtype : float32 or float64
 
@@ -321,8 +408,9 @@ def network_plan(
     """
     dtype = np.dtype(dtype)
     names = hidden_activations(activation, len(hidden_layer_sizes))
-    if out_activation not in ACTIVATIONS and out_activation not in ROW_ACTIVATIONS:
-        known = ["auto", *ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()]
+    refuse_output(out_activation)
+    if out_activation not in OUTPUT_ACTIVATIONS:
+        known = ["auto", *OUTPUT_ACTIVATIONS]
         raise ValueError(f"out_activation={out_activation!r} is unknown; choose one of {known}.")
     entry = find_loss(loss, out_activation)
     constants = entry.constants({}) if constants is None else constants
@@ -341,8 +429,36 @@ def network_plan(
         """An op that writes what it makes of the last buffer into a new one."""
         nonlocal source
         ops.append(Op(kind, code, source, len(widths), widths[source], widths[source], **more))
-        source = len(widths)
-        widths.append(widths[-1])
+        widths.append(widths[source])
+        source = ops[-1].target
+
+    def own_rates(weights: float, biases: float) -> int:
+        """Where the factors of an op's learning rates stand among the constants."""
+        nonlocal constants
+        if rate_factors is None:
+            return 0
+        constants += (weights, biases)
+        return len(constants) - 2
+
+    def add_parametric(name: str, **more) -> None:
+        nonlocal offset
+        entry, lanes = PARAMETRICS[name], ALIGNMENT // dtype.itemsize
+        cols = len(entry.start) * widths[source]
+        factor = rate_factors[2] if rate_factors else 1.0
+        grow(
+            Kind.PARAMETRIC,
+            PARAMETRICS.code(name),
+            offset=offset,
+            rows=1,
+            cols=cols,
+            ld=padded(cols, 2 * lanes),
+            other=len(widths) + 1,
+            learned=int(entry.learned),
+            constants=own_rates(factor, factor),
+            **more,
+        )
+        widths.append(cols)
+        offset += ops[-1].ld
 
     def add_noise(name: str, strength: float) -> None:
         nonlocal constants
@@ -350,24 +466,49 @@ def network_plan(
             grow(Kind.NOISE, NOISES.code(name), constants=len(constants))
             constants += NOISES[name].constants(strength)
 
+    if robust_inputs:
+        add_parametric("robust")
+    if input_scales:
+        add_parametric("scale")
     add_noise("gaussian", float(input_noise))
     add_noise("dropout", float(input_dropout))
     for layer, (name, n_out) in enumerate(
         zip([*names, out_activation], [*hidden_layer_sizes, n_outputs], strict=True)
     ):
         target = len(widths)
-        dense = _dense(offset, source, target, widths[source], n_out, fit_intercept, dtype.itemsize)
+        is_hidden = layer < len(names)
+        # Batch normalisation takes the mean away, and a bias with it.
+        bias = fit_intercept and not (is_hidden and norm == "batch")
+        width = n_out * pieces_of(name, maxout_pieces)
+        dense = _dense(offset, source, target, widths[source], width, bias, dtype.itemsize)
+        if rate_factors is not None:
+            of_weights = rate_factors[0] / dense.n_in ** rate_factors[3]
+            dense = replace(dense, constants=own_rates(of_weights, rate_factors[1]))
         offset += dense.rows * padded(dense.cols, dense.ld)
-        widths.append(n_out)
+        widths.append(width)
         ops.append(dense)
         before, source = source, target
-        if name != "identity":
-            op = _activation(name, target, n_out, merged=layer == len(names) and name == entry.merged_with)
+        if is_hidden and norm is not None:
+            if norm == "batch":
+                add_parametric("standardise", sync=1)
+            else:
+                grow(Kind.ROW, ROW_ACTIVATIONS.code("layer_norm"))
+            add_parametric("affine")
+        if blend and is_hidden:
+            if name in GROUP_ACTIVATIONS:
+                raise ValueError(
+                    f"parametric_activation=True blends a unit's input with its activation, but units of "
+                    f"{name!r} have several inputs: choose another activation."
+                )
+            add_parametric(f"blended {name}")
+        elif name != "identity":
+            merged = not is_hidden and name == entry.merged_with
+            op = _activation(name, source, len(widths), width, n_out, merged)
             ops.append(op)
             if op.target != op.source:
                 widths.append(n_out)
                 source = op.target
-        if layer < len(names):
+        if is_hidden:
             add_noise("dropout", float(rates[layer]))
             if residual and layer > 0 and widths[before] == n_out:
                 grow(Kind.ADD, 0, other=before)
@@ -383,21 +524,24 @@ def network_plan(
         offset,
         tuple(widths),
         constants,
+        rate_factors is not None,
     )
 
 
-def _activation(name: str, buffer: int, width: int, merged: bool) -> Op:
+def _activation(name: str, buffer: int, next_buffer: int, width: int, n_out: int, merged: bool) -> Op:
     """The op of an activation: in place, or into the next buffer where its derivative needs its input."""
     training = int(not merged)
+    if name in GROUP_ACTIVATIONS:
+        return Op(Kind.GROUP, GROUP_ACTIVATIONS.code(name), buffer, next_buffer, width, n_out)
     if name in ROW_ACTIVATIONS:
         return Op(Kind.ROW, ROW_ACTIVATIONS.code(name), buffer, buffer, width, width, training=training)
-    target = buffer + (ACTIVATIONS[name].from_input and not merged)
+    target = next_buffer if ACTIVATIONS[name].from_input and not merged else buffer
     return Op(Kind.ELEMENTWISE, ACTIVATIONS.code(name), buffer, target, width, width, training=training)
 
 
 def hidden_activations(activation: str | Sequence[str], n_layers: int) -> list[str]:
     """The activation of each hidden layer, or ValueError."""
-    known = [entry.name for entry in ACTIVATIONS if entry.hidden]
+    known = [entry.name for entry in ACTIVATIONS if entry.hidden] + GROUP_ACTIVATIONS.names()
     names = [activation] * n_layers if isinstance(activation, str) else list(activation)
     for name in [activation] if isinstance(activation, str) else names:
         if name not in known:
@@ -408,3 +552,17 @@ def hidden_activations(activation: str | Sequence[str], n_layers: int) -> list[s
             "one name for all, or a list with one for each."
         )
     return names
+
+
+def pieces_of(activation: str, maxout_pieces: int) -> int:
+    """Linear outputs for each unit of a layer with that activation."""
+    return maxout_pieces if activation in GROUP_ACTIVATIONS else 1
+
+
+def refuse_output(out_activation: object) -> None:
+    """ValueError for an activation that makes no outputs."""
+    if isinstance(out_activation, str) and out_activation in GROUP_ACTIVATIONS:
+        raise ValueError(
+            f"out_activation={out_activation!r} is not for the output layer: it takes the largest of several "
+            "linear outputs, and a loss has one for each target; choose it as activation, for hidden layers."
+        )

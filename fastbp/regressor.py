@@ -11,6 +11,7 @@ from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import GivenRows, Rows, d2_pinball, r_squared
 from fastbp.plan import NetworkPlan
+from fastbp.scaling import standard_scales
 from fastbp.validation import validated
 
 
@@ -27,12 +28,16 @@ class BPRegressor(RegressorMixin, BackPropagation):
         linear model with an output activation: linear regression.
     activation : str or list of str, default='relu'
         Of all hidden layers, or of each: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu',
-        'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign', 'hard_sigmoid', 'hard_tanh' or 'relu6'.
-        The formulas are in the notes.
+        'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign', 'hard_sigmoid', 'hard_tanh', 'relu6' or
+        'maxout'. The formulas are in the notes.
+    maxout_pieces : int, default=2
+        At least 2. Of activation='maxout' (Goodfellow et al. 2013): how many linear functions of the inputs
+        a unit takes the largest of. Such a layer has so many times the weights; `max_norm` limits each of
+        the functions.
     out_activation : str, default='auto'
-        Of the output layer: 'auto', 'softmax', 'exp', 'increasing' or one of the above, see the notes.
-        'auto' is 'logistic' for log_loss, 'exp' for poisson, gamma and tweedie, 'increasing' for several
-        quantiles, else 'identity'.
+        Of the output layer: 'auto', 'softmax', 'exp', 'increasing' or one of the above but 'maxout', see the
+        notes. 'auto' is 'logistic' for log_loss, 'exp' for poisson, gamma and tweedie, 'increasing' for
+        several quantiles, else 'identity'.
     loss : str, default='squared_error'
         What is minimised: 'squared_error', 'mean_squared_error', 'sum_squared_error', 'absolute_error',
         'huber', 'log_cosh', 'pinball', 'poisson', 'gamma', 'tweedie' or 'log_loss'. The formulas and the
@@ -77,6 +82,29 @@ class BPRegressor(RegressorMixin, BackPropagation):
     residual : bool, default=False
         Whether each hidden layer but the first adds its inputs to its outputs, where they are as many (He et
         al. 2016): very deep networks train so.
+    norm : {'batch', 'layer'}, default=None
+        Normalisation of the inputs of each hidden layer's activation, followed by a scale and a shift that
+        are learned. 'batch': by weighted mean and variance over the batch, (z - mean) / sqrt(variance +
+        1e-5), in prediction by running means of both, which move by 0.1 a step, less where a batch has less
+        weight than a full one (Ioffe and Szegedy 2015); the layers then have no intercepts. 'layer': over
+        the units of the layer, row by row (Ba, Kiros, Hinton 2016).
+    input_scaling : {'robust'}, default=None
+        What is done to the inputs first, inside the network. 'robust': t / sqrt(1 + (t / 3)^2) with t = (x -
+        median) / interquartile range of the first training set's features, so that no value is beyond 3
+        (Holzmueller, Grinsztajn, Steinwart 2024). Needs a dense X.
+    learn_input_scales : bool, default=False
+        Whether each input is multiplied by a factor that is learned.
+    parametric_activation : bool, default=False
+        Whether each hidden unit learns a factor p of its activation f: (1 - p) z + p f(z), p = 1 at first.
+    rate_factors : dict, default=None
+        Factors of the learning rate, in [0, inf): of `weights`, `biases` and `features` (the parameters of
+        `norm`, `learn_input_scales` and `parametric_activation`), 1; that of the weights is divided by the
+        layer's number of inputs to the power of `fan_in_power`, 0. With ``{"fan_in_power": 0.5}`` 'adam'
+        trains as in the neural tangent parametrisation (Jacot, Gabriel, Hongler 2018).
+    target_scaling : {'standard'}, default=None
+        'standard': the network is trained on (y - mean) / standard deviation of the first training set, and
+        what it predicts is scaled back and cut off at the lowest and highest target seen. `loss_`,
+        its curves and `loss_and_gradients` are then those of the standardised target.
     average : {'ema', 'swa'}, default=None
         The weights of the model are a mean of those after each step: 'ema' forgets exponentially, 'swa' is
         the plain mean of the last part of the fit. Training that goes on does so from the mean.
@@ -95,8 +123,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
         In [0, inf). Exponent of 'invscaling'.
     schedule : str, default=None
         Of the learning rate of every stochastic solver: 'constant', 'cosine', 'one_cycle', 'linear', 'step',
-        'exponential', 'inverse', 'restarts' or 'plateau', which divides by 5 as 'adaptive' does. The formulas
-        are in the notes; all but 'plateau' depend on `max_iter`, or on the epoch. None is 'constant'.
+        'exponential', 'inverse', 'restarts', 'coslog' or 'plateau', which divides by 5 as 'adaptive' does.
+        The formulas are in the notes; all but 'plateau' depend on `max_iter`, or on the epoch. None is
+        'constant'.
     schedule_params : dict, default=None
         Parameters of the schedule that are not to have their default, and `warmup_steps` in [0, inf), 0: the
         rate rises from 0 over so many steps.
@@ -113,7 +142,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
         2 / (1.0001 m). 'lecun': normal with variance 1 / m, what selu needs. 'orthogonal': a matrix with
         orthonormal rows or columns, uniform among all, times the activation's gain 1 / sqrt(E f(z)^2) for a
         standard normal z. 'uniform': uniform in (-b, b), b = 1 / sqrt(m). 'normal': standard normal,
-        intercepts too. Intercepts are zero otherwise.
+        intercepts too. Intercepts are zero otherwise. Of a maxout layer each of the `maxout_pieces` is drawn
+        as a layer of n units; 'he' then has the variance g^2 / m, and 'orthogonal' the gain g, which is
+        1 / sqrt(E f^2) of the largest f of so many standard normal numbers: 1 for two, 0.885 for three.
     out_init : str, default='auto'
         The same of the output layer; 'auto' is the same as `init`.
     out_bias : 'data' or None, default=None
@@ -165,18 +196,30 @@ class BPRegressor(RegressorMixin, BackPropagation):
         ``pip install "fastbp[cuda]"``. 'auto': on the GPU where there is one and X is dense, else on the CPU.
         Both train on the same batches and give the same results up to rounding. With 'cuda', X, y and
         sample_weight may lie on the GPU already, in any array with ``__cuda_array_interface__``.
+    preset : {'tabular'}, default=None
+        Other defaults: what a parameter is that has not been changed from its own. 'tabular': three hidden
+        layers of 128, robust and learned scales of the inputs, Adam with a cyclic schedule of 64 epochs and
+        the best of them by a tenth of the rows, a standardised target. See `fastbp.presets`.
 
     Attributes
     ----------
     coefs_ : list of n_layers_ - 1 ndarrays
         The l-th, of shape (units of layer l, units of layer l + 1), holds the weights between them. May be
-        changed in place or replaced: whatever comes after follows.
+        changed in place or replaced: whatever comes after follows. Of a maxout layer with k pieces it has k
+        columns for each unit, side by side: ``coefs_[l].reshape(-1, n_units, k)``.
     intercepts_ : list of n_layers_ - 1 ndarrays
-        The l-th, of shape (units of layer l + 1,), is added to that layer.
+        The l-th, of shape (units of layer l + 1,), is added to that layer: for maxout k for each unit, too.
+    feature_params_ : list of ndarrays
+        Parameters of single features, each of shape (1 or 2, n_features), in the order of the network:
+        `input_scaling` (median; factor), `learn_input_scales`; then for each hidden layer `norm` ('batch':
+        running mean; variance), its scale and shift, `parametric_activation`. Empty without these. May be
+        changed.
     n_features_in_ : int
         Columns of X in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, where X had names that are all strings.
+    target_mean_, target_scale_, target_range_ : ndarrays of shapes (n_targets,), (n_targets,), (2, n_targets)
+        What ``target_scaling="standard"`` scales by, and the lowest and highest target; only then.
     n_layers_ : int
         Layers, those of input and output included.
     n_outputs_ : int
@@ -212,6 +255,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
     See Also
     --------
     BPClassifier : The classifier.
+    fastbp.learning_rate_range : Finds a learning rate to begin with.
+    fastbp.callbacks : Callbacks for `set_callbacks`, beside scikit-learn's own.
     sklearn.neural_network.MLPRegressor : What it takes the place of.
 
     Notes
@@ -238,6 +283,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
     hard_sigmoid  min(max(z / 6 + 1/2, 0), 1)
     hard_tanh     min(max(z, -1), 1)
     relu6         min(max(z, 0), 6)
+    maxout        max(z_1, ..., z_k), hidden layers only
     softmax       exp(z_k) / sum_j exp(z_j), outputs only
     increasing    z_0, then f_(k-1) + log(1 + exp(z_k)), outputs only
     ============  ==================================================
@@ -293,6 +339,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
     exponential  decay ^ e                                              decay 0.95
     inverse      (1 + decay e) ^ -power                                 decay 1, power 0.5
     restarts     (1 + cos(pi x)) / 2, x over cycles of epochs growth^k  epochs 10, growth 2
+    coslog       (1 - cos(2 pi log2(1 + (2^waves - 1) x))) / 2          waves 4
     ===========  =====================================================  ====================
 
     The objective is the mean of the losses, weighted by `sample_weight`, plus the penalties. The loss that is
@@ -311,6 +358,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
     Rumelhart, Hinton, Williams, "Learning representations by back-propagating errors", Nature 323, 1986.
 
     Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+
+    Goodfellow, Warde-Farley, Mirza, Courville, Bengio, "Maxout networks", ICML 2013.
 
     He, Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015.
 
@@ -334,14 +383,20 @@ class BPRegressor(RegressorMixin, BackPropagation):
 
     _parameter_constraints: dict = {
         **BackPropagation._parameter_constraints,
+        "target_scaling": [StrOptions({"standard"}), None],
         "loss": [StrOptions(set(loss_names("regressor")))],
     }
+
+    target_mean_: np.ndarray
+    target_scale_: np.ndarray
+    target_range_: np.ndarray
 
     def __init__(
         self,
         hidden_layer_sizes=(100,),
         *,
         activation="relu",
+        maxout_pieces=2,
         out_activation="auto",
         loss="squared_error",
         loss_params=None,
@@ -358,6 +413,12 @@ class BPRegressor(RegressorMixin, BackPropagation):
         input_dropout=0.0,
         input_noise=0.0,
         residual=False,
+        norm=None,
+        input_scaling=None,
+        learn_input_scales=False,
+        parametric_activation=False,
+        rate_factors=None,
+        target_scaling=None,
         average=None,
         average_params=None,
         batch_size="auto",
@@ -388,9 +449,11 @@ class BPRegressor(RegressorMixin, BackPropagation):
         max_fun=15000,
         n_jobs=None,
         device="cpu",
+        preset=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.maxout_pieces = maxout_pieces
         self.out_activation = out_activation
         self.loss = loss
         self.loss_params = loss_params
@@ -407,6 +470,12 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.input_dropout = input_dropout
         self.input_noise = input_noise
         self.residual = residual
+        self.norm = norm
+        self.input_scaling = input_scaling
+        self.learn_input_scales = learn_input_scales
+        self.parametric_activation = parametric_activation
+        self.rate_factors = rate_factors
+        self.target_scaling = target_scaling
         self.average = average
         self.average_params = average_params
         self.batch_size = batch_size
@@ -437,6 +506,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.max_fun = max_fun
         self.n_jobs = n_jobs
         self.device = device
+        self.preset = preset
 
     def fit(
         self,
@@ -512,8 +582,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         ndarray of shape (n_samples,) for one target, else (n_samples, n_targets)
             In the dtype of the network. For several quantiles, a column for each.
         """
-        outputs = self._forward(X)
-        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        return self._decode(self._forward(X))
 
     def score(self, X, y, sample_weight=None):
         """R², or for several quantiles the mean of their D² (`sklearn.metrics.d2_pinball_score`).
@@ -576,6 +645,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.n_outputs_ = n_outputs
 
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
+        if hasattr(self, "target_mean_"):
+            y = (y.astype(np.float64) - self.target_mean_) / self.target_scale_
         with np.errstate(over="ignore"):
             targets = np.ascontiguousarray(y, dtype=network.dtype)
         if not np.isfinite(targets).all():
@@ -585,7 +656,28 @@ class BPRegressor(RegressorMixin, BackPropagation):
             raise ValueError(f"loss={self.loss!r} of a regressor needs {entry.domain.text}.")
         return targets
 
+    def _learn_scales(self, y, sample_weight, goes_on):
+        if self.target_scaling is None:
+            return
+        entry = find_loss(self.loss, self.out_activation_, "regressor")
+        if not (entry.domain.holds(np.array([-1.0])) and self.out_activation_ in ("identity", "increasing")):
+            raise ValueError(
+                f"target_scaling={self.target_scaling!r} needs a loss and an output activation for all real "
+                f"numbers, got loss={self.loss!r} and out_activation={self.out_activation_!r}."
+            )
+        mean, scale, span = standard_scales(y, sample_weight)
+        if goes_on and hasattr(self, "target_mean_"):
+            mean, scale = self.target_mean_, self.target_scale_
+            both = np.vstack([self.target_range_, span])
+            span = np.array([both.min(axis=0), both.max(axis=0)])
+        self.target_mean_, self.target_scale_, self.target_range_ = mean, scale, span
+
     def _decode(self, targets: np.ndarray) -> np.ndarray:
+        if hasattr(self, "target_mean_"):
+            # Outputs beyond what was seen are cut off: there a network only extrapolates.
+            low, high = self.target_range_
+            real = targets * self.target_scale_ + self.target_mean_
+            targets = np.clip(real, low, high).astype(targets.dtype)
         return targets[:, 0] if targets.shape[1] == 1 else targets
 
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:

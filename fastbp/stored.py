@@ -1,4 +1,4 @@
-"""The weights of a fitted model: one vector, of which `coefs_` and `intercepts_` are views.
+"""The weights of a fitted model: one vector; `coefs_`, `intercepts_` and `feature_params_` are its views.
 
 Predictions of a few rows read this vector as it is; whoever changes an array in place changes the model.
 Arrays that were assigned anew are no views: they are packed at each use.
@@ -43,10 +43,11 @@ class StoredWeights:
             else:
                 shown = np.zeros(op.n_out) if intercepts is None else intercepts[layer]
                 self.intercepts.append(np.array(shown, dtype=vector.dtype))
+        self.features = self.plan.rows(vector)
 
-    def are(self, coefs: Sequence, intercepts: Sequence) -> bool:
+    def are(self, coefs: Sequence, intercepts: Sequence, features: Sequence) -> bool:
         """Whether these are still the views of this vector."""
-        given, own = [*coefs, *intercepts], [*self.coefs, *self.intercepts]
+        given, own = [*coefs, *intercepts, *features], [*self.coefs, *self.intercepts, *self.features]
         if len(given) != len(own) or any(a is not b for a, b in zip(given, own, strict=True)):
             return False
         # Intercepts that the network was planned without are no part of the vector, but may have been set.

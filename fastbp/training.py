@@ -2,7 +2,8 @@
 
 An engine is asked for a chunk of steps, about 50 ms of work: a fraction of an epoch for a large network,
 hundreds of epochs for a tiny one. Between chunks the loop looks around: has the user pressed Ctrl-C, what is
-there to tell, what does the validation score say, is it time to stop. Nothing here happens once a batch.
+there to tell, what does the validation score say, what do callbacks want, is it time to stop. Nothing here
+happens once a batch.
 """
 
 import dataclasses
@@ -22,6 +23,8 @@ from fastbp.holdout import Rows
 from fastbp.interrupt import Interruption
 from fastbp.plan import NetworkPlan
 from fastbp.progress import Progress
+from fastbp.resume import EpochPosition, Evaluations, digest
+from fastbp.tasks import FitTasks
 from fastbp.training_plan import SolverState, TrainingPlan
 
 SECONDS_PER_CHUNK = 0.05
@@ -98,6 +101,12 @@ class Validation:
                 self._keep(score, parameters)
         return score
 
+    def take_up(self, position: EpochPosition, best_parameters: np.ndarray | None) -> None:
+        """Stand where a fit stood that is taken up."""
+        assert position.scores is not None and position.best_score is not None
+        self.scores, self.best_score = position.scores.tolist(), position.best_score
+        self.best_parameters = best_parameters
+
     def _keep(self, score: float, parameters: np.ndarray) -> None:
         self.best_score = score
         if self.best_parameters is None:
@@ -118,8 +127,11 @@ def fit_stochastic(
     progress: Progress,
     n_jobs: int | None,
     warn_at_end: bool = True,
+    tasks: FitTasks | None = None,
+    resumed: EpochPosition | None = None,
 ) -> Result:
-    """Train by mini-batches until the stopping rule, the last epoch, Ctrl-C or a number that is not finite.
+    """Train by mini-batches until the stopping rule, the last epoch, a callback, Ctrl-C or a number that is
+    not finite.
 
     Parameters
     ----------
@@ -133,6 +145,10 @@ def fit_stochastic(
         To go on from; None starts afresh.
     warn_at_end : bool
         Whether reaching the last epoch is worth a ConvergenceWarning.
+    tasks : FitTasks or None
+        The callbacks' view of the fit, if there are any.
+    resumed : EpochPosition or None
+        Where the fit goes on; `parameters` and `state` then count for nothing.
 
     Raises
     ------
@@ -141,21 +157,39 @@ def fit_stochastic(
     """
     if validation is not None and training.monitor_loss:
         raise AssertionError("a validation score needs a training plan with the monitor 'external'")
-    interrupted = False
+    interrupted = stopped = False
     failure: str | None = None
-    told = 0
     chunk = 1
-    every_epoch = progress.every_epoch or validation is not None
+    every_epoch = progress.every_epoch or validation is not None or tasks is not None
+    if resumed is not None:
+        parameters, state = network.from_row_major(resumed.parameters), _with_layout(network, resumed.state)
     with (
         Interruption() as interruption,
         engine.Trainer(
             network, training, rows.X, rows.targets, rows.sample_weight, parameters, state, n_jobs
         ) as trainer,
     ):
+
+        def so_far() -> Result:
+            return _result(trainer, validation, rows.X.shape[0])
+
+        def position() -> EpochPosition:
+            return _position(network, trainer, validation)
+
+        if resumed is not None:
+            trainer.take_up(
+                resumed.loss_curve.tolist(), resumed.best, resumed.n_stale, converged=resumed.converged
+            )
+            if validation is not None:
+                best = resumed.best_parameters
+                validation.take_up(resumed, None if best is None else network.from_row_major(best))
+        told = trainer.n_epochs
         try:
             rate = trainer.learning_rate
-            while trainer.status == "running" and failure is None:
+            while trainer.status == "running" and failure is None and not stopped:
                 interruption.check()
+                if tasks is not None:
+                    tasks.begin_epoch(so_far)
                 started = time.perf_counter()
                 done = trainer.train(chunk, every_epoch)
                 elapsed = max(time.perf_counter() - started, 1e-9)
@@ -165,6 +199,7 @@ def fit_stochastic(
                     continue
                 told = trainer.n_epochs
                 loss = trainer.loss_curve[-1]
+                score: float | None = None
                 if validation is None or trainer.status == "non_finite":
                     progress.epoch(told, loss)
                 else:
@@ -179,6 +214,8 @@ def fit_stochastic(
                     progress.epoch(told, loss, score)
                 _tell_end_of_patience(trainer, training, rate, validation is not None, progress)
                 rate = trainer.learning_rate
+                if tasks is not None and trainer.status != "non_finite":
+                    stopped = tasks.end_epoch(told, loss, score, so_far, position)
         except KeyboardInterrupt:
             interrupted = True
         if failure is None and trainer.status == "non_finite":
@@ -187,21 +224,13 @@ def fit_stochastic(
         if failure is not None:
             failure = f"{failure}, at learning rate {trainer.learning_rate:g}."
         reached_last_epoch = trainer.status == "max_epochs"
-        curve = list(trainer.loss_curve)
-        result = Result(
-            parameters=trainer.result,
-            loss=curve[-1] if curve else float("nan"),
-            n_epochs=len(curve),
-            loss_curve=curve,
-            n_samples=len(curve) * rows.X.shape[0],
-            state=trainer.state(),
-        )
+        if tasks is not None and failure is None and not interrupted:
+            tasks.keep_last()
+        result = so_far()
 
     progress.close()
-    if validation is not None:
-        result.scores, result.best_score = validation.scores, validation.best_score
-        if validation.best_parameters is not None:
-            result.parameters = validation.best_parameters
+    if tasks is not None:
+        tasks.close()
     if failure is not None:
         if validation is None or validation.best_parameters is None:
             raise ValueError(f"{NON_FINITE} {failure} {ADVICE}")
@@ -214,13 +243,59 @@ def fit_stochastic(
         )
     elif interrupted:
         warnings.warn("Training interrupted by user.")
-    elif reached_last_epoch and warn_at_end:
+    elif reached_last_epoch and warn_at_end and not stopped:
         warnings.warn(
             f"Stochastic Optimizer: Maximum iterations ({training.max_epochs}) "
             "reached and the optimization hasn't converged yet.",
             ConvergenceWarning,
         )
     return result
+
+
+def _result(trainer: Any, validation: Validation | None, n_rows: int) -> Result:
+    """The fit as it is; its arrays are the trainer's own."""
+    curve = list(trainer.loss_curve)
+    result = Result(
+        parameters=trainer.result,
+        loss=curve[-1] if curve else float("nan"),
+        n_epochs=len(curve),
+        loss_curve=curve,
+        n_samples=len(curve) * n_rows,
+        state=trainer.state(),
+    )
+    if validation is not None:
+        result.scores, result.best_score = list(validation.scores), validation.best_score
+        if validation.best_parameters is not None:
+            result.parameters = validation.best_parameters
+    return result
+
+
+def _position(network: NetworkPlan, trainer: Any, validation: Validation | None) -> EpochPosition:
+    """What it takes to go on behind the epoch that has just ended; copies."""
+    state = trainer.state()
+    plain = np.array([network.to_row_major(moment) for moment in state.moments], network.dtype)
+    moments = plain.reshape(len(state.moments), network.row_major.n_parameters)
+    best = None if validation is None else validation.best_parameters
+    return EpochPosition(
+        parameters=network.to_row_major(trainer.parameters),
+        state=dataclasses.replace(state, moments=moments),
+        loss_curve=np.array(trainer.loss_curve),
+        best=trainer.best_monitored,
+        n_stale=trainer.n_stale,
+        converged=trainer.status == "converged",
+        scores=None if validation is None else np.array(validation.scores),
+        best_score=None if validation is None else validation.best_score,
+        best_parameters=None if best is None else network.to_row_major(best),
+        result=network.to_row_major(trainer.result if best is None else best),
+    )
+
+
+def _with_layout(network: NetworkPlan, state: SolverState) -> SolverState:
+    """A state of row-major moments in the layout of this network."""
+    moments = np.zeros((len(state.moments), network.n_parameters), network.dtype)
+    for own, moment in zip(moments, state.moments, strict=True):
+        own[:] = network.from_row_major(moment)
+    return dataclasses.replace(state, moments=moments)
 
 
 def _tell_end_of_patience(
@@ -265,11 +340,14 @@ def fit_lbfgs(
     tol: float,
     progress: Progress,
     n_jobs: int | None,
+    tasks: FitTasks | None = None,
+    resumed: Evaluations | None = None,
 ) -> Result:
     """Minimise the loss over all rows by SciPy's L-BFGS-B.
 
     The engine computes in the dtype of the network; SciPy's own vectors are float64, and hold the parameters
-    without the padding.
+    without the padding. `tasks` and `resumed` as in `fit_stochastic`: a fit is taken up by walking the same
+    path again, past losses and gradients that are known.
 
     Raises
     ------
@@ -280,6 +358,9 @@ def fit_lbfgs(
     flat = parameters.copy()
     latest = Result(parameters, float("nan"), 0)
     solution = None
+    stopped = False
+    n_known = 0 if resumed is None else resumed.n_epochs
+    answers = _Answers(resumed) if tasks is not None and tasks.keeps else None
     with (
         Interruption() as interruption,
         engine.Objective(network, rows.X, rows.targets, rows.sample_weight, alpha, l2, n_jobs) as objective,
@@ -287,15 +368,37 @@ def fit_lbfgs(
 
         def loss_and_gradient(x: np.ndarray) -> tuple[float, np.ndarray]:
             interruption.check()
-            flat[real] = x
-            loss, gradient = objective(flat)
-            return float(loss), gradient[real].astype(np.float64)
+            if tasks is not None and latest.n_epochs >= n_known:
+                tasks.begin_epoch(so_far)
+            known = None if answers is None else answers.find(x)
+            if known is None:
+                flat[real] = x
+                value, slope = objective(flat)
+                known = float(value), slope[real]
+                if answers is not None:
+                    answers.add(x, *known)
+            loss, gradient = known
+            return loss, gradient.astype(np.float64)
+
+        def so_far() -> Result:
+            return dataclasses.replace(latest)
+
+        def position() -> Evaluations:
+            assert answers is not None
+            return answers.position(latest.n_epochs, network.to_row_major(latest.parameters))
 
         def after_iteration(intermediate_result: scipy.optimize.OptimizeResult) -> None:
+            nonlocal stopped
             latest.parameters = _with_real(parameters, real, intermediate_result.x)
             latest.loss = float(intermediate_result.fun)
             latest.n_epochs += 1
+            if latest.n_epochs <= n_known:
+                return
             progress.epoch(latest.n_epochs, latest.loss)
+            if tasks is not None:
+                stopped = tasks.end_epoch(latest.n_epochs, latest.loss, None, so_far, position)
+                if stopped:
+                    raise StopIteration
 
         try:
             solution = scipy.optimize.minimize(
@@ -310,6 +413,10 @@ def fit_lbfgs(
             pass
 
     progress.close()
+    if tasks is not None:
+        if solution is not None:
+            tasks.keep_last()
+        tasks.close()
     if solution is None:
         warnings.warn("Training interrupted by user.")
         return latest
@@ -319,8 +426,30 @@ def fit_lbfgs(
             f"{NON_FINITE} The loss or the weights are not finite after iteration {result.n_epochs} of "
             f"lbfgs. {ADVICE}"
         )
-    result.n_epochs = _check_optimize_result("lbfgs", solution, max_iter)
+    if not stopped:
+        result.n_epochs = _check_optimize_result("lbfgs", solution, max_iter)
     return result
+
+
+class _Answers:
+    """Losses and gradients that L-BFGS has asked for, by the digest of the point."""
+
+    def __init__(self, known: Evaluations | None) -> None:
+        self._known: dict[bytes, tuple[float, np.ndarray]] = {}
+        if known is not None:
+            for point, loss, gradient in zip(known.points, known.losses, known.gradients, strict=True):
+                self._known[point.tobytes()] = float(loss), gradient
+
+    def find(self, x: np.ndarray) -> tuple[float, np.ndarray] | None:
+        return self._known.get(digest(x))
+
+    def add(self, x: np.ndarray, loss: float, gradient: np.ndarray) -> None:
+        self._known[digest(x)] = loss, gradient
+
+    def position(self, n_epochs: int, result: np.ndarray) -> Evaluations:
+        points = np.frombuffer(b"".join(self._known), np.uint8).reshape(len(self._known), -1)
+        losses, gradients = zip(*self._known.values(), strict=True)
+        return Evaluations(points, np.array(losses), np.array(gradients), n_epochs, result)
 
 
 def _with_real(flat: np.ndarray, real: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -47,6 +47,8 @@ class TrainingPlan:
         Whether the stopping rule watches the training loss; else a value that is reported from outside.
     patience : float
         Stale epochs until convergence; may be infinite.
+    max_epochs, planned_epochs : int
+        Of this call; and of the whole fit that it is a part of, over which schedules and averages run.
     """
 
     solver: str
@@ -72,6 +74,7 @@ class TrainingPlan:
     tol: float
     patience: float
     max_epochs: int
+    planned_epochs: int
     monitor_loss: bool
 
     @property
@@ -137,6 +140,7 @@ def training_plan(
     tol: float,
     n_iter_no_change: float,
     max_epochs: int,
+    planned_epochs: int | None = None,
     monitor: str,
 ) -> TrainingPlan:
     """Plan the training of a network: parameters as in the estimators.
@@ -191,5 +195,6 @@ def training_plan(
         tol=float(tol),
         patience=float(n_iter_no_change),
         max_epochs=int(max_epochs),
+        planned_epochs=int(max_epochs if planned_epochs is None else planned_epochs),
         monitor_loss=monitor == "loss",
     )

@@ -7,9 +7,10 @@ from itertools import pairwise
 import numpy as np
 
 from fastbp.functions.initialisers import INITIALISERS
-from fastbp.plan import NetworkPlan, network_plan
+from fastbp.plan import NetworkPlan, hidden_activations, network_plan, pieces_of
 
-Weights = tuple[list[np.ndarray], list[np.ndarray]]  # of each layer: coefs, intercepts
+Weights = tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]  # coefs, intercepts, feature parameters
+Layers = tuple[list[np.ndarray], list[np.ndarray]]  # coefs, intercepts
 
 # Prediction plans its network anew at each call, since coefs_ may have been replaced.
 cached_plan = lru_cache(maxsize=128)(network_plan)
@@ -21,21 +22,30 @@ def draw(
     out_init: str,
     activation: str | Sequence[str],
     random_state: np.random.RandomState,
-) -> Weights:
+) -> Layers:
     """Initial weights by name; the output layer's by `out_init`, where "auto" is the same as `init`.
 
     `activation` is the name for all layers, as in scikit-learn, or one for each hidden layer: the output
-    layer then takes the last.
+    layer then takes the last. Each piece of a maxout layer is drawn as a layer of its own.
     """
-    coefs, intercepts = [], []
+    coefs, intercepts, pieces = [], [], network.pieces
     last = len(network.layer_shapes) - 1
     for layer, (n_in, n_out) in enumerate(network.layer_shapes):
         name = out_init if layer == last and out_init != "auto" else init
         own = activation if isinstance(activation, str) else [*activation, *activation[-1:], ""][layer]
-        coef, intercept = INITIALISERS[name].draw(random_state, n_in, n_out, own)
-        coefs.append(coef.astype(network.dtype))
-        intercepts.append(intercept.astype(network.dtype))
+        k = pieces[layer]
+        of_gain = pieces[max(layer - 1, 0)] if layer == last else k
+        drawn = [INITIALISERS[name].draw(random_state, n_in, n_out // k, own, of_gain) for _ in range(k)]
+        coefs.append(_side_by_side([coef for coef, _ in drawn]).astype(network.dtype))
+        intercepts.append(_side_by_side([intercept for _, intercept in drawn]).astype(network.dtype))
     return coefs, intercepts
+
+
+def _side_by_side(pieces: list[np.ndarray]) -> np.ndarray:
+    """The columns of several pieces of a layer, unit by unit."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return np.stack(pieces, axis=-1).reshape(*pieces[0].shape[:-1], -1)
 
 
 def given(network: NetworkPlan, arrays: Sequence, name: str) -> list[np.ndarray]:
@@ -59,14 +69,20 @@ def given(network: NetworkPlan, arrays: Sequence, name: str) -> list[np.ndarray]
     return checked
 
 
-def check_fitted(coefs: Sequence, intercepts: Sequence) -> Weights:
+def check_fitted(
+    coefs: Sequence, intercepts: Sequence, activation: str | Sequence[str], maxout_pieces: int
+) -> Layers:
     """`coefs_` and `intercepts_` as arrays that fit together; the user may have assigned anything."""
     arrays = [np.asarray(coef) for coef in coefs], [np.asarray(intercept) for intercept in intercepts]
     widths = [coef.shape for coef in arrays[0]]
-    chained = all(len(shape) == 2 for shape in widths) and all(a[1] == b[0] for a, b in pairwise(widths))
-    if not widths or not chained:
+    chained, pieces = bool(widths) and all(len(shape) == 2 for shape in widths), [1]
+    if chained:
+        pieces = [pieces_of(name, maxout_pieces) for name in hidden_activations(activation, len(widths) - 1)]
+        chained = all(a[1] == k * b[0] for (a, b), k in zip(pairwise(widths), pieces, strict=True))
+    if not chained:
+        divided = f" (behind maxout divided by {maxout_pieces=})" if max(pieces, default=1) > 1 else ""
         raise ValueError(
-            f"coefs_ must be matrices in which each has as many rows as the one before has columns, "
+            f"coefs_ must be matrices in which each has as many rows as the one before has columns{divided}, "
             f"got the shapes {widths}."
         )
     if [intercept.shape for intercept in arrays[1]] != [(n_out,) for _, n_out in widths]:
@@ -75,6 +91,18 @@ def check_fitted(coefs: Sequence, intercepts: Sequence) -> Weights:
             f"got the shapes {[intercept.shape for intercept in arrays[1]]}."
         )
     return arrays
+
+
+def check_features(network: NetworkPlan, arrays: Sequence) -> list[np.ndarray]:
+    """`feature_params_` as arrays that fit the network; the user may have changed them, or parameters."""
+    checked = [np.asarray(array) for array in arrays]
+    shapes = [start.shape for start in network.start]
+    if [array.shape for array in checked] != shapes:
+        raise ValueError(
+            f"feature_params_ has arrays of the shapes {[array.shape for array in checked]}, but the "
+            f"estimator's parameters ask for {shapes}: fit it again."
+        )
+    return checked
 
 
 def common_dtype(arrays: Sequence[np.ndarray]) -> np.dtype:

@@ -5,7 +5,7 @@ import gc
 
 import numpy as np
 from numpy.testing import assert_array_equal
-from reference import ACTIVATE
+from reference import ACTIVATE, maxout
 from scipy import sparse
 
 # Trains for exactly max_iter epochs.
@@ -20,7 +20,8 @@ def weights(estimator):
 def assert_same_bits(first, second):
     """Both estimators have the same weights, to the last bit."""
     assert len(first.coefs_) == len(second.coefs_)
-    for a, b in zip([*first.coefs_, *first.intercepts_], [*second.coefs_, *second.intercepts_], strict=True):
+    arrays = ([*one.coefs_, *one.intercepts_, *one.feature_params_] for one in (first, second))
+    for a, b in zip(*arrays, strict=True):
         assert a.dtype == b.dtype
         assert_array_equal(a, b)
 
@@ -88,6 +89,10 @@ def forward(estimator, X):
     for number, (W, b) in enumerate(zip(estimator.coefs_, estimator.intercepts_, strict=True), start=1):
         last = number == len(estimator.coefs_)
         own = hidden if isinstance(hidden, str) or last else hidden[number - 1]
-        h = ACTIVATE[estimator.out_activation_ if last else own](h @ W + b)
+        z = h @ W + b
+        if own == "maxout" and not last:
+            h = maxout(z, estimator.maxout_pieces)
+        else:
+            h = ACTIVATE[estimator.out_activation_ if last else own](z)
         layers.append(h)
     return layers

@@ -13,9 +13,10 @@ import scipy.special
 from scipy.special import expit, log_softmax, softmax, xlogy
 from scipy.stats import norm
 
-from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
+from fastbp.functions.parametric import PARAMETRICS
 from fastbp.functions.random import noise_key, permutation, uniform
 from fastbp.functions.scalar import normal_quantile
 from fastbp.plan import Kind
@@ -29,6 +30,10 @@ def sech2(x):
     return 1 / np.cosh(x) ** 2
 
 
+def standardised(z, mean, variance):
+    return (z - mean) / np.sqrt(variance + 1e-5)
+
+
 # f(z), and its derivative
 ACTIVATE = {
     "identity": lambda z: z,
@@ -37,6 +42,7 @@ ACTIVATE = {
     "relu": lambda z: np.maximum(z, 0),
     "exp": np.exp,
     "softmax": lambda z: softmax(z, axis=1),
+    "layer_norm": lambda z: standardised(z, z.mean(axis=1, keepdims=True), z.var(axis=1, keepdims=True)),
     "increasing": lambda z: np.cumsum(np.hstack([z[:, :1], np.logaddexp(0, z[:, 1:])]), axis=1),
     "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
     "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
@@ -83,7 +89,30 @@ def back(name, delta, z):
     if name == "increasing":
         later = np.cumsum(delta[:, ::-1], axis=1)[:, ::-1]
         return np.hstack([later[:, :1], later[:, 1:] * expit(z[:, 1:])])
+    if name == "layer_norm":
+        # the Jacobian row by row: d a_j / d z_k = (1[j = k] - 1/n) r - r^3 (z_j - mean) (z_k - mean) / n
+        n = z.shape[1]
+        d = z - z.mean(axis=1, keepdims=True)
+        r = 1 / np.sqrt(z.var(axis=1) + 1e-5)
+        jacobian = (
+            r[:, None, None] * (np.eye(n) - 1 / n) - (r**3)[:, None, None] * d[:, :, None] * d[:, None] / n
+        )
+        return np.einsum("ij,ijk->ik", delta, jacobian)
     return delta * DERIVATIVE[name](z)
+
+
+def maxout(z, k):
+    """The largest of each k neighbours."""
+    return z.reshape(len(z), -1, k).max(axis=2)
+
+
+def back_maxout(delta, z, k):
+    """delta to the first of the largest, nothing to the others."""
+    groups = z.reshape(len(z), -1, k)
+    return (delta[:, :, None] * np.eye(k)[groups.argmax(axis=2)]).reshape(z.shape)
+
+
+GROUP = {"maxout": (maxout, back_maxout)}
 
 
 def dense_float64(X):
@@ -97,6 +126,8 @@ def name_of(op):
         Kind.ROW: ROW_ACTIVATIONS,
         Kind.LOSS: LOSSES,
         Kind.NOISE: NOISES,
+        Kind.PARAMETRIC: PARAMETRICS,
+        Kind.GROUP: GROUP_ACTIVATIONS,
     }
     return registry[Kind(op.kind)].names()[op.code]
 
@@ -112,10 +143,58 @@ def noise(network, op, u):
     return 1.0, p * np.vectorize(normal_quantile)(u)
 
 
-def run(network, coefs, intercepts, X, n_ops=None, draw=lambda number, shape: None):
-    """What each op makes of its buffer, in order: the inputs first; and what noise it was given."""
+def parametric(name, own, z):
+    """(a, da/dz, [da/dp, da/dq]) of a function with parameters for each feature, the rows of `own`."""
+    p = own[0]
+    if name == "scale":
+        return p * z, p, [z]
+    if name == "affine":
+        return p * z + own[1], p, [z, np.ones_like(z)]
+    if name == "standardise":
+        return standardised(z, p, own[1]), 1 / np.sqrt(own[1] + 1e-5), []
+    if name == "robust":
+        t = (z - p) * own[1]
+        return t / np.sqrt(1 + (t / 3) ** 2), own[1] / (1 + (t / 3) ** 2) ** 1.5, []
+    f = name.removeprefix("blended ")
+    a = ACTIVATE[f](z)
+    return (1 - p) * z + p * a, 1 - p + p * DERIVATIVE[f](z), [a - z]
+
+
+def weighted_moments(z, weight):
+    """Mean and variance of each column, or None without weight."""
+    if not weight.sum():
+        return None
+    mean = weight @ z / weight.sum()
+    return np.array([mean, weight @ (z - mean) ** 2 / weight.sum()])
+
+
+def batch_norm_back(delta, z, weight):
+    """delta times the Jacobian of standardisation by the batch's weighted moments, feature by feature."""
+    (mean, variance), share = weighted_moments(z, weight), weight / weight.sum()
+    d, r = z - mean, 1 / np.sqrt(variance + 1e-5)
+    # d a_i / d z_k = r (1[i = k] - share_k) - r^3 d_i share_k d_k
+    return r * (delta - share[:, None] * delta.sum(axis=0)) - r**3 * share[:, None] * d * (delta * d).sum(
+        axis=0
+    )
+
+
+def run(
+    network,
+    coefs,
+    intercepts,
+    rows,
+    X,
+    n_ops=None,
+    draw=lambda number, shape: None,
+    batch_weight=None,
+    moments=None,
+):
+    """What each op makes of its buffer, in order: the inputs first; and what noise it was given.
+
+    With `batch_weight` batch normalisation takes the moments of these rows, and leaves them in `moments`.
+    """
     buffers, results, noises = {0: dense_float64(X)}, [], {}
-    layers = iter(zip(coefs, intercepts, strict=True))
+    layers, rows = iter(zip(coefs, intercepts, strict=True)), iter(rows)
     for number, op in enumerate(network.ops[:n_ops]):
         z = buffers[op.source]
         if op.kind == Kind.DENSE:
@@ -123,6 +202,14 @@ def run(network, coefs, intercepts, X, n_ops=None, draw=lambda number, shape: No
             z = z @ coef + intercept
         elif op.kind in (Kind.ELEMENTWISE, Kind.ROW):
             z = ACTIVATE[name_of(op)](z)
+        elif op.kind == Kind.PARAMETRIC:
+            own = next(rows)
+            if op.sync and batch_weight is not None:
+                moments[number] = weighted_moments(z, batch_weight)
+                own = own if moments[number] is None else moments[number]
+            z = parametric(name_of(op), own, z)[0]
+        elif op.kind == Kind.GROUP:
+            z = GROUP[name_of(op)][0](z, op.n_in // op.n_out)
         elif op.kind == Kind.ADD:
             z = z + buffers[op.other]
         elif op.kind == Kind.NOISE:
@@ -185,6 +272,7 @@ def row_losses(loss, out_activation, p, z, f, y):
         y = (1 - p[0]) * y + p[0] / 2
         return (y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z)).sum(axis=1), f - y
     if loss == "pinball" and out_activation == "increasing":
+        p = p[: z.shape[1]]  # behind them are those of other ops
         d = f - y
         value = np.where(d < 0, -np.array(p) * d, (1 - np.array(p)) * d)
         return value.sum(axis=1), back("increasing", np.where(d < 0, -np.array(p), 1 - np.array(p)), z)
@@ -193,15 +281,28 @@ def row_losses(loss, out_activation, p, z, f, y):
 
 
 def batch_loss_and_gradient(
-    network, coefs, intercepts, X, targets, weight, denominator, alpha, l2, draw=lambda number, shape: None
+    network,
+    coefs,
+    intercepts,
+    rows,
+    X,
+    targets,
+    weight,
+    denominator,
+    alpha,
+    l2,
+    draw=lambda number, shape: None,
+    moments=None,
 ):
     """Estimate of the objective and its gradient from a batch.
 
     sum_i w_i l_i / denominator + alpha ||W||² / (2 denominator) + l2 ||W||² / 2, where the denominator is
-    (rows in the batch) × (mean weight of the training set).
+    (rows in the batch) × (mean weight of the training set). A dict `moments` stands for training, where
+    batch normalisation takes those of the batch.
     """
-    results, noises = run(network, coefs, intercepts, X, draw=draw)
     weight = np.ones(len(targets)) if weight is None else np.asarray(weight, dtype=np.float64)
+    batch_weight = None if moments is None else weight
+    results, noises = run(network, coefs, intercepts, rows, X, None, draw, batch_weight, moments)
     targets = np.asarray(targets, dtype=np.float64)
     loss = name_of(network.ops[-1]).partition("+")[0]
     last = max(i for i, op in enumerate(network.ops) if op.kind == Kind.DENSE)
@@ -213,7 +314,7 @@ def batch_loss_and_gradient(
     value = np.where(weight == 0, 0, weight * losses).sum() / denominator
     delta = np.where(weight == 0, 0, weight)[:, None] * delta / denominator
 
-    coef_gradients, intercept_gradients = [], []
+    coef_gradients, intercept_gradients, row_gradients = [], [], []
     deltas = {network.ops[last].target: delta}
     for number in range(last, -1, -1):
         op, (before, _) = network.ops[number], results[number]
@@ -227,23 +328,46 @@ def batch_loss_and_gradient(
             deltas[op.other] = deltas.get(op.other, 0.0) + delta
         elif op.kind == Kind.NOISE:
             delta = delta * noises[number][0]
+        elif op.kind == Kind.PARAMETRIC:
+            own = rows[-1 - len(row_gradients)]
+            _, slope, by_own = parametric(name_of(op), own, before)
+            sums = [(delta * of_one).sum(axis=0) for of_one in by_own]
+            row_gradients.insert(0, np.array(sums) if sums else np.zeros_like(own))
+            if op.sync and moments and moments[number] is not None:
+                delta = batch_norm_back(delta, before, weight)
+            else:
+                delta = delta * slope
+        elif op.kind == Kind.GROUP:
+            delta = GROUP[name_of(op)][1](delta, before, op.n_in // op.n_out)
         else:
             delta = back(name_of(op), delta, before)
         deltas[op.source] = deltas.get(op.source, 0.0) + delta
 
     squares = sum((coef**2).sum() for coef in coefs)
     value += 0.5 * (alpha / denominator + l2) * squares
-    return value, coef_gradients, intercept_gradients
+    return value, coef_gradients, intercept_gradients, row_gradients
 
 
 def unpack64(network, flat):
-    """Weights of a flat vector in float64, whatever the plan's dtype."""
-    return network.unpack(np.asarray(flat, dtype=np.float64))
+    """Weights, biases and rows of a flat vector in float64, whatever the plan's dtype."""
+    flat = np.asarray(flat, dtype=np.float64)
+    return *network.unpack(flat), network.rows(flat)
 
 
-def pack64(network, coefs, intercepts):
+def pack64(network, coefs, intercepts, rows):
     """Flat float64 vector, whatever the plan's dtype."""
-    return replace(network, dtype=np.dtype(np.float64)).pack(coefs, intercepts)
+    return replace(network, dtype=np.dtype(np.float64)).pack(coefs, intercepts, rows)
+
+
+def rate_factors(network):
+    """The factor of the learning rate of each entry of the flat vector."""
+    if not network.has_rate_factors:
+        return 1.0
+    of_ops = [network.constants[op.constants : op.constants + 2] for op in network.dense]
+    coefs = [np.full(shape, factor[0]) for shape, factor in zip(network.layer_shapes, of_ops, strict=True)]
+    intercepts = [np.full(s[1], factor[1]) for s, factor in zip(network.layer_shapes, of_ops, strict=True)]
+    rows = [np.full(op.cols, network.constants[op.constants]) for op in network.parametric]
+    return pack64(network, coefs, intercepts, rows)
 
 
 def forward(network, parameters, X, layer=None, n_jobs=None, largest=False):
@@ -256,10 +380,10 @@ def forward(network, parameters, X, layer=None, n_jobs=None, largest=False):
 def loss_and_gradient(network, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None):
     """The objective over all rows and its flat gradient."""
     denominator = len(targets) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64).sum()
-    value, coefs, intercepts = batch_loss_and_gradient(
+    value, *gradients = batch_loss_and_gradient(
         network, *unpack64(network, parameters), X, targets, sample_weight, denominator, alpha, l2
     )
-    return float(value), network.pack(coefs, intercepts)
+    return float(value), network.pack(*gradients)
 
 
 class Objective:
@@ -388,11 +512,10 @@ class Trainer:
         t = self.training
         start = self._step_in_epoch * t.batch_size
         batch = self._order[start : start + t.batch_size]
-        coefs, intercepts = unpack64(self.network, self._theta)
-        loss, coef_gradients, intercept_gradients = batch_loss_and_gradient(
+        weights, moments = unpack64(self.network, self._theta), {}
+        loss, *gradients = batch_loss_and_gradient(
             self.network,
-            coefs,
-            intercepts,
+            *weights,
             self.X[batch],
             self.targets[batch],
             None if self.weight is None else self.weight[batch],
@@ -400,23 +523,27 @@ class Trainer:
             t.alpha,
             t.l2,
             lambda number, shape: uniform_numbers(noise_key(t.seed, self.n_steps, number), shape),
+            moments,
         )
-        for coef, gradient in zip(coefs, coef_gradients, strict=True):
+        for coef, gradient in zip(weights[0], gradients[0], strict=True):
             loss += t.l1 * np.abs(coef).sum()
             gradient += t.l1 * np.sign(coef)
         self.n_steps += 1
         self._step_in_epoch += 1
         self._accumulated += loss * len(batch)
-        gradient = pack64(self.network, coef_gradients, intercept_gradients)
+        gradient = pack64(self.network, *gradients)
         gradient = gradient / max(1, np.sqrt((gradient**2).sum()) / t.clip_norm)
         gradient = np.clip(gradient, -t.clip_value, t.clip_value)
         rate = self.learning_rate * self._rate_factor(self.n_steps - 1)
         rest = np.where(self.network.mask(biases=False), 1 - rate * t.weight_decay, 1)
-        self._theta = rest * self._theta + self._update(gradient, rate)
+        step = (rest - 1) * self._theta + self._update(gradient, rate)
+        self._theta = self._theta + rate_factors(self.network) * step
         if t.max_norm:
-            coefs, intercepts = unpack64(self.network, self._theta)
+            coefs, *others = unpack64(self.network, self._theta)
             coefs = [coef / np.maximum(1, np.linalg.norm(coef, axis=0) / t.max_norm) for coef in coefs]
-            self._theta = pack64(self.network, coefs, intercepts)
+            self._theta = pack64(self.network, coefs, *others)
+        weight = np.ones(len(batch)) if self.weight is None else self.weight[batch]
+        self._move_running_moments(moments, weight.sum() / (t.batch_size * self.mean_weight))
         self._steps.append(self._theta)
         if t.averages:
             self._average()
@@ -424,11 +551,21 @@ class Trainer:
             self.status = "non_finite"
             self.failure = (self.n_epochs + 1, self._step_in_epoch)
 
+    def _move_running_moments(self, moments, full):
+        """A tenth of the way to a batch's moments, less where it has less weight than a full one."""
+        *others, rows = unpack64(self.network, self._theta)
+        numbers = [number for number, op in enumerate(self.network.ops) if op.kind == Kind.PARAMETRIC]
+        share = min(1, max(0.1, 1 / self.n_steps) * full)
+        for number, row in zip(numbers, rows, strict=True):
+            if moments.get(number) is not None:
+                row += share * (moments[number] - row)
+        self._theta = pack64(self.network, *others, rows)
+
     def _average(self):
         """The mean of the weights after each step: exponential, or plain behind a share of the fit."""
         t = self.training
         if t.average_rate == 0:
-            after = round(t.average_after * t.max_epochs * self.n_steps_per_epoch)
+            after = round(t.average_after * t.planned_epochs * self.n_steps_per_epoch)
             self.result = np.mean(self._steps[min(after, len(self._steps) - 1) :], axis=0)
             return
         mean = self._steps[0]
@@ -440,7 +577,7 @@ class Trainer:
         """What the schedule makes of the learning rate in a step counted from 0."""
         t = self.training
         *p, warmup = t.rate_constants
-        x = step / (t.max_epochs * self.n_steps_per_epoch)
+        x = step / (t.planned_epochs * self.n_steps_per_epoch)
         epochs = step / self.n_steps_per_epoch
         half_cosine = lambda x: (1 + np.cos(np.pi * x)) / 2  # noqa: E731  from 1 down to 0
         if t.rate_schedule == "constant":
@@ -463,6 +600,8 @@ class Trainer:
             cycle = np.searchsorted(ends, epochs, side="right")
             length = p[0] * p[1] ** cycle
             factor = half_cosine(1 - (ends[cycle] - epochs) / length)
+        elif t.rate_schedule == "coslog":
+            factor = (1 - np.cos(2 * np.pi * np.log2(1 + (2 ** p[0] - 1) * x))) / 2
         else:
             raise NotImplementedError(f"the reference knows no schedule {t.rate_schedule!r}")
         return factor * (min(1, (step + 1) / warmup) if warmup else 1)

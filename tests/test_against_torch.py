@@ -20,6 +20,51 @@ HEADS = {
 }
 
 
+def test_maxout():
+    """torch's maximum over each group of columns, and its derivative."""
+    X, Y = data.multi_output()
+    rng = np.random.RandomState(0)
+    pieces, lr, rows = 3, 0.05, 16
+    shapes = [(4, 7 * pieces), (7, 5 * pieces), (5, 3)]
+    coefs = [rng.normal(scale=0.5, size=shape) for shape in shapes]
+    intercepts = [rng.normal(scale=0.3, size=shape[1]) for shape in shapes]
+
+    W = [torch.tensor(coef, requires_grad=True) for coef in coefs]
+    b = [torch.tensor(intercept, requires_grad=True) for intercept in intercepts]
+    optimiser = torch.optim.SGD([*W, *b], lr=lr)
+    A, B = torch.tensor(X.copy()), torch.tensor(Y.copy())
+    for _ in range(10):
+        for first in range(0, len(X), rows):
+            h, y = A[first : first + rows], B[first : first + rows]
+            for layer in range(2):
+                h = (h @ W[layer] + b[layer]).unflatten(1, (-1, pieces)).max(dim=2).values
+            loss = ((h @ W[2] + b[2] - y) ** 2).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+
+    model = BPRegressor(
+        (7, 5),
+        activation="maxout",
+        maxout_pieces=pieces,
+        loss="mean_squared_error",
+        solver="sgd",
+        momentum=0.0,
+        learning_rate_init=lr,
+        alpha=0.0,
+        batch_size=rows,
+        shuffle=False,
+        max_iter=10,
+        **EVERY_EPOCH,
+    )
+    model.fit(X, Y, coefs_init=coefs, intercepts_init=intercepts)
+    moved = 0.0
+    for ours, theirs, start in zip(model.coefs_ + model.intercepts_, W + b, coefs + intercepts, strict=True):
+        assert_allclose(ours, theirs.detach().numpy(), **SKLEARN)
+        moved = max(moved, np.abs(ours - start).max())
+    assert moved > 0.05
+
+
 # Both add it to a square root, but before and after the correction of the bias; so it must not count.
 TINY = 1e-30
 

@@ -140,6 +140,7 @@ def test_continuous_targets_of_a_classifier():
 BAD_PARAMETERS = {
     "hidden_layer_sizes": [0, -1, 2.5, "abc", (0,), (5, -1), (2.5,), ("a",), ((3, 4),), None],
     "activation": ["sigmoid", "softmax", None, 1, ["step"]],
+    "maxout_pieces": [0, 1, -2, 2.0, "2", None],
     "out_activation": ["sigmoid", None, 1],
     "loss": ["mse", None, 1],
     "loss_params": [1, "delta", [("delta", 1)]],
@@ -157,6 +158,12 @@ BAD_PARAMETERS = {
     "input_dropout": [-0.1, 1.0, np.nan, "0.5", None, [0.5]],
     "input_noise": [-0.1, np.nan, np.inf, "0.5", None],
     "residual": ["yes", None, 2],
+    "norm": ["group", True, 1],
+    "input_scaling": ["standard", True, 1],
+    "learn_input_scales": ["yes", None, 2],
+    "parametric_activation": ["yes", None, 2],
+    "rate_factors": [1.0, "fan_in", [("biases", 0.1)]],
+    "target_scaling": ["robust", True, 1],
     "average": ["mean", True, 1],
     "average_params": [1, "decay"],
     "batch_size": [0, -1, 2.5, "all", None],
@@ -187,14 +194,18 @@ BAD_PARAMETERS = {
     "max_fun": [0, -1, 2.5],
     "n_jobs": [0.5, "all", 0],
     "device": ["gpu", "cuda:0", 0, None],
+    "preset": ["images", True, 1],
 }
 BAD_PAIRS = [(name, value) for name, values in BAD_PARAMETERS.items() for value in values]
 
 
 def test_every_parameter_is_tried():
-    assert BAD_PARAMETERS.keys() == BPClassifier().get_params().keys()
-    assert BPClassifier().get_params().keys() - BPRegressor().get_params().keys() == {"class_weight"}
-    assert BPRegressor().get_params().keys() <= BPClassifier().get_params().keys()
+    of_classifier, of_regressor = (
+        Estimator().get_params().keys() for Estimator in (BPClassifier, BPRegressor)
+    )
+    assert BAD_PARAMETERS.keys() == of_classifier | of_regressor
+    assert of_classifier - of_regressor == {"class_weight"}
+    assert of_regressor - of_classifier == {"target_scaling"}
 
 
 @pytest.mark.parametrize("Estimator", [BPClassifier, BPRegressor])

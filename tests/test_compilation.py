@@ -60,6 +60,9 @@ def varied_fits():
     yield lambda X: BPRegressor((70,), solver="sgd", loss="log_loss", n_jobs=1, **PARAMS).fit(
         X, np.arange(len(X)) % 2
     )
+    yield lambda X: BPRegressor((6, 4), activation=["maxout", "relu"], maxout_pieces=3, **PARAMS).fit(
+        X, X[:, :2]
+    )
     for out_activation in ("identity", "logistic", "tanh", "relu", "softmax", "exp"):
         yield lambda X, out=out_activation: BPRegressor((4,), out_activation=out, **PARAMS).fit(X, X[:, :2])
 

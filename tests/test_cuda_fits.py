@@ -12,10 +12,10 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from tolerances import SAME_ARITHMETIC, SAME_ARITHMETIC_32, SAME_OPTIMUM
 
-from fastbp import BPClassifier, BPRegressor
-from fastbp.cuda import arrays, limits, loader
+from fastbp import BPClassifier, BPRegressor, learning_rate_range
+from fastbp.callbacks import Checkpoint, StopWhen
+from fastbp.cuda import arrays, loader
 from fastbp.cuda.target import SIMULATOR
-from fastbp.plan import Kind
 
 if SIMULATOR:
     import simulator
@@ -60,6 +60,31 @@ def test_a_classifier(dtype):
     found, wanted = on_gpu.loss_and_gradients(X, y), on_cpu.loss_and_gradients(X, y)
     assert_allclose(found.coefs[0], wanted.coefs[0], **tolerance)
     assert isinstance(on_gpu.coefs_[0], np.ndarray)
+
+
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"solver": "lbfgs"}])
+def test_a_fit_taken_up_has_the_same_bits(options, tmp_path):
+    X, y, _ = make_data()
+    model = BPClassifier((5,), device="cuda", **PARAMS, **options)
+    whole = clone(model).fit(X, y)
+    stop = StopWhen(lambda epoch: epoch.number == 2 and epoch.estimator.n_iter_ == 2)
+    clone(model).set_callbacks(Checkpoint(tmp_path / "run.ckpt"), stop).fit(X, y)
+    found = clone(model).set_callbacks(Checkpoint(tmp_path / "run.ckpt", resume=True)).fit(X, y)
+    assert_same_bits(found, whole)
+    assert found.n_iter_ == whole.n_iter_ == 3
+    if found.solver != "lbfgs":
+        assert found.loss_curve_ == whole.loss_curve_
+    on_cpu = clone(model).set_params(device="cpu")
+    with pytest.raises(ValueError, match=r"engine was 'fastbp\.cuda\.engine' and is 'fastbp\.cpu\.engine'"):
+        on_cpu.set_callbacks(Checkpoint(tmp_path / "run.ckpt", resume=True)).fit(X, y)
+
+
+def test_range_of_learning_rates():
+    X, y, _ = make_data()
+    on_cpu = learning_rate_range(BPClassifier((5,), **PARAMS), X, y, n_steps=10)
+    on_gpu = learning_rate_range(BPClassifier((5,), device="cuda", **PARAMS), X, y, n_steps=10)
+    assert_allclose(on_gpu.losses, on_cpu.losses, **SAME_ARITHMETIC)
+    assert on_gpu.suggestion == on_cpu.suggestion
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
@@ -235,11 +260,23 @@ def test_arrays_on_the_gpu_that_cannot_be_taken(elsewhere):
         model.predict(elsewhere(X))
 
 
-def test_what_the_gpu_lacks_is_refused_by_name(monkeypatch):
-    """At present that is nothing; as if it were residual connections."""
-    monkeypatch.setitem(limits.KINDS, Kind.ADD, "residual=True")
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"activation": "maxout"},
+        {"norm": "batch"},
+        {"norm": "layer"},
+        {"input_scaling": "robust"},
+        {"learn_input_scales": True},
+        {"parametric_activation": True},
+        {"rate_factors": {"biases": 0.1}},
+    ],
+    ids=lambda params: next(iter(params)),
+)
+def test_what_the_gpu_lacks_is_refused_by_name(params):
     X, y, _ = make_data()
-    model = BPClassifier((4, 4), residual=True, device="cuda", **PARAMS)
-    with pytest.raises(ValueError, match=r"device='cuda' has no kernels for residual=True.*device='cpu'"):
+    name = next(iter(params))
+    model = BPClassifier((4, 4), device="cuda", **PARAMS, **params)
+    with pytest.raises(ValueError, match=f"device='cuda' has no kernels for .*{name}.*device='cpu'"):
         model.fit(X, y)
     assert not hasattr(model, "coefs_")

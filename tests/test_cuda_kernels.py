@@ -18,7 +18,7 @@ from fastbp.cuda.team import Team
 from fastbp.cuda.typed import Typed
 from fastbp.cuda.uniforms import make_uniform, noise_key
 from fastbp.functions import random
-from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
@@ -39,7 +39,7 @@ pytestmark = [
 N = 9  # rows; batches of 4 leave one for the last
 TEAMS = [Team("resident", 1), Team("block", 1), Team("grid", 1), Team("phases", 2)]
 HIDDEN = [entry.name for entry in ACTIVATIONS if entry.hidden]
-OUTPUTS = [*ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()]
+OUTPUTS = list(OUTPUT_ACTIVATIONS)
 QUANTILES = (0.1, 0.5, 0.9)
 LOSS_PARAMS = {
     ("huber", "identity"): (("delta", 0.7),),

@@ -45,6 +45,7 @@ ESTIMATORS = [
         device="auto",
         max_iter=100,
     ),
+    BPClassifier((8, 8), activation=["maxout", "relu"], maxout_pieces=3, learning_rate_init=0.01),
     BPRegressor(
         (16,),
         activation="silu",
@@ -58,6 +59,17 @@ ESTIMATORS = [
         device="auto",
     ),
     BPRegressor((), loss="mean_squared_error", n_jobs=2, max_iter=100, learning_rate_init=0.05),
+    BPClassifier((16,), norm="batch", learn_input_scales=True, learning_rate_init=0.05, max_iter=100),
+    BPRegressor(
+        (16,),
+        norm="layer",
+        input_scaling="robust",
+        parametric_activation=True,
+        target_scaling="standard",
+        rate_factors={"biases": 0.5, "fan_in_power": 0.5},
+        learning_rate_init=0.05,
+        max_iter=100,
+    ),
 ]
 
 

@@ -51,10 +51,16 @@ def network(kind, seed=0, **params):
     return random_weights(estimator, np.random.RandomState(seed)), X, y
 
 
-def assert_gradient_by_central_differences(estimator, X, y, sample_weight=None):
+def assert_gradient_by_central_differences(estimator, X, y, sample_weight=None, n_features=0):
     result = estimator.loss_and_gradients(X, y, sample_weight)
     checked = 0.0
     groups = [(estimator.coefs_, result.coefs)]
+    # Of what training leaves alone there are no derivatives.
+    learned = [i for i, gradient in enumerate(result.feature_params) if gradient.any()]
+    assert len(learned) >= n_features
+    groups.append(
+        ([estimator.feature_params_[i] for i in learned], [result.feature_params[i] for i in learned])
+    )
     if estimator.fit_intercept:
         groups.append((estimator.intercepts_, result.intercepts))
     for parameters, gradients in groups:
@@ -111,6 +117,52 @@ def test_an_activation_for_each_layer():
     one = BPRegressor((4, 3), activation="silu", random_state=0, max_iter=2).fit(X, y)
     each = BPRegressor((4, 3), activation=("silu", "silu"), random_state=0, max_iter=2).fit(X, y)
     assert_allclose(one.predict(X), each.predict(X), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {},
+        {"maxout_pieces": 5, "alpha": 0.1, "l2": 0.1},
+        {"fit_intercept": False},
+        {"activation": ["maxout", "silu", "maxout"], "hidden_layer_sizes": (4, 3, 4)},
+        {"hidden_layer_sizes": (4, 4, 4), "residual": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["multiclass", "outputs"])
+def test_maxout(kind, variant):
+    """Away from ties, where the largest piece of a unit changes within a step."""
+    estimator, X, y = network(kind, **{"activation": "maxout", "maxout_pieces": 3, **variant})
+    for h, W, b in zip([X, *estimator.activations(X)], estimator.coefs_, estimator.intercepts_, strict=False):
+        if W.shape[1] % estimator.maxout_pieces == 0:
+            z = np.sort((h @ W + b).reshape(len(X), -1, estimator.maxout_pieces), axis=2)
+            assert (z[:, :, -1] - z[:, :, -2]).min() > 100 * STEP
+    assert_gradient_by_central_differences(estimator, X, y, np.arange(N, dtype=float))
+
+
+@pytest.mark.parametrize(
+    ("variant", "n_features"),
+    [
+        ({"learn_input_scales": True}, 1),
+        ({"input_scaling": "robust", "learn_input_scales": True}, 1),
+        ({"parametric_activation": True, "activation": ["gelu", "tanh"]}, 2),
+        ({"norm": "layer"}, 2),
+        ({"norm": "batch", "fit_intercept": False}, 2),
+        ({"norm": "layer", "activation": "maxout", "residual": True, "learn_input_scales": True}, 3),
+        ({"norm": "batch", "parametric_activation": True, "residual": True, "activation": "mish"}, 4),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["multiclass", "outputs"])
+def test_parameters_of_features(kind, variant, n_features):
+    """With batch normalisation as in prediction, by the running means."""
+    params = {"hidden_layer_sizes": (4, 4), "activation": "tanh", **variant}
+    estimator, X, y = network(kind, **params)
+    rng = np.random.RandomState(1)
+    for values in estimator.feature_params_:
+        values *= rng.uniform(0.5, 1.5, size=values.shape)
+    assert_gradient_by_central_differences(estimator, X, y, np.arange(N, dtype=float), n_features)
 
 
 @pytest.mark.parametrize(

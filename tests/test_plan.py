@@ -88,6 +88,15 @@ def test_a_merged_activation_runs_in_prediction_only():
     assert not squared.class_targets and squared.n_targets == 3
 
 
+def test_maxout_has_columns_for_each_piece():
+    network = plan(activation=["maxout", "relu"], maxout_pieces=3)
+    assert network.layer_shapes == [(5, 150), (50, 3), (3, 1)]
+    assert network.pieces == [3, 1, 1]
+    assert network.widths == (5, 150, 50, 3, 1)
+    assert [(op.n_in, op.n_out) for op in network.ops if op.kind == Kind.GROUP] == [(150, 50)]
+    assert Kind.GROUP not in [op.kind for op in plan(maxout_pieces=3).ops]
+
+
 def test_table_holds_the_ops():
     network = plan()
     assert network.table.dtype == np.int64
@@ -101,6 +110,7 @@ def test_table_holds_the_ops():
         ({"loss": "poisson", "out_activation": "identity"}, "loss='poisson' needs out_activation in"),
         ({"loss": "nonsense"}, "loss='nonsense' is unknown; choose one of"),
         ({"activation": "exp"}, "activation='exp' is unknown for hidden layers; choose one of"),
+        ({"out_activation": "maxout"}, "out_activation='maxout' is not for the output layer"),
         ({"out_activation": "nonsense"}, "out_activation='nonsense' is unknown; choose one of"),
     ],
 )

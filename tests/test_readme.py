@@ -1,36 +1,37 @@
 """What README and docstrings say is true: their Python runs, and they leave no parameter or attribute out."""
 
+import ast
 import inspect
 import re
 import warnings
-from pathlib import Path
 
 import data
 import pytest
 from helpers import fitted_attributes
+from readme import README, TEXT, quoted, table
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from fastbp import BPClassifier, BPRegressor
-from fastbp.functions.activations import ACTIVATIONS
+from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
-from fastbp.functions.losses import loss_names
+from fastbp.functions.losses import LOSSES, loss_names
+from fastbp.functions.noise import NOISES
 from fastbp.functions.schedules import RATE_SCHEDULES
-from fastbp.functions.solvers import STOCHASTIC
-
-README = Path(__file__).parent.parent / "README.md"
-text = README.read_text(encoding="utf-8")
+from fastbp.functions.solvers import SOLVERS, STOCHASTIC
+from fastbp.training_plan import AVERAGES
 
 # Blocks with prompts are run by pytest's doctest (see pyproject.toml).
 BLOCKS = [
-    (text.count("\n", 0, match.start()) + 1, match["code"])
-    for match in re.finditer(r"^```(?:python|py)\n(?P<code>.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (TEXT.count("\n", 0, match.start()) + 1, match["code"])
+    for match in re.finditer(r"^```(?:python|py)\n(?P<code>.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
     if ">>>" not in match["code"]
 ]
 
 
 def test_python_in_the_readme_runs(capsys, tmp_path, monkeypatch):
     """In order and in one namespace, as a reader would type it."""
-    assert ">>>" in text or BLOCKS
+    assert ">>>" in TEXT or BLOCKS
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "readme"}
     for line, code in BLOCKS:
@@ -42,7 +43,7 @@ def test_python_in_the_readme_runs(capsys, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("command", ["python -m fastbp demo", "pytest"])
 def test_the_two_commands_are_there(command):
-    assert command in text
+    assert command in TEXT
 
 
 ESTIMATORS = [BPClassifier, BPRegressor]
@@ -53,10 +54,133 @@ def described(name, doc):
     return re.search(rf"^(\w+, )*{name}(, \w+)* : ", doc, re.MULTILINE)
 
 
+def defaults(Estimator):
+    return {name: p.default for name, p in inspect.signature(Estimator).parameters.items()}
+
+
+def test_the_parameters_of_the_readme_are_those_of_the_estimators():
+    """Names, defaults, and the italics of what scikit-learn does not have."""
+    found = {Estimator: {} for Estimator in ESTIMATORS}
+    for names, values, _ in table("parameter", "default"):
+        values = [ast.literal_eval(value) for value in quoted(values)]
+        if len(quoted(names)) == 1:
+            of_each = [(quoted(names)[0], values)]  # one value, or one for each estimator
+        else:
+            of_each = [(name, [value]) for name, value in zip(quoted(names), values, strict=True)]
+        for name, one_or_two in of_each:
+            assert len(one_or_two) in (1, 2)
+            owners = [Estimator for Estimator in ESTIMATORS if name in defaults(Estimator)]
+            assert owners, name
+            for Estimator, value in zip(owners, one_or_two * 2, strict=False):
+                assert name not in found[Estimator]
+                found[Estimator][name] = value
+            is_new = f"*`{name}`*" in names
+            theirs = MLPClassifier().get_params() | MLPRegressor().get_params()
+            assert is_new == (name not in theirs), name
+    for Estimator in ESTIMATORS:
+        own = defaults(Estimator)
+        assert found[Estimator] == own
+        assert {name: type(value) for name, value in found[Estimator].items()} == {
+            name: type(value) for name, value in own.items()
+        }
+
+
 @pytest.mark.parametrize("Estimator", ESTIMATORS)
-def test_readme_names_every_parameter(Estimator):
-    for name in Estimator().get_params():
-        assert f"`{name}`" in text, name
+def test_the_defaults_of_the_docstrings_are_those_of_the_estimators(Estimator):
+    found = {}
+    for names, values in re.findall(
+        r"^(\w+(?:, \w+)*) : .*default=(.+)$", inspect.getdoc(Estimator), re.MULTILINE
+    ):
+        names = names.split(", ")
+        found |= zip(
+            names,
+            ast.literal_eval(f"({values},)") if len(names) > 1 else [ast.literal_eval(values)],
+            strict=True,
+        )
+    assert found == defaults(Estimator)
+
+
+def rows_of(*header):
+    """A table as a dict: name in backquotes -> the other cells; a name may have several rows."""
+    found = {}
+    for first, *others in table(*header):
+        found.setdefault(quoted(first)[0], []).append(others)
+    return found
+
+
+def with_defaults(parameters):
+    return {parameter.name: parameter.default for parameter in parameters}
+
+
+def read_defaults(cell):
+    """{"end": 0.0} of "`end` 0, `peak` 0.3"."""
+    return {name: float(value) for name, value in re.findall(r"`(\w+)` ([^,]+)", cell)}
+
+
+def test_activations_of_the_readme():
+    layers = {entry.name: "any" for entry in ACTIVATIONS if entry.hidden}
+    layers |= {entry.name: "hidden" for entry in GROUP_ACTIVATIONS}
+    chosen = [entry for entry in ROW_ACTIVATIONS if entry.output]
+    assert rows_of("activation", "f(z)", "layers") == {
+        entry.name: [[entry.formula, layers.get(entry.name, "output")]]
+        for entry in [*ACTIVATIONS, *chosen, *GROUP_ACTIVATIONS]
+    }
+
+
+def test_initialisers_of_the_readme():
+    found = {name: row[0] for name, (row,) in rows_of("initialiser").items()}
+    assert found == {entry.name: entry.formula for entry in INITIALISERS}
+
+
+def test_losses_of_the_readme():
+    found = [
+        [quoted(name)[0], formula, read_defaults(parameters), output, estimator]
+        for name, formula, parameters, output, estimator in table("loss")
+    ]
+    assert found == [
+        [
+            entry.name.partition("+")[0],
+            entry.formula,
+            with_defaults(entry.parameters),
+            entry.merged_with or ("identity" if entry.signed else "any"),
+            entry.tasks[0] if len(entry.tasks) == 1 else "both",
+        ]
+        for entry in LOSSES
+    ]
+
+
+def test_solvers_of_the_readme():
+    rules = {"`sgd` with `momentum=0`": "sgd", "`sgd` with `nesterovs_momentum=False`": "momentum"}
+    rules["`sgd`"] = "nesterov"
+    found = {
+        rules.get(name) or quoted(name)[0]: (formula, read_defaults(parameters))
+        for name, formula, parameters in table("solver")
+    }
+    assert found.pop("lbfgs")
+    assert found == {entry.name: (entry.formula, with_defaults(entry.own)) for entry in SOLVERS}
+
+
+def test_schedules_of_the_readme():
+    found = {
+        name: (formula, read_defaults(parameters))
+        for name, ((formula, parameters),) in rows_of("schedule").items()
+    }
+    assert found.pop("plateau")
+    assert found == {entry.name: (entry.formula, with_defaults(entry.parameters)) for entry in RATE_SCHEDULES}
+
+
+def test_noises_of_the_readme():
+    found = rows_of("noise")
+    assert {name: formula for name, ((formula, _),) in found.items()} == {
+        entry.name: entry.formula for entry in NOISES
+    }
+    used = [name for ((_, parameters),) in found.values() for name in quoted(parameters)]
+    assert set(used) <= set(defaults(BPClassifier))
+
+
+def test_averages_of_the_readme():
+    found = {name: read_defaults(parameters) for name, ((_, parameters),) in rows_of("average").items()}
+    assert found == {name: with_defaults([parameter]) for name, parameter in AVERAGES.items()}
 
 
 @pytest.mark.parametrize("Estimator", ESTIMATORS)
@@ -100,10 +224,9 @@ def test_docstrings_of_methods(method):
 
 
 @pytest.mark.parametrize("Estimator", [BPClassifier, BPRegressor])
-def test_docstrings_and_readme_name_every_registered_function(Estimator):
+def test_docstrings_name_every_registered_function(Estimator):
     task = Estimator.__name__.removeprefix("BP").lower()
-    names = [entry.name for entry in ACTIVATIONS] + loss_names(task) + INITIALISERS.names()
+    names = ACTIVATIONS.names() + GROUP_ACTIVATIONS.names() + loss_names(task) + INITIALISERS.names()
     names += [*STOCHASTIC, *RATE_SCHEDULES.names()]
     for name in names:
-        assert f"`{name}`" in text, name
         assert f"'{name}'" in Estimator.__doc__, name

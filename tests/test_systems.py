@@ -276,7 +276,7 @@ def test_s7_one_hot_targets():
     assert_array_equal(ours.predict(X), theirs.predict(X).argmax(axis=1))
 
 
-@pytest.mark.parametrize("activation", ["logistic", "tanh", "relu"])
+@pytest.mark.parametrize("activation", ["logistic", "tanh", "relu", "maxout"])
 def test_s7_each_kind_of_neuron_solves_xor(activation):
     """Which no network without a hidden layer can."""
     X, y = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0, 1, 1, 0])
@@ -287,6 +287,32 @@ def test_s7_each_kind_of_neuron_solves_xor(activation):
     assert_array_equal(model.predict(X), y)
     assert model.loss_ < 0.05
     assert BPClassifier((), max_iter=200, alpha=0.0, random_state=0).fit(X, y).score(X, y) < 1
+
+
+def test_s7_a_maxout_unit_is_the_largest_of_two_straight_lines():
+    """|x| = max(x, -x), which training does not leave."""
+    X = np.linspace(-1, 1, 201)[:, None]
+    model = BPRegressor((1,), activation="maxout", alpha=0.0, **LBFGS)
+    start = {"coefs_init": [[[1.0, -1.0]], [[1.0]]], "intercepts_init": [[0.0, 0.0], [0.0]]}
+    model.fit(X, np.abs(X[:, 0]), **start)
+    assert_array_equal(model.coefs_[0], [[1, -1]])
+    assert_array_equal(model.predict(X), np.abs(X[:, 0]))
+
+
+@pytest.mark.parametrize("pieces", [2, 4, 8])
+def test_s7_a_maxout_unit_comes_close_to_a_convex_function(pieces):
+    """Goodfellow et al. 2013, figure 1: k tangents of x² are within 1/k² of it, and training betters them."""
+    X = np.linspace(-1, 1, 801)[:, None]
+    y = X[:, 0] ** 2
+    centres = -1 + (2 * np.arange(pieces) + 1) / pieces
+    coefs, intercepts = [2 * centres[None, :], np.ones((1, 1))], [-(centres**2), np.zeros(1)]
+    model = BPRegressor((1,), activation="maxout", maxout_pieces=pieces, alpha=0.0, **LBFGS)
+    model.fit(X, y, coefs_init=coefs, intercepts_init=intercepts)
+    # On a tangent the mean of (y - f)² / 2 is 1 / (10 k⁴), and 4 / (90 k⁴) where it is shifted to the middle.
+    assert model.loss_ < 1.1 * 4 / 90 / pieces**4
+    model.coefs_, model.intercepts_ = coefs, intercepts
+    below = y - model.predict(X)
+    assert_allclose([below.min(), below.max()], [0, pieces**-2], atol=1e-12)
 
 
 def test_s9_handwritten_digits_from_their_pixels():

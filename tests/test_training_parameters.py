@@ -46,6 +46,17 @@ def test_every_schedule_with_a_warm_up_learns(solver, schedule):
     assert model.loss_curve_[-1] < 0.7 * model.loss_curve_[0]
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "coslog"])
+def test_schedules_run_over_max_iter_calls_of_partial_fit(schedule):
+    X, y = data.binary()
+    params = {**PARAMS, "max_iter": 6, "schedule": schedule}
+    whole = BPClassifier(**params).fit(X, y)
+    parts = BPClassifier(**params)
+    for _ in range(6):
+        parts.partial_fit(X, y, classes=[0, 1])
+    assert_same_bits(whole, parts)
+
+
 def test_adamw_is_adam_with_decay():
     X, y = data.binary()
     adamw = BPClassifier(**PARAMS, solver="adamw").fit(X, y)

@@ -4,10 +4,11 @@ Rows of the batch are cut into panels of PANEL rows. A buffer of width n holds, 
 row of PANEL values for each feature:
 
     activations  (panel, padded(n + 1), PANEL)   feature n is the constant 1 that a bias multiplies,
-                                                 0 in a network without biases
+                                                 0 where the layer that reads it has none
     deltas       (panel, padded(n), PANEL)       derivative of the loss by the buffer's values
     transposed   (column panel, batch row, PANEL) for each dense layer: the operand of its weight gradient
-                                                 that runs along the columns of the parameter block
+                                                 that runs along the columns of the parameter block;
+                                                 for each parametric op: the deltas of its parameters
 
 Padding rows are zero and stay zero, so that a product may run over them.
 """
@@ -23,7 +24,7 @@ from fastbp.cpu.tile import TILE_ROWS
 from fastbp.plan import FIELD, Kind, Layout, NetworkPlan, aligned_zeros, padded
 
 # Columns of the table of buffers.
-ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE = range(4)
+ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE, CONSTANT, N_BUFFER_FIELDS = range(6)
 # Offsets of what does not belong to one buffer.
 (
     TARGET,
@@ -32,14 +33,15 @@ ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE = range(4)
     SCRATCH,
     SCRATCH_SIZE,
     ROWS_PADDED,
-    GROUP,
-    CONSTANT,
+    GROUP_PANELS,
     FEW_ROWS,
     FEW_ROWS_LIMIT,
     CONSTANTS,
     RULES,
+    ONES,
+    SYNCED,
     N_SPECIAL,
-) = range(13)
+) = range(14)
 RULE_SIZE = 32  # values of a thread's coefficients: threads share no cache line
 
 # Columns of the table of gradient tiles.
@@ -53,15 +55,17 @@ RULE_SIZE = 32  # values of a thread's coefficients: threads share no cache line
     TILE_PITCH,
     TILE_BIAS_ROW,
     TILE_BIAS_COL,
+    TILE_RATES,
     N_TILE_FIELDS,
-) = range(10)
+) = range(11)
 # Fields of ops, as constants that kernels can read.
 KIND, CODE, SOURCE, DESTINATION = FIELD["kind"], FIELD["code"], FIELD["source"], FIELD["target"]
 N_IN, N_OUT, OFFSET = FIELD["n_in"], FIELD["n_out"], FIELD["offset"]
 ROWS, COLS, LD, LAYOUT = FIELD["rows"], FIELD["cols"], FIELD["ld"], FIELD["layout"]
 TRAINING, PREDICTION = FIELD["training"], FIELD["prediction"]
-DENSE, ELEMENTWISE, ROW, LOSS, NOISE, ADD = (int(kind) for kind in Kind)
-OTHER, OP_CONSTANTS = FIELD["other"], FIELD["constants"]
+DENSE, ELEMENTWISE, ROW, LOSS, NOISE, ADD, PARAMETRIC, GROUP = (int(kind) for kind in Kind)
+OTHER, OP_CONSTANTS, LEARNED = FIELD["other"], FIELD["constants"], FIELD["learned"]
+SYNC = FIELD["sync"]
 IN_MAJOR = int(Layout.IN_MAJOR)
 
 GROUP_BYTES = 1 << 20  # activations that a thread takes through the network at a time: half of a usual L2
@@ -81,13 +85,15 @@ class Arena:
 
     Attributes
     ----------
-    buffers : int64 array of shape (n_buffers, 4)
-        Offset and panel stride of the activations and deltas of each buffer.
+    buffers : int64 array of shape (n_buffers, N_BUFFER_FIELDS)
+        Offset and panel stride of the activations and deltas of each buffer; its constant feature. Of a
+        buffer that has deltas only, the "activations" are a place for statistics of the batch.
     transposed : int64 array of shape (n_ops,)
-        Offset of a dense op's transposed operand.
+        Offset of the transposed operand of an op with parameters.
     tiles : int64 array of shape (n_tiles, N_TILE_FIELDS)
         All tiles of the weight gradients.
     special : int64 array of shape (N_SPECIAL,)
+        Its entry SYNCED is the engine's: the address of the kernel of batch normalisation, 0 for none.
     size : int
         Values in all.
     rows : int
@@ -105,23 +111,30 @@ class Arena:
         """The work array: zeros, but for the constant feature of each buffer."""
         work = aligned_zeros(self.size, network.dtype)
         panel = 2 * lanes_of(network.dtype)
-        for (offset, stride, _, _), width in zip(self.buffers, network.widths, strict=True):
+        for (offset, stride, _, _, constant), width in zip(self.buffers, network.widths, strict=True):
             if stride:
                 panels = padded(self.rows, panel) // panel
                 view = work[offset : offset + panels * stride].reshape(panels, stride)
-                view[:, width * panel : (width + 1) * panel] = self.special[CONSTANT]
+                view[:, width * panel : (width + 1) * panel] = constant
         at = self.special[CONSTANTS]
         work[at : at + len(network.constants)] = network.constants
+        work[self.special[ONES] : self.special[ONES] + panel] = 1
         return work
 
 
 def bytes_per_row(network: NetworkPlan) -> int:
     """Work memory that training takes for a row of the batch."""
-    return (2 * sum(network.widths) + sum(op.cols for op in network.dense)) * network.dtype.itemsize
+    operands = sum(op.cols for op in (*network.dense, *network.parametric))
+    return (2 * sum(network.widths) + operands) * network.dtype.itemsize
 
 
 def pass_rows(network: NetworkPlan, batch: int) -> int:
-    """Rows of a batch that are computed at a time: all, unless their activations take too much memory."""
+    """Rows of a batch that are computed at a time: all, unless their activations take too much memory.
+
+    Where an op needs the whole batch, all in any case.
+    """
+    if any(op.sync for op in network.ops):
+        return batch
     panel = 2 * lanes_of(network.dtype)
     limit = max(512, PASS_BYTES // bytes_per_row(network)) // panel * panel
     return min(batch, limit)
@@ -144,14 +157,23 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
         return start
 
     # Where an op's output is as wide as its input, it turns the deltas of the one into those of the other.
-    in_place = (Kind.ELEMENTWISE, Kind.NOISE, Kind.ADD)
-    same_deltas = {op.target: op.source for op in network.ops if op.kind in in_place}
-    buffers = np.zeros((len(network.widths), 4), dtype=np.int64)
+    in_place = (Kind.ELEMENTWISE, Kind.NOISE, Kind.ROW, Kind.ADD, Kind.PARAMETRIC)
+    same_deltas = {
+        op.target: op.source for op in network.ops if op.kind in in_place and op.target != op.source
+    }
+    own_deltas = {op.other: op for op in network.parametric}
+    buffers = np.zeros((len(network.widths), N_BUFFER_FIELDS), dtype=np.int64)
+    for op in network.dense:
+        buffers[op.source, CONSTANT] = op.bias
     for i, (row, width) in enumerate(zip(buffers, network.widths, strict=True)):
-        row[ACTIVATION_STRIDE] = padded(width + 1, lanes) * panel
-        row[ACTIVATION] = take(panels * row[ACTIVATION_STRIDE])
+        if i in own_deltas:
+            # of a batch: mean, variance, two sums for the way back
+            row[ACTIVATION] = take(2 * width) if training and own_deltas[i].sync else 0
+        else:
+            row[ACTIVATION_STRIDE] = padded(width + 1, lanes) * panel
+            row[ACTIVATION] = take(panels * row[ACTIVATION_STRIDE])
         if training and same_deltas.get(i, i) != i:
-            row[DELTA:] = buffers[same_deltas[i], DELTA:]
+            row[DELTA : DELTA_STRIDE + 1] = buffers[same_deltas[i], DELTA : DELTA_STRIDE + 1]
         elif training:
             row[DELTA_STRIDE] = padded(width, lanes) * panel
             row[DELTA] = take(panels * row[DELTA_STRIDE])
@@ -159,7 +181,7 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
     special = np.zeros(N_SPECIAL, dtype=np.int64)
     if training:
         for i, op in enumerate(network.ops):
-            if op.kind == Kind.DENSE:
+            if op.cols:
                 transposed[i] = take(padded(op.cols, panel) * panels * panel)
         special[TARGET_STRIDE] = padded(network.n_targets, lanes) * panel
         special[TARGET] = take(panels * special[TARGET_STRIDE])
@@ -167,16 +189,16 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
     special[SCRATCH_SIZE] = TILE_ROWS * panel
     special[SCRATCH] = take(n_threads * special[SCRATCH_SIZE])
     special[CONSTANTS] = take(len(network.constants))
+    special[ONES] = take(panel)
     special[RULES] = take(n_threads * RULE_SIZE)
     if panels == 1:
         longest = max(max(p + 1, q) for p, q in network.layer_shapes) + 2 * lanes
         special[FEW_ROWS_LIMIT] = min(lanes, TILE_ROWS)
         special[FEW_ROWS] = take((TILE_ROWS + lanes) * longest)
     special[ROWS_PADDED] = panels * panel
-    special[CONSTANT] = network.dense[0].bias
     widest = max(p + q for p, q in network.layer_shapes) * network.dtype.itemsize
-    special[GROUP] = min(16, max(1, GROUP_BYTES // (widest * panel)))
-    tiles = plan_tiles(network, buffers, transposed, rows, lanes) if training else NO_TILES
+    special[GROUP_PANELS] = min(16, max(1, GROUP_BYTES // (widest * panel)))
+    tiles = plan_tiles(network, buffers, transposed, special[ONES], rows, lanes) if training else NO_TILES
     return Arena(buffers, transposed, tiles, special, size, rows)
 
 
@@ -184,22 +206,26 @@ NO_TILES = np.zeros((0, N_TILE_FIELDS), np.int64)
 
 
 def plan_tiles(
-    network: NetworkPlan, buffers: np.ndarray, transposed: np.ndarray, rows: int, lanes: int
+    network: NetworkPlan, buffers: np.ndarray, transposed: np.ndarray, ones: int, rows: int, lanes: int
 ) -> np.ndarray:
     """List the tiles of all weight gradients, each at most TILE_ROWS × PANEL.
 
     A tile is the product of a left operand, rows of a buffer's panels, with a right operand, a column panel
     of the layer's transposed buffer; both run over the rows of the batch. The order goes through all column
-    panels with a block of left rows that stays in cache, then on to the next block.
+    panels with a block of left rows that stays in cache, then on to the next block. The left operand of a
+    parametric op is the panel of `ones`, for all rows the same.
     """
     panel = 2 * lanes
     rows_padded = padded(rows, panel)
     tables = [NO_TILES]
     for op, right in zip(network.ops, transposed, strict=True):
-        if op.kind != Kind.DENSE:
+        if not (op.cols and op.learned):
             continue
         in_major = op.layout == IN_MAJOR
-        left = buffers[op.source, :2] if in_major else buffers[op.target, 2:]
+        if op.kind == Kind.PARAMETRIC:
+            left = np.array((ones, 0))
+        else:
+            left = buffers[op.source, ACTIVATION:] if in_major else buffers[op.target, DELTA:]
         n_down, n_across = -(-op.rows // TILE_ROWS), -(-op.cols // panel)
         block = max(1, BLOCK_BYTES // (TILE_ROWS * rows_padded * network.dtype.itemsize))
         down, across = (grid.ravel() for grid in np.meshgrid(np.arange(n_down), np.arange(n_across)))
@@ -216,7 +242,9 @@ def plan_tiles(
             op.offset + column // op.ld * op.rows * op.ld + first * op.ld + column % op.ld
         )
         table[:, TILE_PITCH] = op.ld
-        table[:, TILE_BIAS_ROW] = op.n_in - first if in_major else -1
-        table[:, TILE_BIAS_COL] = op.n_in - column if op.bias and not in_major else -1
+        n_inputs = 0 if op.kind == Kind.PARAMETRIC else op.n_in
+        table[:, TILE_BIAS_ROW] = n_inputs - first if in_major else -1
+        table[:, TILE_BIAS_COL] = n_inputs - column if op.bias and not in_major else -1
+        table[:, TILE_RATES] = op.constants
         tables.append(table)
     return np.concatenate(tables)

@@ -6,7 +6,8 @@ import numpy as np
 
 from fastbp.cpu import functions
 from fastbp.cpu import step as kernel
-from fastbp.cpu.arena import RULE_SIZE, lanes_of, pass_rows, plan_arena
+from fastbp.cpu.arena import RULE_SIZE, SYNCED, lanes_of, pass_rows, plan_arena
+from fastbp.cpu.batch_norm import synced_address
 from fastbp.cpu.data import as_inputs, as_weights, flat_view
 from fastbp.cpu.predict import predict
 from fastbp.cpu.shuffle import shuffle_order
@@ -51,6 +52,8 @@ class _Batches:
     def _allocate(self) -> None:
         """Take the memory; what fails here (it may be short) gives the team's threads back."""
         self.arena = plan_arena(self.network, self.pass_rows, self.team.n_threads, training=True)
+        if any(op.sync for op in self.network.ops):
+            self.arena.special[SYNCED] = synced_address(self.network.dtype)
         self.work = self.arena.allocate(self.network)
         self.order = np.arange(self.n_rows)
         self.starts = np.zeros(padded(self.pass_rows, 2 * lanes_of(self.network.dtype)), np.int64)
@@ -146,6 +149,7 @@ class Trainer(_Batches):
             decay=plan.weight_decay > 0,
             clip=bool(np.isfinite(plan.clip_value)),
             rescale=bool(np.isfinite(plan.clip_norm)),
+            factors=self.network.has_rate_factors,
         )
         ints[kernel.UPDATE] = functions.update(plan.solver, extras, self.network.dtype)
         ints[kernel.COEFFICIENTS] = functions.coefficients(plan.solver, self.network.dtype)
@@ -155,7 +159,7 @@ class Trainer(_Batches):
             ints[kernel.SQUARES_OF] = functions.squares(extras.l1, self.network.dtype)
         if plan.has_rate_schedule:
             ints[kernel.RATE_SCHEDULE] = functions.schedule(plan.rate_schedule)
-        ints[kernel.TOTAL_STEPS] = plan.max_epochs * self.n_steps_per_epoch
+        ints[kernel.TOTAL_STEPS] = plan.planned_epochs * self.n_steps_per_epoch
         ints[kernel.AVERAGE] = plan.averages
         ints[kernel.AVERAGE_AFTER] = round(plan.average_after * ints[kernel.TOTAL_STEPS])
         ints[kernel.SCHEDULE] = plan.schedule
@@ -208,6 +212,15 @@ class Trainer(_Batches):
     def learning_rate(self) -> float:
         """Of the next step, before any bias correction."""
         return float(self._floats[kernel.RATE])
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self._floats[kernel.RATE] = rate
+
+    @property
+    def epoch_loss(self) -> float:
+        """Sum over the rows of the epoch under way of their losses, each with its batch's penalty."""
+        return float(self._floats[kernel.EPOCH_LOSS])
 
     @property
     def n_epochs(self) -> int:
@@ -274,6 +287,18 @@ class Trainer(_Batches):
             self._curve,
             self.sync,
         )
+
+    def take_up(self, loss_curve: list[float], best: float, n_stale: int, converged: bool) -> None:
+        """Stand behind the epochs that a fit has made before: `state` does not tell what the stopping rule
+        knew.
+        """
+        self.loss_curve = loss_curve
+        self._ints[kernel.EPOCHS_HERE] = len(loss_curve)
+        self._floats[kernel.BEST], self._ints[kernel.STALE] = best, n_stale
+        if converged:
+            self._ints[kernel.STATUS] = kernel.CONVERGED
+        elif self.n_epochs >= self.training.max_epochs:
+            self._ints[kernel.STATUS] = kernel.MAX_EPOCHS
 
     def report(self, monitored: float) -> None:
         """Tell the value that the stopping rule watches, after an epoch; lower is better."""

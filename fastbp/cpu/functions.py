@@ -15,13 +15,26 @@ from numba import types
 from numba.extending import register_jitable
 
 from fastbp.compiler import address_of
-from fastbp.cpu.memory import advance, lane_numbers, lanes, load, spread, store, store_scalar, sum_lanes
+from fastbp.cpu.memory import (
+    advance,
+    lane_numbers,
+    lanes,
+    load,
+    load_scalar,
+    spread,
+    store,
+    store_scalar,
+    sum_lanes,
+)
 from fastbp.cpu.uniforms import uniforms
 from fastbp.functions import activations, losses, primitives, scalar, schedules, solvers
 from fastbp.functions import noise as noises
-from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions import normalisation as normalisations
+from fastbp.functions import parametric as parametrics
+from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
+from fastbp.functions.parametric import PARAMETRICS, Parametric
 from fastbp.functions.schedules import N_PARAMETERS, RATE_SCHEDULES, warmed_up
 from fastbp.functions.solvers import N_COEFFICIENTS, SOLVERS
 from fastbp.plan import FIELD, Kind, NetworkPlan
@@ -34,8 +47,11 @@ def _register(module: ModuleType) -> None:
             register_jitable(value)
 
 
-for _module in (scalar, activations, losses, noises, solvers, schedules):
+for _module in (scalar, normalisations, activations, losses, noises, parametrics, solvers, schedules):
     _register(_module)
+for _entry in PARAMETRICS:  # blends are made in a loop
+    register_jitable(_entry.value)
+    register_jitable(_entry.backward)
 
 absolute, fma, select = primitives.absolute, primitives.fma, primitives.select
 
@@ -82,6 +98,18 @@ def _row_forward_loop(value: Callable) -> Callable:
     def loop(z, a, n_rows, n_registers):
         step = lanes(a)
         for r in range(n_registers):
+            at = r * step
+            for i in range(n_rows):
+                store(a, at + 2 * i * step, load(z, at + 2 * i * step))
+            value((advance(a, at), 2 * step), n_rows)
+
+    return loop
+
+
+def _row_in_place_loop(value: Callable) -> Callable:
+    def loop(z, a, n_rows, n_registers):
+        step = lanes(a)
+        for r in range(n_registers):
             value((advance(a, r * step), 2 * step), n_rows)
 
     return loop
@@ -92,6 +120,28 @@ def _row_backward_loop(backward: Callable) -> Callable:
         step = lanes(a)
         for r in range(n_registers):
             backward((advance(delta, r * step), 2 * step), (advance(a, r * step), 2 * step), n_rows)
+
+    return loop
+
+
+def _group_forward_loop(value: Callable) -> Callable:
+    def loop(z, a, n, k, n_registers):
+        step = lanes(a)
+        for j in range(n):
+            for r in range(n_registers):
+                store(a, (2 * j + r) * step, value((advance(z, (2 * j * k + r) * step), 2 * step), k))
+
+    return loop
+
+
+def _group_backward_loop(backward: Callable) -> Callable:
+    def loop(delta, z, into, n, k, n_registers):
+        step = lanes(z)
+        for j in range(n):
+            for r in range(n_registers):
+                at = (2 * j * k + r) * step
+                d = load(delta, (2 * j + r) * step)
+                backward(d, (advance(z, at), 2 * step), (advance(into, at), 2 * step), k)
 
     return loop
 
@@ -107,6 +157,41 @@ def _noise_loop(value: Callable) -> Callable:
                 else:
                     u = uniforms(a, (row + r * step) * n + i, n, key)
                     store(a, at, value(load(z, at), u, constants))
+
+    return loop
+
+
+def _parametric_loop(entry: Parametric) -> Callable:
+    value, two = entry.value, len(entry.start) > 1
+
+    def loop(z, a, n, n_registers, own):
+        step = lanes(a)
+        for i in range(n):
+            p = spread(a, load_scalar(own, i))
+            q = spread(a, load_scalar(own, n + i)) if two else p
+            for r in range(n_registers):
+                at = (2 * i + r) * step
+                store(a, at, value(load(z, at), p, q))
+
+    return loop
+
+
+def _parametric_backward_loop(entry: Parametric) -> Callable:
+    backward, two, learned = entry.backward, len(entry.start) > 1, entry.learned
+
+    def loop(delta, z, n, n_registers, own, of_own):
+        step = lanes(delta)
+        for i in range(n):
+            p = spread(delta, load_scalar(own, i))
+            q = spread(delta, load_scalar(own, n + i)) if two else p
+            for r in range(n_registers):
+                at = (2 * i + r) * step
+                slope, of_p, of_q = backward(load(delta, at), load(z, at), p, q)
+                store(delta, at, slope)
+                if learned:
+                    store(of_own, at, of_p)
+                if learned and two:
+                    store(of_own, at + 2 * n * step, of_q)
 
     return loop
 
@@ -146,12 +231,15 @@ class Extras(NamedTuple):
         Gradients are cut off at ± ``regular[LIMIT]``.
     rescale : bool
         Before that they are multiplied by ``regular[SCALE]``.
+    factors : bool
+        The whole step of weights and of biases is multiplied by the tile's two factors.
     """
 
     l1: bool = False
     decay: bool = False
     clip: bool = False
     rescale: bool = False
+    factors: bool = False
 
 
 @register_jitable
@@ -161,9 +249,11 @@ def _l1_pull(value, strength):
 
 
 def _update_loop(update: Callable, n_states: int, extras: Extras) -> Callable:
-    l1, decay, clip, rescale = extras
+    l1, decay, clip, rescale, factors = extras
 
-    def loop(w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, coefficients, regular, sums):
+    def loop(
+        w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, coefficients, regular, rates, sums
+    ):
         step = lanes(w)
         squares = spread(w, 0.0)
         sizes = spread(w, 0.0)
@@ -194,6 +284,7 @@ def _update_loop(update: Callable, n_states: int, extras: Extras) -> Callable:
                 if clip:
                     limit = spread(w, regular[LIMIT])
                     gradient = select(gradient > limit, limit, select(gradient < -limit, -limit, gradient))
+                before = value
                 if decay:
                     lost = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[DECAY]))
                     value = value - value * lost
@@ -201,6 +292,10 @@ def _update_loop(update: Callable, n_states: int, extras: Extras) -> Callable:
                 second = load(t, at) if n_states > 1 else value
                 third = load(u, at) if n_states > 2 else value
                 value, first, second, third = update(value, gradient, first, second, third, c)
+                if factors:
+                    factor = spread(w, load_scalar(rates, 1 if is_bias_row else 0))
+                    factor = select(is_bias, spread(w, load_scalar(rates, 1)), factor)
+                    value = fma(factor, value - before, before)
                 store(w, at, value)
                 if n_states > 0:
                     store(s, at, first)
@@ -213,7 +308,9 @@ def _update_loop(update: Callable, n_states: int, extras: Extras) -> Callable:
     return loop
 
 
-def _accumulate_loop(w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, c, regular, sums):
+def _accumulate_loop(
+    w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, c, regular, rates, sums
+):
     """Not a solver: adds the gradient of a tile to that of the whole batch, kept in `w`."""
     step = lanes(w)
     for i in range(n_rows):
@@ -225,7 +322,9 @@ def _accumulate_loop(w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias
 def _squares_loop(l1: bool) -> Callable:
     """Not a solver: the sum of squares of a tile's gradient, penalties included."""
 
-    def loop(w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, coefficients, regular, sums):
+    def loop(
+        w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, coefficients, regular, rates, sums
+    ):
         step = lanes(w)
         squares = spread(w, 0.0)
         for i in range(n_rows):
@@ -273,17 +372,30 @@ def _pointer_type(dtype: np.dtype) -> types.CPointer:
 def activation(name: str, row: bool, dtype: np.dtype) -> tuple[int, int]:
     """Addresses of an activation: forward ``(z, a, n, registers)``, backward ``(delta, v, n, registers)``.
 
-    v is what the derivative is a function of: a, or z. A row activation works in place.
+    v is what the derivative is a function of: a, or z.
     """
     p = _pointer_type(dtype)
     if row:
         whole = ROW_ACTIVATIONS[name]
-        forward, backward = _row_forward_loop(whole.value), _row_backward_loop(whole.backward)
+        make_loop = _row_forward_loop if whole.from_input else _row_in_place_loop
+        forward, backward = make_loop(whole.value), _row_backward_loop(whole.backward)
     else:
         entry = ACTIVATIONS[name]
         make_loop = _forward_loop if entry.from_input else _in_place_loop
         forward, backward = make_loop(entry.value), _backward_loop(entry.backward)
     return address_of(forward, (p, p, INT, INT)), address_of(backward, (p, p, INT, INT))
+
+
+@cache
+def group_activation(name: str, dtype: np.dtype) -> tuple[int, int]:
+    """Addresses: forward ``(z, a, n, k, registers)``, backward ``(delta, z, into, n, k, registers)``.
+
+    a and delta have n features; z, and `into`, which gets the derivatives by z, have k for each of them.
+    """
+    p = _pointer_type(dtype)
+    entry = GROUP_ACTIVATIONS[name]
+    forward, backward = _group_forward_loop(entry.value), _group_backward_loop(entry.backward)
+    return address_of(forward, (p, p, INT, INT, INT)), address_of(backward, (p, p, p, INT, INT, INT))
 
 
 @cache
@@ -299,6 +411,19 @@ def noise(name: str, dtype: np.dtype) -> tuple[int, int]:
 
 
 @cache
+def parametric(name: str, dtype: np.dtype) -> tuple[int, int]:
+    """Addresses of a function with parameters: forward ``(z, a, n, registers, own)``, backward
+    ``(delta, z, n, registers, own, of_own)``.
+
+    `own` are the op's parameters; `of_own` get their derivatives, a panel for each.
+    """
+    p = _pointer_type(dtype)
+    entry = PARAMETRICS[name]
+    forward = address_of(_parametric_loop(entry), (p, p, INT, INT, p))
+    return forward, address_of(_parametric_backward_loop(entry), (p, p, INT, INT, p, p))
+
+
+@cache
 def loss(name: str, dtype: np.dtype) -> int:
     """Address of a loss ``(z, y, delta, weight, n, n_registers, constants, sums)``."""
     p = _pointer_type(dtype)
@@ -307,7 +432,7 @@ def loss(name: str, dtype: np.dtype) -> int:
 
 def _tile_kinds(dtype: np.dtype) -> tuple[types.Type, ...]:
     p = _pointer_type(dtype)
-    return p, p, INT, p, p, p, INT, INT, INT, INT, INT, p, p, DOUBLES
+    return p, p, INT, p, p, p, INT, INT, INT, INT, INT, p, p, p, DOUBLES
 
 
 @cache
@@ -357,16 +482,22 @@ def link(network: NetworkPlan) -> np.ndarray:
         if op.kind == Kind.LOSS:
             row[0] = loss(LOSSES.names()[op.code], network.dtype)
         elif op.kind == Kind.ROW:
-            row[:3] = *activation(ROW_ACTIVATIONS.names()[op.code], True, network.dtype), op.target
+            name = ROW_ACTIVATIONS.names()[op.code]
+            of = op.source if ROW_ACTIVATIONS[name].from_input else op.target
+            row[:3] = *activation(name, True, network.dtype), of
         elif op.kind == Kind.ELEMENTWISE:
             name = ACTIVATIONS.names()[op.code]
             of = op.source if ACTIVATIONS[name].from_input else op.target
             row[:3] = *activation(name, False, network.dtype), of
         elif op.kind == Kind.NOISE:
             row[:3] = *noise(NOISES.names()[op.code], network.dtype), op.target
+        elif op.kind == Kind.PARAMETRIC:
+            row[:2] = parametric(PARAMETRICS.names()[op.code], network.dtype)
+        elif op.kind == Kind.GROUP:
+            row[:3] = *group_activation(GROUP_ACTIVATIONS.names()[op.code], network.dtype), op.source
         row[3] = learns[op.source] if op.kind != Kind.ADD else learns[op.other]
         if op.target not in learns:
-            learns[op.target] = int(op.kind == Kind.DENSE) or learns[op.source]
+            learns[op.target] = int(op.cols > 0 and op.learned) or learns[op.source]
     filled: set[int] = set()
     for row, op in zip(more[::-1], network.ops[::-1], strict=True):
         reads = {Kind.DENSE: op.source, Kind.ADD: op.other}.get(Kind(op.kind))

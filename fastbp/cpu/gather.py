@@ -67,7 +67,7 @@ def gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, sta
             gather_sparse(source, indices, indptr, pointer(starts, r * step), n_inputs, target)
         else:
             gather_dense(source, pointer(starts, r * step), n_inputs, target)
-        store(target, n_inputs * panel, float(special[CONSTANT]))
+        store(target, n_inputs * panel, float(buffers[0, CONSTANT]))
 
 
 @jit

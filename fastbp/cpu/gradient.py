@@ -6,6 +6,7 @@ over all rows of the pass in their order, so the result does not depend on who c
 
 from fastbp.compiler import jit
 from fastbp.cpu.arena import (
+    CONSTANTS,
     SCRATCH,
     SCRATCH_SIZE,
     TILE_BIAS_COL,
@@ -15,6 +16,7 @@ from fastbp.cpu.arena import (
     TILE_LEFT,
     TILE_PARAMETERS,
     TILE_PITCH,
+    TILE_RATES,
     TILE_REGISTERS,
     TILE_RIGHT,
 )
@@ -106,6 +108,7 @@ def gradient_tiles(
                     tiles[tile, TILE_BIAS_COL],
                     coefficients,
                     regular,
+                    advance(w, special[CONSTANTS] + tiles[tile, TILE_RATES]),
                     pointer(penalties, first_sum + tile),
                 ),
             )

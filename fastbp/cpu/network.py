@@ -18,10 +18,12 @@ from fastbp.cpu.arena import (
     DESTINATION,
     FEW_ROWS,
     GROUP,
+    GROUP_PANELS,
     IN_MAJOR,
     KIND,
     LAYOUT,
     LD,
+    LEARNED,
     LOSS,
     N_IN,
     N_OUT,
@@ -29,10 +31,12 @@ from fastbp.cpu.arena import (
     OFFSET,
     OP_CONSTANTS,
     OTHER,
+    PARAMETRIC,
     PREDICTION,
     ROWS,
     ROWS_PADDED,
     SOURCE,
+    SYNC,
     TARGET,
     TARGET_STRIDE,
     TRAINING,
@@ -50,6 +54,8 @@ from fastbp.cpu.uniforms import op_key
 LONGEST_BLOCK = 320
 ROW_BLOCK = 4 * TILE_ROWS
 FEW_ROWS_BLOCK = 16
+
+PREDICTING, BY_ROW, BY_BATCH = range(3)
 
 
 @jit
@@ -235,15 +241,17 @@ def transpose_registers_of(source, stride, n, target, rows_padded, first, last):
 
 
 @jit
-def forward(table, buffers, special, params, work, first, last, training, stop, few, key, row):
-    """Run ops 0 … stop on registers first … last, whose inputs stand in buffer 0.
+def forward(table, buffers, special, params, work, first, last, training, begin, stop, few, key, row):
+    """Run ops begin … stop on registers first … last, the first of them on the inputs in buffer 0.
 
     `few` is the number of rows where they are few and in the first register, else 0. `key` is the step's key
-    of noise, 0 for none; `row` the number in the batch of the first row of register 0.
+    of noise, 0 for none; `row` the number in the batch of the first row of register 0. In `training`
+    "by batch" (2) ops that need the whole batch have its statistics in the arena; else (1) they take the
+    running ones, as in prediction (0).
     """
     w = pointer(work, 0)
     step = lanes(w)
-    for o in range(stop):
+    for o in range(begin, stop):
         kind = table[o, KIND]
         if training and table[o, TRAINING] == 0 or not training and table[o, PREDICTION] == 0:
             continue
@@ -258,7 +266,7 @@ def forward(table, buffers, special, params, work, first, last, training, stop, 
             b_stride = buffers[source, ACTIVATION_STRIDE]
             if table[o, LAYOUT] == IN_MAJOR and few:
                 scratch = advance(w, special[FEW_ROWS])
-                constant = special[CONSTANT]
+                constant = buffers[target, CONSTANT]
                 few_rows_times_block(a, stride, block, rows, ld, n_out, b, few, constant, scratch)
             elif table[o, LAYOUT] == IN_MAJOR:
                 times_block(a, stride, block, rows, ld, n_out, b, b_stride, first, last, 0)
@@ -266,6 +274,8 @@ def forward(table, buffers, special, params, work, first, last, training, stop, 
                 times_transposed_block(
                     a, stride, block, rows, ld, n_out, table[o, COLS], b, b_stride, first, last, 0
                 )
+        elif kind == GROUP:
+            group_forward(table[o], buffers, w, first, last)
         elif kind != LOSS:
             z = advance(w, buffers[table[o, SOURCE], ACTIVATION])  # as wide as `a`, or the same
             r = first
@@ -282,9 +292,48 @@ def forward(table, buffers, special, params, work, first, last, training, stop, 
                 elif kind == ADD:
                     other = advance(w, buffers[table[o, OTHER], ACTIVATION] + at)
                     add_panels(source, other, target, table[o, N_OUT], registers)
+                elif kind == PARAMETRIC:
+                    own = pointer(params, table[o, OFFSET])
+                    if training == BY_BATCH and table[o, SYNC]:
+                        own = advance(w, buffers[table[o, OTHER], ACTIVATION])
+                    call(table[o, FORWARD], (source, target, table[o, N_OUT], registers, own))
                 else:
                     call(table[o, FORWARD], (source, target, table[o, N_OUT], registers))
                 r += registers
+
+
+@jit
+def group_forward(op, buffers, w, first, last):
+    """An op that makes one feature of each k neighbours, on registers first … last."""
+    half = lanes(w)
+    source, target, n, k = op[SOURCE], op[DESTINATION], op[N_OUT], op[N_IN] // op[N_OUT]
+    z = advance(w, buffers[source, ACTIVATION])
+    a = advance(w, buffers[target, ACTIVATION])
+    r = first
+    while r < last:
+        registers = 2 if r % 2 == 0 and r + 1 < last else 1
+        p, at = r // 2, (r % 2) * half
+        before = advance(z, p * buffers[source, ACTIVATION_STRIDE] + at)
+        call(op[FORWARD], (before, advance(a, p * buffers[target, ACTIVATION_STRIDE] + at), n, k, registers))
+        r += registers
+
+
+@jit
+def group_backward(op, buffers, w, first, last):
+    """The deltas of such an op's inputs from those of its outputs."""
+    half = lanes(w)
+    source, target, n, k = op[SOURCE], op[DESTINATION], op[N_OUT], op[N_IN] // op[N_OUT]
+    z = advance(w, buffers[source, ACTIVATION])
+    into = advance(w, buffers[source, DELTA])
+    delta = advance(w, buffers[target, DELTA])
+    r = first
+    while r < last:
+        registers = 2 if r % 2 == 0 and r + 1 < last else 1
+        p, at = r // 2, (r % 2) * half
+        d = advance(delta, p * buffers[target, DELTA_STRIDE] + at)
+        v = advance(z, p * buffers[source, ACTIVATION_STRIDE] + at)
+        call(op[BACKWARD], (d, v, advance(into, p * buffers[source, DELTA_STRIDE] + at), n, k, registers))
+        r += registers
 
 
 @jit
@@ -332,12 +381,12 @@ def loss(table, buffers, special, work, first, last, sums):
 
 
 @jit
-def backward(table, buffers, transposed, special, params, work, first, last, key, row):
-    """From the outputs' deltas to those of every layer, and the transposed operands of the gradients."""
+def backward(table, buffers, transposed, special, params, work, first, last, begin, stop, key, row):
+    """Ops stop - 1 … begin: from the outputs' deltas to those of layers, and the gradients' operands."""
     w = pointer(work, 0)
     step = lanes(w)
     rows_padded = special[ROWS_PADDED]
-    for o in range(table.shape[0] - 2, -1, -1):
+    for o in range(stop - 1, begin - 1, -1):
         kind = table[o, KIND]
         if table[o, TRAINING] == 0:
             continue
@@ -378,6 +427,25 @@ def backward(table, buffers, transposed, special, params, work, first, last, key
                     times_block(
                         before, before_stride, block, rows, ld, n_in, delta, delta_stride, first, last, add
                     )
+        elif kind == PARAMETRIC and (table[o, LEARNS] or table[o, LEARNED]):
+            source, other = table[o, SOURCE], table[o, OTHER]
+            values, stride = advance(w, buffers[source, ACTIVATION]), buffers[source, ACTIVATION_STRIDE]
+            of_own, own_stride = advance(w, buffers[other, DELTA]), buffers[other, DELTA_STRIDE]
+            own = pointer(params, table[o, OFFSET])
+            r = first
+            while r < last:
+                registers = 2 if r % 2 == 0 and r + 1 < last else 1
+                p, at = r // 2, (r % 2) * step
+                d = advance(delta, p * delta_stride + at)
+                v = advance(values, p * stride + at)
+                h = advance(of_own, p * own_stride + at)
+                call(table[o, BACKWARD], (d, v, table[o, N_OUT], registers, own, h))
+                r += registers
+            if table[o, LEARNED]:
+                operand = advance(w, transposed[o])
+                transpose_registers_of(of_own, own_stride, table[o, COLS], operand, rows_padded, first, last)
+        elif kind == GROUP:
+            group_backward(table[o], buffers, w, first, last)
         elif table[o, LEARNS]:
             values = advance(w, buffers[table[o, DERIVATIVE_OF], ACTIVATION])
             stride = buffers[target, ACTIVATION_STRIDE]
@@ -405,11 +473,12 @@ def backward(table, buffers, transposed, special, params, work, first, last, key
 @jit
 def forward_and_backward(table, buffers, transposed, special, params, work, first, last, few, key, row, sums):
     """All of a thread's part of a step before the gradients, a group of panels at a time."""
-    group = 2 * special[GROUP]
+    group = 2 * special[GROUP_PANELS]
+    n_ops = table.shape[0]
     start = first
     while start < last:
         end = min(last, start // 2 * 2 + group)
-        forward(table, buffers, special, params, work, start, end, True, table.shape[0], few, key, row)
+        forward(table, buffers, special, params, work, start, end, BY_ROW, 0, n_ops, few, key, row)
         loss(table, buffers, special, work, start, end, sums)
-        backward(table, buffers, transposed, special, params, work, start, end, key, row)
+        backward(table, buffers, transposed, special, params, work, start, end, 0, n_ops - 1, key, row)
         start = end

@@ -5,7 +5,7 @@ from fastbp.cpu.arena import ACTIVATION, ACTIVATION_STRIDE, DESTINATION, FEW_ROW
 from fastbp.cpu.gather import gather_inputs
 from fastbp.cpu.memory import advance, lanes, load, pointer, spread, store_first_lanes
 from fastbp.cpu.mode import flush_subnormals, restore_mode
-from fastbp.cpu.network import forward
+from fastbp.cpu.network import PREDICTING, forward
 from fastbp.cpu.transpose import scatter_block
 from fastbp.functions.activations import index_of_largest
 
@@ -57,7 +57,7 @@ def predict(
             starts[i] = (start + (i if i < rows else 0)) * row_width
         gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, starts, 0, n_registers)
         few = rows if rows <= special[FEW_ROWS_LIMIT] else 0
-        forward(table, buffers, special, params, work, 0, n_registers, False, stop, few, 0, 0)
+        forward(table, buffers, special, params, work, 0, n_registers, PREDICTING, 0, stop, few, 0, 0)
         for r in range(n_registers):
             source = advance(
                 w,

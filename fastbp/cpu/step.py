@@ -12,7 +12,7 @@ import numpy as np
 
 from fastbp.compiler import jit
 from fastbp.cpu import functions
-from fastbp.cpu.arena import FEW_ROWS_LIMIT, RULE_SIZE, RULES
+from fastbp.cpu.arena import FEW_ROWS_LIMIT, RULE_SIZE, RULES, SYNCED
 from fastbp.cpu.call import call
 from fastbp.cpu.gather import gather_inputs, gather_targets, gather_weights, locate
 from fastbp.cpu.gradient import ADD, APPLY, APPLY_STORED, SQUARES, WRITE, gradient_tiles
@@ -23,6 +23,7 @@ from fastbp.cpu.shuffle import shuffle_order
 from fastbp.cpu.team import meet
 from fastbp.cpu.uniforms import step_key
 from fastbp.cpu.weights import average_weights, limit_norms
+from fastbp.functions.normalisation import MOMENTUM
 from fastbp.functions.schedules import judge_epoch, rate_after_epoch
 from fastbp.functions.solvers import N_COEFFICIENTS
 
@@ -148,11 +149,14 @@ def one_pass(
     loaded,
     key,
     row,
+    share,
+    sync,
 ):
     """A thread's rows of one pass, from the data to the deltas; returns the registers of the whole pass.
 
     With `loaded` the arena holds these rows already: a batch of all rows, since the step before. `key` is the
-    step's key of noise, 0 for none; `row` the number of the pass's first row in the batch.
+    step's key of noise, 0 for none; `row` the number of the pass's first row in the batch; `share` that of
+    the batch in running statistics, negative where these take the place of the batch's.
     """
     step = lanes(pointer(work, 0))
     n_registers = -(-n_rows // step)
@@ -164,7 +168,33 @@ def one_pass(
         gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, starts, first, last)
         gather_weights(special, work, weights, order, position, n_rows, factor, first, last)
     few = n_rows if n_rows <= special[FEW_ROWS_LIMIT] else 0
-    forward_and_backward(table, buffers, transposed, special, params, work, first, last, few, key, row, sums)
+    if special[SYNCED] != 0 and share >= 0.0:
+        call(
+            special[SYNCED],
+            (
+                table,
+                buffers,
+                transposed,
+                special,
+                params,
+                work,
+                n_registers,
+                first,
+                last,
+                few,
+                key,
+                row,
+                share,
+                sums,
+                thread,
+                n_threads,
+                sync,
+            ),
+        )
+    else:
+        forward_and_backward(
+            table, buffers, transposed, special, params, work, first, last, few, key, row, sums
+        )
     return n_registers
 
 
@@ -282,6 +312,8 @@ def train(
                 loaded,
                 key,
                 start,
+                max(MOMENTUM, 1.0 / (steps + 1)) * batch_rows / batch,
+                sync,
             )
             loaded = rows == n_data
             meet(sync, n_threads)
@@ -438,6 +470,8 @@ def loss_and_gradient(
             loaded,
             0,
             start,
+            -1.0,
+            sync,
         )
         meet(sync, n_threads)
         for r in range(n_registers):

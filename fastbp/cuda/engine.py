@@ -205,7 +205,7 @@ class Trainer(_Session):
         ints[books.MONITOR_LOSS] = plan.monitor_loss
         ints[books.EPOCH_LIMIT] = plan.max_epochs
         ints[books.EPOCH_STEPS] = self.n_steps_per_epoch
-        ints[books.TOTAL_STEPS] = plan.max_epochs * self.n_steps_per_epoch
+        ints[books.TOTAL_STEPS] = plan.planned_epochs * self.n_steps_per_epoch
         ints[books.AVERAGE_AFTER] = round(plan.average_after * ints[books.TOTAL_STEPS])
         floats[books.S0 : books.S0 + len(plan.rate_constants)] = plan.rate_constants
         floats[books.RATE] = floats[books.RATE_INIT] = plan.rate_init
@@ -264,6 +264,15 @@ class Trainer(_Session):
         """Of the next step, before any bias correction."""
         return float(self._floats[books.RATE])
 
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self._floats[books.RATE] = rate
+
+    @property
+    def epoch_loss(self) -> float:
+        """Sum over the rows of the epoch under way of their losses, each with its batch's penalty."""
+        return float(self._floats[books.EPOCH_LOSS])
+
     @property
     def n_epochs(self) -> int:
         """Epochs that this trainer finished."""
@@ -319,6 +328,18 @@ class Trainer(_Session):
             self.failure = (
                 (self.n_epochs + 1, in_epoch) if in_epoch else (self.n_epochs, self.n_steps_per_epoch)
             )
+
+    def take_up(self, loss_curve: list[float], best: float, n_stale: int, converged: bool) -> None:
+        """Stand behind the epochs that a fit has made before: `state` does not tell what the stopping rule
+        knew.
+        """
+        self.loss_curve = loss_curve
+        self._ints[books.EPOCHS_HERE] = len(loss_curve)
+        self._floats[books.BEST], self._ints[books.STALE] = best, n_stale
+        if converged:
+            self._ints[books.STATUS] = books.CONVERGED
+        elif self.n_epochs >= self.training.max_epochs:
+            self._ints[books.STATUS] = books.MAX_EPOCHS
 
     def report(self, monitored: float) -> None:
         """Tell the value that the stopping rule watches, after an epoch; lower is better."""

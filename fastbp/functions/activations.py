@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastbp.functions import scalar
+from fastbp.functions.normalisation import layer_norm, layer_norm_backward
 from fastbp.functions.primitives import absolute, fma, get, put, select
 from fastbp.functions.registry import Registry
 
@@ -38,9 +39,31 @@ class Activation:
 
 @dataclass(frozen=True)
 class RowActivation:
-    """A function of all outputs of one row, for the output layer only.
+    """A function of all values of one row.
 
     ``value(row, n)`` and ``backward(delta, a, n)`` work in place on `row` and on `delta`.
+
+    Attributes
+    ----------
+    output : bool
+        Whether users may choose it, for the output layer.
+    from_input : bool
+        Whether `backward` is given what `value` was, in place of its result.
+    """
+
+    name: str
+    formula: str
+    value: Callable
+    backward: Callable
+    output: bool = True
+    from_input: bool = False
+
+
+@dataclass(frozen=True)
+class GroupActivation:
+    """A function of the k linear outputs of one unit, for hidden layers only.
+
+    ``value(z, k) -> a``; ``backward(delta, z, into, k)`` writes the derivatives by z to `into`.
     """
 
     name: str
@@ -246,6 +269,25 @@ def increasing_backward(delta, a, n):
             put(delta, j, later)
 
 
+def maxout(z, k):
+    # Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, section 3.
+    largest = get(z, 0)
+    for i in range(1, k):
+        x = get(z, i)
+        # Only NaN differs from itself; it must reach the loss, where training stops.
+        largest = select(x > largest, x, select(x == x, largest, x))
+    return largest
+
+
+def maxout_backward(delta, z, into, k):
+    # The first of the largest takes all of delta, and leaves nothing for those behind it.
+    largest = maxout(z, k)
+    for i in range(k):
+        wins = get(z, i) == largest
+        put(into, i, select(wins, delta, 0.0))
+        delta = select(wins, 0.0, delta)
+
+
 def index_of_largest(row, n, zero):
     """The first of the largest elements of a row, as a float; `zero` is 0 in the row's type."""
     largest, index = get(row, 0), zero
@@ -295,3 +337,17 @@ ROW_ACTIVATIONS.add(
         "increasing", "f_0 = z_0, f_k = f_(k-1) + log(1 + exp(z_k))", increasing, increasing_backward
     )
 )
+ROW_ACTIVATIONS.add(
+    RowActivation(
+        "layer_norm",
+        "(z_k - mean(z)) / sqrt(var(z) + 1e-5)",
+        layer_norm,
+        layer_norm_backward,
+        output=False,
+        from_input=True,
+    )
+)
+OUTPUT_ACTIVATIONS = [*ACTIVATIONS.names(), *(entry.name for entry in ROW_ACTIVATIONS if entry.output)]
+
+GROUP_ACTIVATIONS: Registry[GroupActivation] = Registry("group activation")
+GROUP_ACTIVATIONS.add(GroupActivation("maxout", "max(z_1, ..., z_k)", maxout, maxout_backward))

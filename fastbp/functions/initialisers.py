@@ -1,10 +1,16 @@
-"""Initial weights, drawn from a NumPy RandomState so that scikit-learn's draws can be repeated."""
+"""Initial weights, drawn from a NumPy RandomState so that scikit-learn's draws can be repeated.
+
+A maxout layer is drawn piece by piece, each as a layer of its own: a unit's delta goes to one of its pieces,
+so that the number of units is the fan-out, and orthogonal pieces are orthogonal whatever their number.
+"""
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from scipy.special import ndtr
 from threadpoolctl import threadpool_limits
 
 from fastbp.functions.activations import LEAK
@@ -13,14 +19,17 @@ from fastbp.functions.registry import Registry
 
 @dataclass(frozen=True)
 class Initialiser:
-    """``draw(rng, n_in, n_out, activation) -> (coefs (n_in, n_out), intercepts (n_out,))`` in float64."""
+    """``draw(rng, n_in, n_out, activation, pieces) -> (coefs (n_in, n_out), intercepts (n_out,))``, float64.
+
+    Units of maxout take the largest of so many `pieces`, of which one is drawn; elsewhere it is 1.
+    """
 
     name: str
     formula: str
-    draw: Callable[[np.random.RandomState, int, int, str], tuple[np.ndarray, np.ndarray]]
+    draw: Callable[[np.random.RandomState, int, int, str, int], tuple[np.ndarray, np.ndarray]]
 
 
-def glorot(rng, n_in, n_out, activation):
+def glorot(rng, n_in, n_out, activation, pieces=1):
     # Glorot and Bengio 2010, equation 16; scikit-learn's factor for the logistic function, and its order.
     bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (n_in + n_out))
     return rng.uniform(-bound, bound, (n_in, n_out)), rng.uniform(-bound, bound, n_out)
@@ -50,13 +59,25 @@ GAINS = {
 }
 
 
-def he(rng, n_in, n_out, activation):
-    # He, Zhang, Ren, Sun 2015: for rectifiers, equation 15 where they leak.
-    gain = GAINS["leaky_relu" if activation == "leaky_relu" else "relu"]
+@cache
+def maxout_gain(pieces: int) -> float:
+    """The gain of maxout: of the largest of independent standard normal numbers; 1 for one or two of them."""
+    z = np.linspace(-12.0, 12.0, 4801)
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    # The largest is below z where all are. The integrand is smooth and vanishes at the ends: a plain sum is
+    # its integral to the last digits.
+    second_moment = (z[1] - z[0]) * float(np.sum(z**2 * pieces * ndtr(z) ** (pieces - 1) * density))
+    return second_moment**-0.5
+
+
+def he(rng, n_in, n_out, activation, pieces=1):
+    # He, Zhang, Ren, Sun 2015: for rectifiers, equation 15 where they leak; the same for maxout.
+    rectifier = "leaky_relu" if activation == "leaky_relu" else "relu"
+    gain = maxout_gain(pieces) if activation == "maxout" else GAINS[rectifier]
     return rng.standard_normal((n_in, n_out)) * (gain / np.sqrt(n_in)), np.zeros(n_out)
 
 
-def lecun(rng, n_in, n_out, activation):
+def lecun(rng, n_in, n_out, activation, pieces=1):
     # LeCun, Bottou, Orr, Mueller 1998, section 4.6; what selu needs.
     return rng.standard_normal((n_in, n_out)) / np.sqrt(n_in), np.zeros(n_out)
 
@@ -64,33 +85,36 @@ def lecun(rng, n_in, n_out, activation):
 _one_at_a_time = threading.Lock()
 
 
-def orthogonal(rng, n_in, n_out, activation):
+def orthogonal(rng, n_in, n_out, activation, pieces=1):
     # Saxe, McClelland, Ganguli 2013: the factor Q of a normal matrix, whose signs make it uniform among all
     # (Mezzadri 2007). LAPACK's bits depend on the number of its threads; ours do not.
     tall = rng.standard_normal((max(n_in, n_out), min(n_in, n_out)))
     with _one_at_a_time, threadpool_limits(1, "blas"):
         q, r = np.linalg.qr(tall)
     q *= np.where(np.diag(r) < 0, -1.0, 1.0)
-    return np.ascontiguousarray(q if n_in >= n_out else q.T) * GAINS.get(activation, 1.0), np.zeros(n_out)
+    gain = maxout_gain(pieces) if activation == "maxout" else GAINS.get(activation, 1.0)
+    return np.ascontiguousarray(q if n_in >= n_out else q.T) * gain, np.zeros(n_out)
 
 
-def uniform(rng, n_in, n_out, activation):
+def uniform(rng, n_in, n_out, activation, pieces=1):
     # The textbooks' scale, Glorot and Bengio 2010, equation 1.
     bound = 1.0 / np.sqrt(n_in)
     return rng.uniform(-bound, bound, (n_in, n_out)), np.zeros(n_out)
 
 
-def normal(rng, n_in, n_out, activation):
+def normal(rng, n_in, n_out, activation, pieces=1):
     return rng.standard_normal((n_in, n_out)), rng.standard_normal(n_out)
 
 
-def zeros(rng, n_in, n_out, activation):
+def zeros(rng, n_in, n_out, activation, pieces=1):
     return np.zeros((n_in, n_out)), np.zeros(n_out)
 
 
 INITIALISERS: Registry[Initialiser] = Registry("initialiser")
 INITIALISERS.add(Initialiser("glorot", "U(-b, b), b = sqrt(6 / (m + n))", glorot))
-INITIALISERS.add(Initialiser("he", "N(0, 2 / ((1 + a^2) m)), a the slope of leaky_relu, else 0", he))
+INITIALISERS.add(
+    Initialiser("he", "N(0, 2 / ((1 + a^2) m)), a the slope of leaky_relu, else 0; maxout: N(0, g^2 / m)", he)
+)
 INITIALISERS.add(Initialiser("lecun", "N(0, 1 / m)", lecun))
 INITIALISERS.add(Initialiser("orthogonal", "g Q, orthonormal rows or columns", orthogonal))
 INITIALISERS.add(Initialiser("uniform", "U(-b, b), b = 1 / sqrt(m)", uniform))

@@ -128,6 +128,13 @@ def linear(step, epoch_steps, total, p):
     return 1.0 - (1.0 - p[0]) * min(1.0, step / total)
 
 
+def coslog(step, epoch_steps, total, p):
+    # Holzmüller, Grinsztajn, Steinwart 2024, equation 1: p[0] waves, each about twice as long as the last.
+    x = min(1.0, step / total)
+    wave = math.log2(1.0 + (2.0 ** p[0] - 1.0) * x)
+    return half_cosine(1.0 + 2.0 * wave)
+
+
 RATE_SCHEDULES: Registry[Schedule] = Registry("schedule")
 RATE_SCHEDULES.add(Schedule("constant", "1", constant))
 RATE_SCHEDULES.add(
@@ -167,5 +174,13 @@ RATE_SCHEDULES.add(
         "(1 + cos(pi x)) / 2, x over cycles of `epochs`, each `growth` times the last",
         restarts,
         (Parameter("epochs", 10.0, 1.0, INFINITY), Parameter("growth", 2.0, 1.0, INFINITY)),
+    )
+)
+RATE_SCHEDULES.add(
+    Schedule(
+        "coslog",
+        "(1 - cos(2 pi log2(1 + (2 ^ waves - 1) x))) / 2",
+        coslog,
+        (Parameter("waves", 4.0, 1.0, 16.0),),
     )
 )

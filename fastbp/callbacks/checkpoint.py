@@ -1,0 +1,149 @@
+"""A fit that survives the end of its process."""
+
+import json
+import os
+import warnings
+from dataclasses import dataclass
+from numbers import Integral, Real
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from sklearn.utils._param_validation import Interval, validate_params
+
+from fastbp.callbacks.checkpoint_file import read, write
+from fastbp.callbacks.network_callback import NetworkCallback
+from fastbp.resume import Keeper, Saved, differences, digest_of_text, plain
+from fastbp.tasks import Epoch
+
+
+@dataclass
+class Writing:
+    """Of one fit: its file, and when it was last written."""
+
+    path: Path
+    written_at: float
+    written_epoch: int | None = None
+    warned: bool = False
+
+
+class Checkpoint(NetworkCallback[Writing], Keeper):
+    """Write what a fit needs to go on, and take it up in another process with the same bits.
+
+    The file holds the weights, the solver's moments, the counters of steps and epochs, the state of the
+    stopping rule and of early stopping with its best weights, the loss curve, and the random state at the
+    beginning. So the model of a fit that was taken up has the same bits as that of one that was not
+    interrupted. With ``solver="lbfgs"`` an iteration counts as an epoch, and the file holds every gradient so
+    far: SciPy cannot be told where to go on, so the path is walked again, which takes next to no time.
+
+    The file is replaced in one step, so that there is always a whole one. Where it cannot be written, a
+    warning says so once and the fit goes on; the last good file stays.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; its folder must exist. If it is a folder itself, each fit has a file of its own in there,
+        named by its parameters and data: for searches.
+    every : int, default=1
+        Write after so many epochs, at least 1, and after the last one.
+    seconds : float, default=0.0
+        But not before so many seconds have passed since the last time. Writing takes some milliseconds, which
+        may be longer than an epoch of a small network.
+    resume : bool, default=False
+        Whether `fit` goes on from the file where there is one. A fit that had ended then gives its model
+        again at once; delete the file to train anew. Parameters and data must be the same, but for `n_jobs`,
+        `verbose`, and a larger `max_iter` where no schedule and no average depends on it.
+
+    Raises
+    ------
+    ValueError
+        By `fit` with ``resume=True`` where the file is damaged or is of another fit, which begins from other
+        weights, other data or other parameters; by `partial_fit`, for which one pickles the estimator.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fastbp import BPRegressor
+    >>> from fastbp.callbacks import Checkpoint, StopWhen
+    >>> X, y = [[0.0], [1.0], [2.0]], [0.0, 1.0, 4.0]
+    >>> network = BPRegressor((5,), max_iter=20, n_iter_no_change=50, random_state=0)
+    >>> whole = network.fit(X, y).predict(X)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoint = Checkpoint(folder + "/run.ckpt", every=5, resume=True)
+    ...     first = network.set_callbacks(checkpoint, StopWhen(lambda epoch: epoch.number == 8)).fit(X, y)
+    ...     print(first.n_iter_)
+    ...     again = network.set_callbacks(checkpoint).fit(X, y)
+    ...     print(again.n_iter_, (again.predict(X) == whole).all())
+    8
+    20 True
+    """
+
+    @validate_params(
+        {
+            "path": [str, os.PathLike],
+            "every": [Interval(Integral, 1, None, closed="left")],
+            "seconds": [Interval(Real, 0, None, closed="left")],
+            "resume": ["boolean"],
+        },
+        prefer_skip_nested_validation=True,
+    )
+    def __init__(self, path, *, every=1, seconds=0.0, resume=False):
+        super().__init__()
+        self.path = Path(path).absolute()
+        self.every = every
+        self.seconds = seconds
+        self.resume = resume
+
+    def begin(self, estimator, context) -> Writing:
+        if context.task_name != "fit":
+            raise ValueError(
+                f"Checkpoint is for fit, not for {context.task_name}, after which a pickle of the estimator "
+                "holds all that the next call needs. Take it away by set_callbacks()."
+            )
+        return Writing(self.path, monotonic())
+
+    def find(self, estimator, settings: dict[str, Any]) -> Saved | None:
+        writing = self._fits[estimator]
+        if self.path.is_dir():
+            own = [settings, plain(estimator.max_iter)]
+            writing.path = self.path / f"{digest_of_text(json.dumps(own))}.ckpt"
+        saved = read(writing.path) if self.resume else None
+        if saved is None:
+            return None
+        different = differences(saved.begin.settings, settings)
+        if not different and saved.position.n_epochs > estimator.max_iter:
+            different = [f"{saved.position.n_epochs} epochs were made and max_iter is {estimator.max_iter}"]
+        if different:
+            raise ValueError(
+                f"The checkpoint {os.fspath(writing.path)!r} is of another fit: {'; '.join(different)}. Fit "
+                "with the same parameters and data, delete the file to begin anew, or choose another path."
+            )
+        return saved
+
+    def on_fit_task_end(self, estimator, context) -> None:
+        writing, epoch = self._fits[estimator], estimator._epoch
+        if epoch is None:
+            return
+        if writing.written_epoch is None:
+            writing.written_epoch = epoch.number - 1  # where this call began
+        is_due = epoch.number - writing.written_epoch >= self.every
+        if is_due and monotonic() - writing.written_at >= self.seconds:
+            self._write(writing, epoch)
+
+    def keep_last(self, estimator, epoch) -> None:
+        writing = self._fits[estimator]
+        if writing.written_epoch != epoch.number:
+            self._write(writing, epoch)
+
+    def _write(self, writing: Writing, epoch: Epoch) -> None:
+        try:
+            write(writing.path, epoch.saved())
+        except OSError as error:
+            if not writing.warned:
+                writing.warned = True
+                warnings.warn(
+                    f"The checkpoint {os.fspath(writing.path)!r} cannot be written: {error}. The fit goes on "
+                    "without it.",
+                    RuntimeWarning,
+                )
+        writing.written_at, writing.written_epoch = monotonic(), epoch.number

@@ -1,0 +1,49 @@
+"""A stopping rule of the user's own."""
+
+from collections.abc import Callable
+
+from sklearn.utils._param_validation import validate_params
+
+from fastbp.callbacks.network_callback import NetworkCallback
+from fastbp.tasks import Epoch
+
+
+class StopWhen(NetworkCallback[None]):
+    """End a fit after the first epoch for which a condition holds.
+
+    The model is that of the epochs made so far, without a warning that it has not converged; under early
+    stopping it has the best weights so far. With ``solver="lbfgs"`` an iteration counts as an epoch.
+
+    Parameters
+    ----------
+    condition : callable
+        ``condition(epoch) -> bool``. The epoch that has just ended has
+
+        - ``number``: from 1, counted in this call of `fit`;
+        - ``loss``: of the training rows, as in `loss_curve_`;
+        - ``score``: of the validation rows, as in `validation_scores_`; None without early stopping;
+        - ``estimator``: a fitted copy, as if the fit had stopped here, made when it is first asked for.
+
+        To be used in several processes it must be picklable, as joblib's workers want it.
+
+    Examples
+    --------
+    >>> from fastbp import BPRegressor
+    >>> from fastbp.callbacks import StopWhen
+    >>> network = BPRegressor((5,), max_iter=1000, random_state=0)
+    >>> network = network.set_callbacks(StopWhen(lambda epoch: epoch.number == 7))
+    >>> network.fit([[0.0], [1.0]], [0.0, 1.0]).n_iter_
+    7
+    """
+
+    @validate_params({"condition": [callable]}, prefer_skip_nested_validation=True)
+    def __init__(self, condition: Callable[[Epoch], bool]) -> None:
+        super().__init__()
+        self.condition = condition
+
+    def begin(self, estimator, context) -> None:
+        return None
+
+    def on_fit_task_end(self, estimator, context) -> bool:
+        epoch = estimator._epoch
+        return epoch is not None and bool(self.condition(epoch))

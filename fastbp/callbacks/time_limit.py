@@ -1,0 +1,42 @@
+"""A fit within a given time."""
+
+from numbers import Real
+from time import monotonic
+
+from sklearn.utils._param_validation import Interval, validate_params
+
+from fastbp.callbacks.network_callback import NetworkCallback
+
+
+class TimeLimit(NetworkCallback[float]):
+    """End a fit after the epoch in which its time has run out.
+
+    The model is that of the epochs made so far, without a warning that it has not converged. With
+    ``solver="lbfgs"`` an iteration counts as an epoch. In a search each fit has the time for itself.
+
+    Parameters
+    ----------
+    seconds : float
+        From the beginning of `fit` on; not negative. At least one epoch is made.
+
+    Examples
+    --------
+    >>> from fastbp import BPRegressor
+    >>> from fastbp.callbacks import TimeLimit
+    >>> network = BPRegressor((5,), random_state=0).set_callbacks(TimeLimit(0))
+    >>> network.fit([[0.0], [1.0]], [0.0, 1.0]).n_iter_
+    1
+    """
+
+    @validate_params(
+        {"seconds": [Interval(Real, 0, None, closed="left")]}, prefer_skip_nested_validation=True
+    )
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds = seconds
+
+    def begin(self, estimator, context) -> float:
+        return monotonic()
+
+    def on_fit_task_end(self, estimator, context) -> bool:
+        return monotonic() - self._fits[estimator] >= self.seconds
