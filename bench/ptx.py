@@ -32,7 +32,8 @@ SPILLED = {
     "grid": 64,
 }  # bytes: the grid's barrier is a call, which saves registers
 
-# Plans: activations, row activations, loss, solver, whether there is L1 penalty, decay, clipping; schedule.
+# Plans: activations, row activations, loss, solver, whether there is L1 penalty, decay, clipping; schedule;
+# noises of layers and of inputs, residual connections, averages, limited norms of units and of gradients.
 SELECTIONS = {
     "usual": (("identity", "relu"), (), "log_loss+softmax", "adam", False, False, False),
     "most": (
@@ -55,6 +56,35 @@ SELECTIONS = {
         "one_cycle",
     ),
     "tweedie": (("identity", "softplus"), (), "tweedie+exp", "adadelta", False, False, True, "restarts"),
+    "noisy": (
+        ("identity", "relu", "gelu"),
+        (),
+        "log_loss+softmax",
+        "adam",
+        False,
+        True,
+        False,
+        None,
+        ("dropout",),
+        ("dropout", "gaussian"),
+        True,
+    ),
+    "limited": (
+        ("identity", "tanh"),
+        (),
+        "squared_error",
+        "amsgrad",
+        True,
+        True,
+        True,
+        None,
+        (),
+        (),
+        False,
+        True,
+        True,
+        True,
+    ),
     "gradients": (("identity", "tanh"), (), "squared_error", None, False, False, False),
     "prediction": (("identity", "gelu"), ("softmax",), None, None, False, False, False),
 }
@@ -163,14 +193,15 @@ def float64_instructions(capability: str, plan: str) -> list[str]:
     from fastbp.cuda.work import make_work
 
     work = make_work(np.float32, TILING, False, selection(plan))
-    gather, tiles, rows, size = work.gather, work.tiles, work.rows, TILING.pool(LARGE)
+    gather, tiles, rows, norms, size = *work, TILING.pool(LARGE)
 
     def without_books(jobs, memory, X, order, ints, n):
         pool = cuda.shared.array(size, np.float32)
         tid = cuda.threadIdx.x & 255
-        gather(memory, jobs, n, X, X, X, order, ints, n, n, n, n, tid)
-        tiles(memory, jobs, n, n, pool, ints, n, n, n, n, tid)
+        gather(memory, jobs, n, n, X, X, X, order, ints, n, n, n, n, n, n, tid)
+        tiles(memory, jobs, n, n, pool, ints, n, n, n, n, n, n, tid)
         rows(memory, jobs, n, n, pool, ints, n, n, n, n, tid)
+        norms(memory, jobs, n, n, pool, ints, n, n, tid)
 
     single, long = types.float32[::1], types.int64
     signature = (long[:, ::1], single, single, types.int32[::1], long[::1], types.int32)

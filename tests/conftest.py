@@ -1,7 +1,6 @@
 """Settings of the whole suite."""
 
 import os
-import sys
 
 import pytest
 
@@ -12,9 +11,6 @@ import pytest
 SIMULATOR = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 ON_GPU = os.environ.get("FASTBP_TEST_GPU") == "1"
 collect_ignore = [] if SIMULATOR or ON_GPU else ["test_cuda_kernels.py", "test_cuda_fits.py"]
-if SIMULATOR:
-    # A simulated thread is a thread of Python, and barriers pass control between them.
-    sys.setswitchinterval(1e-5)
 
 
 def pytest_configure(config):

@@ -13,15 +13,22 @@ from fastbp.cpu import engine as cpu
 from fastbp.cuda import engine, loader, memory, predict
 from fastbp.cuda.functions import Selection, formulas
 from fastbp.cuda.kernel import make_kernel
-from fastbp.cuda.target import cuda
+from fastbp.cuda.target import SIMULATOR, cuda
 from fastbp.cuda.team import Team
 from fastbp.cuda.typed import Typed
-from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.cuda.uniforms import make_uniform, noise_key
+from fastbp.functions import random
+from fastbp.functions.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
-from fastbp.plan import network_plan
+from fastbp.plan import Kind, network_plan
 from fastbp.training_plan import training_plan
+
+if SIMULATOR:
+    import simulator
+
+    simulator.install()
 
 # Overflow is part of what is tested; on a GPU nobody warns, but for kernels of few blocks.
 pytestmark = [
@@ -32,7 +39,7 @@ pytestmark = [
 N = 9  # rows; batches of 4 leave one for the last
 TEAMS = [Team("resident", 1), Team("block", 1), Team("grid", 1), Team("phases", 2)]
 HIDDEN = [entry.name for entry in ACTIVATIONS if entry.hidden]
-OUTPUTS = [*ACTIVATIONS.names(), *ROW_ACTIVATIONS.names()]
+OUTPUTS = list(OUTPUT_ACTIVATIONS)
 QUANTILES = (0.1, 0.5, 0.9)
 LOSS_PARAMS = {
     ("huber", "identity"): (("delta", 0.7),),
@@ -128,6 +135,23 @@ def test_activations_far_out(name, real):
     info = np.finfo(real)
     ulps = 8 if name != "gelu" else 400  # its tail is that of the normal distribution: z² at 20
     assert_allclose(out.copy_to_host(), wanted, rtol=ulps * info.eps, atol=8 * info.tiny)
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_uniform_numbers_are_the_cpu_s(real):
+    uniform = make_uniform(real)
+
+    @cuda.jit
+    def kernel(seed, step, op, out):
+        key = noise_key(seed, step, op)
+        for i in range(out.shape[0]):
+            out[i] = uniform(key, (1 << 32) - 5 + i)
+
+    for seed, step, op in [(0, 0, 0), (2**31 - 1, 10**6, 7), (5, 2**40, 3)]:
+        out = cuda.to_device(np.zeros(12, real))
+        kernel[1, 1](seed, step, op, out)
+        key = random.noise_key(seed, step, op)
+        assert out.copy_to_host().tolist() == [random.uniform(key, (1 << 32) - 5 + i) for i in range(12)]
 
 
 def f_of_all(x, n):
@@ -291,19 +315,22 @@ def test_an_objective_is_asked_again_and_in_several_passes(monkeypatch, team):
 
 
 def train(module, network, training, n_steps, weighted=True, state=None, chunks=1):
-    """Parameters, loss curve and state after `n_steps` steps."""
+    """Parameters, loss curve, state and the parameters that training is for, after `n_steps` steps."""
     X, targets, weights, parameters = make_data(network)
     weights = weights if weighted else None
     with module.Trainer(network, training, X, targets, weights, parameters, state) as trainer:
         assert sum(trainer.train(n_steps // chunks) for _ in range(chunks)) == n_steps
-        return np.array(trainer.parameters), list(trainer.loss_curve), trainer.state()
+        result = np.array(trainer.result if training.averages else trainer.parameters)
+        return np.array(trainer.parameters), list(trainer.loss_curve), trainer.state(), result
 
 
 def assert_same_training(network, found, wanted):
     assert_allclose(found[0], wanted[0], **tolerance(network))
     assert_allclose(found[1], wanted[1], **tolerance(network))
-    # The reference gives padding a state, too.
-    moments, others = (result[2].moments[:, network.mask()] for result in (found, wanted))
+    assert_allclose(found[3], wanted[3], **tolerance(network))
+    # The reference gives padding a state, too, and does not keep the mean of the weights among its moments.
+    n_states = SOLVERS[found[2].solver].n_states
+    moments, others = (result[2].moments[:n_states, network.mask()] for result in (found, wanted))
     assert_allclose(moments, others, **tolerance(network))
     for name in ("n_steps", "n_samples_seen", "n_epochs"):
         assert getattr(found[2], name) == getattr(wanted[2], name)
@@ -360,6 +387,43 @@ def test_steps_without_intercepts(regular):
     assert_same_training(network, train(engine, *arguments), train(reference, *arguments))
 
 
+AVERAGES = [
+    {"average": "ema", "average_params": {"decay": 0.6}},
+    {"average": "swa", "average_params": {"start": 0.5}, "max_epochs": 3, "solver": "sgd"},
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("params", AVERAGES, ids=str)
+def test_averages(params, dtype):
+    network = make_network((4,), dtype=dtype)
+    arguments = (network, make_training(**params), 7)
+    found = train(engine, *arguments)
+    assert_same_training(network, found, train(reference, *arguments))
+    assert np.abs(found[3] - found[0]).max() > 1e-3
+    assert_array_equal(found[2].moments[-1], found[3])
+
+
+NORMS = [
+    {"max_norm": 0.5},
+    {"clip_norm": 0.05, "solver": "sgd", "momentum": 0.0},
+    {"clip_norm": 0.2, "clip_value": 0.05, "l1": 0.05, "solver": "sgd"},
+    {"clip_norm": 0.05, "max_norm": 0.8, "weight_decay": 0.3, **AVERAGES[0]},
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("params", NORMS, ids=str)
+def test_limits_of_norms(params, bias, dtype):
+    network = make_network((5,), fit_intercept=bias, dtype=dtype)
+    arguments = (network, make_training(**params), 4)
+    found, free = train(engine, *arguments), make_training(**{**params, "max_norm": None, "clip_norm": None})
+    assert_same_training(network, found, train(reference, *arguments))
+    # The limits are met, or there was nothing to see.
+    assert np.abs(found[0] - train(reference, network, free, 4)[0]).max() > 1e-3
+
+
 def test_biases_are_neither_penalised_nor_decayed(team):
     """In a batch without weight only penalties move parameters; they move no bias."""
     network = make_network((4,))
@@ -377,6 +441,58 @@ def test_parameters_of_a_loss_reach_every_team(team):
     network = make_network((4,), loss=head[0], out=head[1], n_outputs=3, loss_params=LOSS_PARAMS[head])
     arguments = (network, make_training(), 4)
     assert_same_training(network, train(engine, *arguments), train(reference, *arguments))
+
+
+NOISES = [
+    {"dropout": 0.4},
+    {"dropout": [0.0, 0.5], "activation": "silu"},
+    {"dropout": [0.5, 0.0], "activation": "identity"},
+    {"input_noise": 0.5},
+    {"input_dropout": 0.3},
+    {"dropout": 0.3, "input_dropout": 0.3, "input_noise": 0.5, "activation": ("gelu", "tanh")},
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("noise", NOISES, ids=str)
+def test_noise(noise, dtype):
+    """The same numbers as the reference's; none where a gradient or an output is asked for."""
+    assert_same_network(make_network((4, 3), dtype=dtype, **noise), make_training(), 4)
+
+
+def assert_same_network(network, training, n_steps):
+    """In training, for its gradient, and layer by layer."""
+    arguments = (network, training, n_steps)
+    assert_same_training(network, train(engine, *arguments), train(reference, *arguments))
+    assert_same_gradient(network)
+    X, _, _, parameters = make_data(network)
+    for layer in (*range(1, len(network.dense)), "logits", None):
+        outputs = engine.forward(network, parameters, X, layer)
+        assert_allclose(outputs, reference.forward(network, parameters, X, layer), **tolerance(network))
+
+
+RESIDUALS = [
+    {"hidden": (4, 4)},
+    {"hidden": (3, 3, 4, 4), "activation": "silu"},
+    {"hidden": (5, 5, 5), "activation": "identity", "dropout": [0.4, 0.0, 0.3]},
+    {"hidden": (4, 4, 4, 3), "activation": ("gelu", "tanh", "mish", "elu"), "dropout": 0.3},
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("params", RESIDUALS, ids=str)
+def test_residual_connections(params, dtype):
+    network = make_network(residual=True, dtype=dtype, **params)
+    assert any(op.kind == Kind.ADD for op in network.ops)
+    assert_same_network(network, make_training(), 4)
+
+
+def test_noise_residuals_and_norms_of_every_team_in_passes_and_chunks(monkeypatch, team):
+    network = make_network(residual=True, **NOISES[-1] | {"hidden": (5, 5), "activation": "silu"})
+    arguments = (network, make_training(batch_size=7, **NORMS[-1]), 4)
+    wanted = train(reference, *arguments)
+    monkeypatch.setattr(engine, "PASS_BYTES", 3 * engine.elements_per_row(network) * 8)
+    assert_same_training(network, train(engine, *arguments, chunks=2), wanted)
 
 
 def test_kernels_are_made_once_for_each_selection():
@@ -406,7 +522,7 @@ def test_every_team_gives_the_same_bits_each_time(other, monkeypatch):
     for team in (TEAMS[0], other, other):
         force(monkeypatch, team)
         results.append(train(engine, *arguments))
-    for parameters, curve, state in results[1:]:
+    for parameters, curve, state, _ in results[1:]:
         assert_array_equal(parameters, results[0][0])
         assert_array_equal(curve, results[0][1])
         assert_array_equal(state.moments, results[0][2].moments)
@@ -469,12 +585,12 @@ def test_a_state_goes_on_with_the_same_bits():
     with engine.Trainer(network, training, X, targets, weights, middle, state) as trainer:
         trainer.train(100)
         found = trainer.parameters
-    whole, _, _ = train(engine, network, replace(training, max_epochs=100), 6)
+    whole, *_ = train(engine, network, replace(training, max_epochs=100), 6)
     assert_array_equal(found, whole)
 
 
 def test_a_state_of_the_cpu_goes_on_here():
-    network, training = make_network(), make_training(max_epochs=1)
+    network, training = make_network(dropout=0.3), make_training(max_epochs=1, **AVERAGES[0])
     X, targets, weights, parameters = make_data(network)
     results = []
     for second in (cpu, engine):
@@ -483,7 +599,7 @@ def test_a_state_of_the_cpu_goes_on_here():
             middle, state = trainer.parameters, trainer.state()
         with second.Trainer(network, training, X, targets, weights, middle, state) as trainer:
             trainer.train(100)
-            results.append(np.array(trainer.parameters))
+            results.append(np.array([trainer.parameters, trainer.result]))
     assert_allclose(*results, **SAME_ARITHMETIC)
 
 

@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastbp.cuda.functions import Selection, rules
-from fastbp.cuda.program import FACTOR, LIMIT, PENALTY, REST, STRENGTH
+from fastbp.cuda.program import FACTOR, GRADIENT_NORM, LARGEST_NORM, LIMIT, PENALTY, REST, SHARE, STRENGTH
 from fastbp.cuda.sums import make_block_sum
 from fastbp.cuda.target import device, inlined
 from fastbp.cuda.tiling import Tiling
 
 RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
 
-# The int64 control array: constants of the fit, offsets into the arena, then the cursor.
+# The int64 control array: constants of the fit, offsets into the arena, then the cursor. STEPS_BEFORE, those
+# before this launch, stays as it is while STEPS goes on.
 (
     N_DATA,
     BATCH,
@@ -31,15 +32,19 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     COEFFICIENTS,
     PARTIALS,
     PENALTIES,
+    SQUARES,
     ARENA_SIZE,
     UPDATING,
     WEIGHTED,
+    SEED,
     EPOCH_STEPS,
     TOTAL_STEPS,
+    AVERAGE_AFTER,
     SCHEDULE,
     MONITOR_LOSS,
     EPOCH_LIMIT,
     STATUS,
+    STEPS_BEFORE,
     AT,
     POSITION,
     STEP_OF_EPOCH,
@@ -52,7 +57,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     CURVE_USED,
     BAD_PARAMETERS,
     N_INTS,
-) = range(33)
+) = range(37)
 # The float64 control array.
 (
     RATE,
@@ -67,6 +72,9 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     L1,
     DECAY,
     CLIP,
+    CLIP_NORM,
+    MAX_NORM,
+    AVERAGE_RATE,
     S0,
     S1,
     S2,
@@ -78,7 +86,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
     EPOCH_LOSS,
     BEST,
     N_FLOATS,
-) = range(23)
+) = range(26)
 
 
 class Books(NamedTuple):
@@ -92,7 +100,8 @@ class Books(NamedTuple):
 def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
     """Compile lazily for the dtype of the arena."""
     threads, updates, l1 = tiling.threads, selection.solver is not None, selection.l1
-    scheduled = selection.schedule is not None
+    scheduled, averages = selection.schedule is not None, selection.averages
+    clip_norm, max_norm = selection.clip_norm, selection.max_norm
     rule = rules(selection.solver, selection.schedule)
     factor, block_sum = rule.factor, make_block_sum(threads)
     coefficients, rate_after_epoch, judge_epoch = rule.coefficients, rule.rate_after_epoch, rule.judge_epoch
@@ -121,6 +130,15 @@ def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
             memory[at + STRENGTH] = real(floats[L1])
             memory[at + REST] = real(np.float64(1.0) - rate * floats[DECAY])
             memory[at + LIMIT] = real(floats[CLIP])
+            if clip_norm:
+                memory[at + GRADIENT_NORM] = real(floats[CLIP_NORM])
+            if max_norm:
+                memory[at + LARGEST_NORM] = real(floats[MAX_NORM])
+            if averages:
+                # As on the CPU: until the mean of all steps moves more slowly, that mean.
+                made = ints[STEPS] + 1 - ints[AVERAGE_AFTER]
+                share = max(floats[AVERAGE_RATE], np.float64(1.0) / max(made, 1))
+                memory[at + SHARE] = real(share)
 
     @device
     def end_epoch(ints, floats, curve):

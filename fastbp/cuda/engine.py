@@ -11,7 +11,7 @@ import numpy as np
 from fastbp.cuda import books, memory
 from fastbp.cuda.arrays import rows_of, to_host
 from fastbp.cuda.functions import Selection, select_gradients, select_training
-from fastbp.cuda.kernel import TILING
+from fastbp.cuda.kernel import TILING, units_of_step
 from fastbp.cuda.limits import refuse
 from fastbp.cuda.loader import Cursor, Loader, Orders, Rows, make_loader
 from fastbp.cuda.memory import dense_rows, elements_per_row
@@ -57,7 +57,8 @@ class _Session:
         self.total_weight = float(self.n_rows if weights is None else weights.sum(dtype=np.float64))
         self.pass_rows = max(min(batch, PASS_BYTES // (elements_per_row(network) * dtype.itemsize)), 1)
         self.n_passes = -(-batch // self.pass_rows)
-        self.program = self._program(stored=not updating or self.n_passes > 1)
+        stored = not updating or self.n_passes > 1 or selection.clip_norm
+        self.program = self._program(stored)
         self.team: Team = choose_team(self.program, dtype)
         arena_bytes = self.program.layout.size * dtype.itemsize + 8 * CURVE_CAPACITY
         self._loader: Loader | None = make_loader(self.rows, batch, orders, arena_bytes, memory.free_memory())
@@ -107,7 +108,7 @@ class _Session:
         ints[books.GRADIENT_AT] = layout.gradient
         ints[books.COEFFICIENTS] = layout.coefficients
         ints[books.PARTIALS] = layout.partials
-        ints[books.PENALTIES] = layout.penalties
+        ints[books.PENALTIES], ints[books.SQUARES] = layout.penalties, layout.squares
         ints[books.ARENA_SIZE] = layout.size
         ints[books.UPDATING] = updating
         ints[books.WEIGHTED] = self.rows.weights is not None
@@ -137,11 +138,12 @@ class _Session:
         # One phase at a time: how many there are depends on the rows of the step.
         at, n_steps = self._loader.prepare(cursor, 1 if self.team.kind == "phases" else n_steps)
         self._ints[books.AT], self._ints[books.POSITION] = at, cursor.position
+        self._ints[books.STEPS_BEFORE] = self._ints[books.STEPS]
         ints.copy_to_device(self._ints)
         floats.copy_to_device(self._floats)
         rows = min(self.batch, self.n_rows - cursor.position)
         passes = -(-rows // self.pass_rows)
-        units = passes * len(self.program.phases) + (passes > 1 and bool(self._ints[books.UPDATING]))
+        units = units_of_step(self.selection, len(self.program.phases), passes)
         self.team.run(self._kernel, self._tables, self._stream, n_steps, units)
         steps_per_epoch = -(-self.n_rows // self.batch)
         epochs, step = divmod(cursor.step + n_steps, steps_per_epoch)
@@ -179,7 +181,7 @@ class Trainer(_Session):
         state: SolverState | None = None,
         n_jobs: int | None = None,
     ) -> None:
-        refuse(network, training)
+        refuse(network)
         self.training = training
         self.loss_curve: list[float] = []
         self.failure: tuple[int, int] | None = None
@@ -199,26 +201,33 @@ class Trainer(_Session):
 
     def _set_rules(self) -> None:
         plan, ints, floats = self.training, self._ints, self._floats
-        ints[books.SCHEDULE] = plan.schedule
+        ints[books.SEED], ints[books.SCHEDULE] = plan.seed, plan.schedule
         ints[books.MONITOR_LOSS] = plan.monitor_loss
         ints[books.EPOCH_LIMIT] = plan.max_epochs
         ints[books.EPOCH_STEPS] = self.n_steps_per_epoch
         ints[books.TOTAL_STEPS] = plan.planned_epochs * self.n_steps_per_epoch
+        ints[books.AVERAGE_AFTER] = round(plan.average_after * ints[books.TOTAL_STEPS])
         floats[books.S0 : books.S0 + len(plan.rate_constants)] = plan.rate_constants
         floats[books.RATE] = floats[books.RATE_INIT] = plan.rate_init
         floats[books.POWER_T] = plan.power_t
         floats[books.H0 : books.H0 + len(plan.hyper)] = plan.hyper
         floats[books.ALPHA], floats[books.L2], floats[books.L1] = plan.alpha, plan.l2, plan.l1
         floats[books.DECAY], floats[books.CLIP] = plan.weight_decay, plan.clip_value
+        floats[books.CLIP_NORM], floats[books.MAX_NORM] = plan.clip_norm, plan.max_norm
+        floats[books.AVERAGE_RATE] = plan.average_rate
         floats[books.TOL], floats[books.PATIENCE] = plan.tol, plan.patience
 
     def _resume(self, state: SolverState) -> None:
         for i, moment in enumerate(state.moments):
-            self._send(self.program.layout.moments + i * self.plan.n_parameters, moment)
+            self._send(self._moment(i), moment)
         self._ints[books.STEPS] = state.n_steps
         self._ints[books.SAMPLES] = state.n_samples_seen
         self._ints[books.EPOCHS] = state.n_epochs
         self._floats[books.RATE] = state.learning_rate
+
+    def _moment(self, number: int) -> int:
+        """Where in the arena one of them begins."""
+        return self.program.layout.moments + number * self.plan.n_parameters
 
     @property
     def parameters(self) -> np.ndarray:
@@ -229,8 +238,7 @@ class Trainer(_Session):
 
     def state(self) -> SolverState:
         """What the solver remembers."""
-        n = self.plan.n_parameters
-        moments = [self._fetch(self.program.layout.moments + i * n) for i in range(self.selection.n_states)]
+        moments = [self._fetch(self._moment(i)) for i in range(self.selection.n_moments)]
         return SolverState(
             solver=self.training.solver,
             moments=np.array(moments, self.network.dtype).reshape(-1, self.network.n_parameters),
@@ -242,8 +250,9 @@ class Trainer(_Session):
 
     @property
     def result(self) -> np.ndarray:
-        """The parameters that training is for."""
-        return self.parameters
+        """The parameters that training is for: their running mean where one is kept."""
+        averaged = self.training.averages and self._ints[books.STEPS]
+        return self._fetch(self._moment(self.selection.n_states)) if averaged else self.parameters
 
     @property
     def status(self) -> str:

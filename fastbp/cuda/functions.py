@@ -4,6 +4,7 @@ A kernel is compiled with the functions that a plan names and no others, so that
 its registers grow with the registries. In the tables that it reads, codes count within this short list.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,6 +17,7 @@ from fastbp.cuda.typed import Typed
 from fastbp.functions import schedules
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS, index_of_largest
 from fastbp.functions.losses import LOSSES
+from fastbp.functions.noise import NOISES
 from fastbp.functions.solvers import SOLVERS
 from fastbp.plan import Kind, NetworkPlan, Op
 from fastbp.training_plan import TrainingPlan
@@ -39,6 +41,14 @@ class Selection:
         Whether weights have an L1 penalty or decay, and gradients are cut off.
     schedule : str or None
         Of the learning rate; None for a rate that is constant within an epoch.
+    noises, input_noises : tuple of str
+        Of the hidden layers and of the inputs; an op's code is its noise's place here.
+    adds : bool
+        Whether layers add their inputs to their outputs.
+    averages : bool
+        Whether a running mean of the weights is kept.
+    max_norm, clip_norm : bool
+        Whether the norms of units have a limit, and the norm of the gradient.
     """
 
     activations: tuple[str, ...]
@@ -49,17 +59,39 @@ class Selection:
     decay: bool = False
     clip: bool = False
     schedule: str | None = None
+    noises: tuple[str, ...] = ()
+    input_noises: tuple[str, ...] = ()
+    adds: bool = False
+    averages: bool = False
+    max_norm: bool = False
+    clip_norm: bool = False
+
+    @property
+    def draws(self) -> bool:
+        """Whether there is noise of any kind."""
+        return bool(self.noises or self.input_noises)
 
     @property
     def n_states(self) -> int:
         """State values of a parameter."""
         return 0 if self.solver is None else SOLVERS[self.solver].n_states
 
+    @property
+    def n_moments(self) -> int:
+        """Vectors as long as the parameters: the solver's states, then the mean of the weights."""
+        return self.n_states + self.averages
+
     def code(self, op: Op) -> int:
-        """Of an activation, among those of its kind."""
+        """Of an activation or a noise, among those of its kind."""
         if op.kind == Kind.ROW:
             return self.row_activations.index(ROW_ACTIVATIONS.names()[op.code])
+        if op.kind == Kind.NOISE:
+            return self.noises.index(NOISES.names()[op.code])
         return self.activations.index(ACTIVATIONS.names()[op.code])
+
+    def input_code(self, op: Op) -> int:
+        """Of a noise of the inputs."""
+        return self.input_noises.index(NOISES.names()[op.code])
 
 
 def derivative_of(op: Op) -> int:
@@ -70,18 +102,20 @@ def derivative_of(op: Op) -> int:
 
 def select_prediction(network: NetworkPlan) -> Selection:
     """For the outputs of all layers of a network."""
-    return Selection(*_activations([op for op in network.ops if op.prediction]))
+    return Selection(*_activations([op for op in network.ops if op.prediction]), adds=_adds(network))
 
 
 def select_gradients(network: NetworkPlan) -> Selection:
     """For the loss of a network and its gradient."""
     activations, row_activations = _activations([op for op in network.ops if op.training])
-    return Selection(activations, row_activations, LOSSES.names()[network.ops[-1].code])
+    loss = LOSSES.names()[network.ops[-1].code]
+    return Selection(activations, row_activations, loss, adds=_adds(network))
 
 
 def select_training(network: NetworkPlan, training: TrainingPlan) -> Selection:
     """For the steps of a solver."""
     plain = select_gradients(network)
+    first = network.ops.index(network.dense[0])
     return Selection(
         plain.activations,
         plain.row_activations,
@@ -91,7 +125,23 @@ def select_training(network: NetworkPlan, training: TrainingPlan) -> Selection:
         decay=training.weight_decay > 0,
         clip=bool(np.isfinite(training.clip_value)),
         schedule=training.rate_schedule if training.has_rate_schedule else None,
+        noises=_noises(network.ops[first:]),
+        input_noises=_noises(network.ops[:first]),
+        adds=plain.adds,
+        averages=training.averages,
+        max_norm=training.max_norm > 0,
+        clip_norm=bool(np.isfinite(training.clip_norm)),
     )
+
+
+def _adds(network: NetworkPlan) -> bool:
+    return any(op.kind == Kind.ADD for op in network.ops)
+
+
+def _noises(ops: Sequence[Op]) -> tuple[str, ...]:
+    """Names in the order of the registry."""
+    codes = {op.code for op in ops if op.kind == Kind.NOISE}
+    return tuple(name for code, name in enumerate(NOISES.names()) if code in codes)
 
 
 def _activations(ops: list[Op]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -122,6 +172,8 @@ class Formulas:
         ``(z, y, delta, n, weight, p) -> loss``.
     update
         ``(w, g, s, t, u, c) -> (w, s, t, u)``.
+    disturb, disturb_backward, disturb_inputs
+        ``(code, z, u, p) -> a``, ``(code, delta, u, p) -> delta``, ``(code, z, u, p) -> a``.
     """
 
     activate: Any
@@ -131,6 +183,9 @@ class Formulas:
     index_of_largest: Any
     loss: Any
     update: Any
+    disturb: Any
+    disturb_backward: Any
+    disturb_inputs: Any
 
 
 @cache
@@ -150,6 +205,8 @@ def formulas(real: type, selection: Selection) -> Formulas:
     copy = typed(real)
     elementwise = [ACTIVATIONS[name] for name in selection.activations]
     rows = [ROW_ACTIVATIONS[name] for name in selection.row_activations]
+    noises = [NOISES[name] for name in selection.noises]
+    input_noises = [NOISES[name] for name in selection.input_noises]
     return Formulas(
         activate=make_switch([copy(entry.value) for entry in elementwise]),
         activate_backward=make_switch([copy(entry.backward) for entry in elementwise]),
@@ -158,6 +215,9 @@ def formulas(real: type, selection: Selection) -> Formulas:
         index_of_largest=copy(index_of_largest),
         loss=nothing if selection.loss is None else copy(LOSSES[selection.loss].row),
         update=nothing if selection.solver is None else copy(SOLVERS[selection.solver].update),
+        disturb=make_switch([copy(entry.value) for entry in noises] or [nothing]),
+        disturb_backward=make_switch([copy(entry.backward) for entry in noises] or [nothing]),
+        disturb_inputs=make_switch([copy(entry.value) for entry in input_noises] or [nothing]),
     )
 
 

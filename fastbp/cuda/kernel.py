@@ -27,7 +27,7 @@ from fastbp.cuda.books import (
 )
 from fastbp.cuda.functions import Selection
 from fastbp.cuda.gradient import ADD, APPLY, APPLY_STORED, WRITE
-from fastbp.cuda.program import FIRST_JOB, GATHER, LAST_JOB, PHASE_KIND, TILES
+from fastbp.cuda.program import FIRST_JOB, GATHER, LAST_JOB, NORMS, PHASE_KIND, TILES
 from fastbp.cuda.target import SIMULATOR, cuda, device
 from fastbp.cuda.tiling import GPU, LARGE, SIMULATED, SMALL, Tiling
 from fastbp.cuda.work import make_work
@@ -59,6 +59,12 @@ def launch_bounds(real: type, tiling: Tiling = TILING) -> tuple[int, int]:
     return tiling.threads, 2 if real is np.float32 else 1
 
 
+def units_of_step(selection: Selection, n_phases: int, passes: int) -> int:
+    """Phases that a step runs, counted through all its passes, as the kernel counts them."""
+    applies = selection.solver is not None and (passes > 1 or selection.clip_norm)
+    return passes * (n_phases - selection.max_norm) + applies + selection.max_norm
+
+
 @lru_cache(maxsize=MOST_KERNELS)
 def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TILING) -> Any:
     """The kernel for one dtype, kind of team and selection of functions.
@@ -86,7 +92,8 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
     books = make_books(real, tiling, selection)
     open_step, close_step = books.open_step, books.close_step
     work = make_work(real, tiling, only_small=resident, selection=selection)
-    gather, do_tiles, do_rows = work.gather, work.tiles, work.rows
+    gather, do_tiles, do_rows, limit_norms = work.gather, work.tiles, work.rows, work.norms
+    clip_norm, max_norm = selection.clip_norm, selection.max_norm
     threads = tiling.threads
     mask = threads - 1
     pool_size = tiling.pool(SMALL) if resident else max(tiling.pool(SMALL), tiling.pool(LARGE))
@@ -109,7 +116,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
             np.int32(cuda.blockIdx.x),
             np.int32(cuda.gridDim.x),
         )
-        n_phases = np.int32(phases.shape[0])
+        n_phases = np.int32(phases.shape[0] - 1 if max_norm else phases.shape[0])  # of a pass
         at, position = np.int32(ints[AT]), np.int32(ints[POSITION])
         batch_rows = np.int32(min(ints[BATCH], ints[N_DATA] - position))
         before = batch_rows  # rows of the step before
@@ -118,7 +125,9 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
         while running and done < n_steps:
             passes = np.int32((batch_rows + ints[PASS] - 1) // ints[PASS])
             units = np.int32(passes * n_phases)
-            if passes > 1 and ints[UPDATING] == 1:
+            if (passes > 1 or clip_norm) and ints[UPDATING] == 1:
+                units = np.int32(units + 1)
+            if max_norm:
                 units = np.int32(units + 1)
             for unit in range(np.int32(first), np.int32(min(last, units))):
                 n_pass = np.int32(unit // n_phases)
@@ -127,8 +136,11 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                 n_rows = np.int32(min(ints[PASS], batch_rows - start))
                 mode = np.int32(APPLY)
                 if n_pass == passes:
-                    mode, phase = np.int32(APPLY_STORED), np.int32(n_phases - 1)
-                elif passes > 1 or ints[UPDATING] == 0:
+                    # The gradients again, then NORMS; NORMS alone where no gradients are kept.
+                    following = phase == 1 or (passes == 1 and not clip_norm)
+                    mode = np.int32(APPLY_STORED)
+                    phase = n_phases if max_norm and following else np.int32(n_phases - 1)
+                elif passes > 1 or clip_norm or ints[UPDATING] == 0:
                     mode = np.int32(WRITE if n_pass == 0 else ADD)
                 if unit == 0 and rank == 0:
                     # While the others gather; nobody reads the books before the next barrier.
@@ -140,11 +152,16 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                 first_job, last_job = np.int32(phases[phase, FIRST_JOB]), np.int32(phases[phase, LAST_JOB])
                 if kind == GATHER:
                     gather(
-                        memory, jobs, first_job, X, targets, weights, order, ints,
-                        at + start, n_rows, rank, size, tid,
+                        memory, jobs, first_job, last_job, X, targets, weights, order, ints,
+                        at + start, start, n_rows, done, rank, size, tid,
                     )  # fmt: skip
                 elif kind == TILES:
-                    do_tiles(memory, jobs, first_job, last_job, pool, ints, mode, n_rows, rank, size, tid)
+                    do_tiles(
+                        memory, jobs, first_job, last_job, pool, ints, mode,
+                        start, n_rows, done, rank, size, tid,
+                    )  # fmt: skip
+                elif max_norm and kind == NORMS:
+                    limit_norms(memory, jobs, first_job, last_job, pool, ints, rank, size, tid)
                 else:
                     do_rows(memory, jobs, first_job, last_job, pool, ints, n_pass, n_rows, rank, size, tid)
                 barrier()

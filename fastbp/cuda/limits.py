@@ -1,30 +1,18 @@
 """What this engine lacks, refused before anything is computed."""
 
-import numpy as np
-
 from fastbp.plan import Kind, NetworkPlan
-from fastbp.training_plan import TrainingPlan
 
 KINDS = {
-    Kind.NOISE: "dropout, input_dropout and input_noise",
-    Kind.ADD: "residual=True",
     Kind.PARAMETRIC: "input_scaling, learn_input_scales, parametric_activation and norm",
     Kind.GROUP: "activation='maxout'",
 }
 
 
-def refuse(network: NetworkPlan, training: TrainingPlan | None = None) -> None:
+def refuse(network: NetworkPlan) -> None:
     """ValueError for a plan that this engine cannot carry out; it names the parameter."""
     lacking = [text for kind, text in KINDS.items() if any(op.kind == kind for op in network.ops)]
     if network.has_rate_factors:
         lacking.append("rate_factors")
-    if training is not None:
-        if np.isfinite(training.clip_norm):
-            lacking.append("clip_norm")
-        if training.max_norm > 0:
-            lacking.append("max_norm")
-        if training.averages:
-            lacking.append("average")
     if lacking:
         raise ValueError(
             f"device='cuda' has no kernels for {', '.join(lacking)}; choose device='cpu', which has them."

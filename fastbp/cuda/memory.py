@@ -6,7 +6,7 @@ import numpy as np
 
 from fastbp.cuda.arrays import DeviceRows
 from fastbp.cuda.target import SIMULATOR, cuda
-from fastbp.plan import NetworkPlan
+from fastbp.plan import Kind, NetworkPlan
 
 SPARE_BYTES = 64 << 20  # left to the driver: the kernels themselves, printing, other small things
 
@@ -30,4 +30,5 @@ def dense_rows(X, network: NetworkPlan) -> Any:
 
 def elements_per_row(network: NetworkPlan) -> int:
     """Elements of the arena that a row of a pass takes, about."""
-    return sum(network.widths) + sum(op.n_out for op in network.dense) + network.n_targets + 1
+    deltas = sum(op.n_out for op in network.ops if op.kind in (Kind.DENSE, Kind.ADD))
+    return sum(network.widths) + deltas + network.n_targets + 1

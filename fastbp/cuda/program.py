@@ -2,10 +2,15 @@
 
 A step is a list of phases with a barrier of the team behind each. The jobs of a phase may run side by side:
 
-- GATHER: inputs, targets and weights of the batch, by the order of the epoch.
+- GATHER: inputs, targets and weights of the batch, by the order of the epoch; then the noise of the inputs.
 - TILES: products of matrices, tile by tile, with what follows on each tile. Forward: the elementwise
-  activation. Backward: that activation's derivative. Gradients of all layers at once: the solver's update.
+  activation, then noise, then the layer's inputs added. Backward: the derivatives of all that. Gradients of
+  all layers at once: the solver's update.
 - ROWS: a thread takes a row of the batch through row activation, loss and what comes behind them.
+- NORMS: the weights of units are scaled down to a limit.
+
+A batch of several passes goes through all but NORMS several times, and gradients are kept until all of it has
+been seen: then one more phase makes the step. So it is where the norm of the gradient has a limit.
 
 A product is C[m, n] = Σ_k A[m, k] · B[k, n] on matrices given by offset and strides: forward, backward and
 gradient differ in numbers only. The bias is one more input that is always 1: a column ONE_K of A forward,
@@ -25,27 +30,34 @@ from fastbp.cuda.tiling import LARGE, SMALL, Tiling
 from fastbp.functions.solvers import N_COEFFICIENTS
 from fastbp.plan import Kind, NetworkPlan, Op, padded
 
-GATHER, TILES, ROWS = range(3)  # phases
+GATHER, TILES, ROWS, NORMS = range(4)  # phases
 FORWARD, BACKWARD, GRADIENT = range(3)  # jobs of TILES
 ROW_FORWARD, LOSS, ROW_BACKWARD, ELEMENT_BACKWARD, LARGEST = range(5)  # jobs of ROWS
+ROWS_OF_DATA, INPUT_NOISE = range(2)  # jobs of GATHER
 
 # Columns of the phases.
 PHASE_KIND, FIRST_JOB, LAST_JOB, N_PHASE_FIELDS = range(4)
 
 # Columns of the jobs. M, N, K: sizes of a product, BATCH_ROWS for the rows of the pass. CODE: an activation
-# of the selection; of GATHER, log2 of the threads along a row; of LOSS, where its parameters are. AUX: of
-# FORWARD, where the product itself is kept, or NOWHERE; of BACKWARD, the values whose derivative is wanted;
-# of LOSS and GATHER, the weights. FIRST_TILE: tiles of the phase before this job's.
+# of the selection; of GATHER and NORMS, log2 of the threads along a row; of LOSS, where its parameters are.
+# AUX: of FORWARD, where the product itself is kept, or NOWHERE; of BACKWARD, the values whose derivative is
+# wanted; of LOSS and GATHER, the weights. FIRST_TILE: tiles of the phase before this job's.
+# NOISE: what noise follows the activation, or NOWHERE; with the op's number DRAW, its CONSTANTS, and forward
+# DISTURBED, where the result goes. ADDED: what is added behind that (forward) or before it (backward), and
+# SUM, where the sum is kept; NOWHERE for none.
 # ROWS: A the values, B the targets, C the deltas, N their width.
 # GATHER: A the inputs, N their width, B the targets, K their width.
+# NORMS: C a layer's parameters, M their rows, N their columns, K the rows without the bias.
 FIELD_NAMES = (
     "JOB_KIND", "CODE", "SHAPE", "A", "A_ROW", "A_COL", "B", "B_ROW", "B_COL", "C",
-    "M", "N", "K", "ONE_M", "ONE_K", "AUX", "FIRST_TILE",
+    "M", "N", "K", "ONE_M", "ONE_K", "AUX", "FIRST_TILE", "NOISE", "DRAW", "CONSTANTS", "DISTURBED",
+    "ADDED", "SUM",
 )  # fmt: skip
 FIELDS = {name: column for column, name in enumerate(FIELD_NAMES)}
-(JOB_KIND, CODE, SHAPE, A, A_ROW, A_COL, B, B_ROW, B_COL, C, M, N, K, ONE_M, ONE_K, AUX, FIRST_TILE) = (
-    FIELDS.values()
-)
+(
+    JOB_KIND, CODE, SHAPE, A, A_ROW, A_COL, B, B_ROW, B_COL, C,
+    M, N, K, ONE_M, ONE_K, AUX, FIRST_TILE, NOISE, DRAW, CONSTANTS, DISTURBED, ADDED, SUM,
+) = FIELDS.values()  # fmt: skip
 N_FIELDS = len(FIELDS)
 BATCH_ROWS = -1
 NOWHERE = -1
@@ -55,8 +67,11 @@ ENOUGH_TILES = 96
 ALIGNMENT = 32  # elements between which regions of the arena begin
 UNROLLED = 4  # rows that a thread gathers at once
 # What holds for a step, behind the solver's coefficients: the L2 penalty's strength, the factor of the rows'
-# weights, the L1 penalty's strength, what decay leaves of a weight, the limit of gradients.
-PENALTY, FACTOR, STRENGTH, REST, LIMIT, N_OF_STEP = range(N_COEFFICIENTS, N_COEFFICIENTS + 6)
+# weights, the L1 penalty's strength, what decay leaves of a weight, the limit of gradients, of their norm, by
+# what that scales them, the limit of the norms of units, the share by which the mean of the weights moves.
+PENALTY, FACTOR, STRENGTH, REST, LIMIT, GRADIENT_NORM, SCALE, LARGEST_NORM, SHARE, N_OF_STEP = range(
+    N_COEFFICIENTS, N_COEFFICIENTS + 10
+)
 
 
 @dataclass(frozen=True)
@@ -65,10 +80,10 @@ class Layout:
 
     Attributes
     ----------
-    constants : the parameters of the loss
-    activations, deltas : of each buffer; deltas[0] is NOWHERE
+    constants : the parameters of the loss, then those of other ops
+    activations, deltas : of each buffer; deltas of inputs are NOWHERE
     partials : sums of the loss over tiles of rows, pass by pass
-    penalties : sums of squared weights over tiles of weights
+    penalties, squares : sums of squared weights and of squared gradients over tiles of weights
     size : of the whole arena
     """
 
@@ -82,6 +97,7 @@ class Layout:
     weights: int
     partials: int
     penalties: int
+    squares: int
     size: int
 
 
@@ -124,12 +140,11 @@ class _Regions:
 
 def arena_layout(
     network: NetworkPlan,
+    selection: Selection,
     tiling: Tiling,
-    n_states: int,
     rows: int,
     n_passes: int,
     stored: bool,
-    training: bool,
 ) -> Layout:
     """Lay out the arena for passes of `rows` rows.
 
@@ -137,22 +152,29 @@ def arena_layout(
     ----------
     network : NetworkPlan
         Row-major.
-    stored : bool
-        Whether gradients are kept: of batches of several passes, and of full-batch gradients.
-    training : bool
+    selection : Selection
         Prediction needs nothing but parameters and activations.
+    stored : bool
+        Whether gradients are kept: of batches of several passes, of full-batch gradients, and where their
+        norm has a limit.
     """
     regions = _Regions()
+    training = selection.loss is not None
     n = network.n_parameters
     regions.take(n)
-    moments = regions.take(n_states * n)
+    moments = regions.take(selection.n_moments * n)
     gradient = regions.take(n if stored else 0)
     coefficients = regions.take(N_OF_STEP)
     constants = regions.take(len(network.constants) if training else 0)
-    activations = tuple(regions.take(rows * width) for width in network.widths)
+    in_place = _in_place(network, selection)
+    activations: list[int] = []
+    for buffer, width in enumerate(network.widths):
+        before = in_place.get(buffer)
+        activations.append(regions.take(rows * width) if before is None else activations[before])
     deltas = [NOWHERE] * len(network.widths)
     for op in network.ops if training else ():
-        if op.kind == Kind.DENSE:
+        if op.kind in (Kind.DENSE, Kind.ADD):
+            # Of a sum on its own: two layers need it.
             deltas[op.target] = regions.take(rows * op.n_out)
         elif op.target != op.source:
             deltas[op.target] = deltas[op.source]  # turned from one into the other in place
@@ -160,19 +182,31 @@ def arena_layout(
     weights = regions.take(rows if training else 0)
     partials = regions.take(n_passes * -(-rows // tiling.rows_of_tile))
     penalties = regions.take(_most_penalty_tiles(network, tiling) if training else 0)
+    squares = regions.take(_most_penalty_tiles(network, tiling) if selection.clip_norm else 0)
     return Layout(
         moments,
         gradient,
         coefficients,
         constants,
-        activations,
+        tuple(activations),
         tuple(deltas),
         targets,
         weights,
         partials,
         penalties,
+        squares,
         regions.size,
     )
+
+
+def _in_place(network: NetworkPlan, selection: Selection) -> dict[int, int]:
+    """Buffers that share their memory with the one before: behind noise of the inputs, or noise not drawn."""
+    first = network.ops.index(network.dense[0])
+    return {
+        op.target: op.source
+        for number, op in enumerate(network.ops)
+        if op.kind == Kind.NOISE and (number < first or not selection.draws)
+    }
 
 
 def training_program(
@@ -188,16 +222,18 @@ def training_program(
 
     `only_small` is for the kernel whose arena lies in shared memory, where large tiles have no room.
     """
-    layout = arena_layout(network, tiling, selection.n_states, rows, n_passes, stored, training=True)
+    layout = arena_layout(network, selection, tiling, rows, n_passes, stored)
     writer = _Writer(network, selection, tiling, layout, rows, only_small)
     writer.gather()
-    for op in network.ops:
+    for position, op in enumerate(network.ops):
         if op.training:
-            writer.forward(op)
+            writer.forward(position)
     for position in range(len(network.ops) - 2, -1, -1):
         writer.backward(position)
     writer.end_of_rows()
     penalty_tiles = writer.gradients()
+    if selection.max_norm:
+        writer.norms()
     return writer.program(penalty_tiles)
 
 
@@ -208,11 +244,11 @@ def prediction_program(
 
     With `largest` the result is the index of each row's largest output, one element a row.
     """
-    layout = arena_layout(network, tiling, 0, rows, 1, stored=False, training=False)
+    layout = arena_layout(network, selection, tiling, rows, 1, stored=False)
     writer = _Writer(network, selection, tiling, layout, rows, only_small=False)
-    for op in network.ops[:n_ops]:
+    for position, op in enumerate(network.ops[:n_ops]):
         if op.prediction and op.kind != Kind.LOSS:
-            writer.forward(op)
+            writer.forward(position)
     last = network.ops[n_ops - 1]
     result = layout.activations[last.target]
     if largest:
@@ -259,11 +295,9 @@ class _Writer:
 
     def gather(self) -> None:
         network, layout, threads = self.network, self.layout, self.tiling.threads
-        shift = 0
-        while 2 << shift <= threads and 1 << shift < network.n_inputs:
-            shift += 1
+        shift = _threads_along(network.n_inputs, threads)
         job = _job(
-            0,
+            ROWS_OF_DATA,
             CODE=shift,
             A=layout.activations[0],
             N=network.n_inputs,
@@ -271,10 +305,24 @@ class _Writer:
             K=network.n_targets,
             AUX=layout.weights,
         )
-        self._phase(GATHER, [job], -(-self.rows // (UNROLLED * (threads >> shift))))
+        first = network.ops.index(network.dense[0])
+        draws = self.selection.input_noises
+        noises = [self._input_noise(position) for position in range(first if draws else 0)]
+        self._phase(GATHER, [job, *noises], -(-self.rows // (UNROLLED * (threads >> shift))))
 
-    def forward(self, op: Op) -> None:
-        layout = self.layout
+    def _input_noise(self, position: int) -> list[int]:
+        op = self.network.ops[position]
+        constants = self.layout.constants + op.constants
+        return _job(INPUT_NOISE, NOISE=self.selection.input_code(op), DRAW=position, CONSTANTS=constants)
+
+    @property
+    def _product(self) -> list[int] | None:
+        """The product that an op can still join: that of the last phase."""
+        joins = self._phases and self._phases[-1][0] == TILES and not self._pending
+        return self._jobs[-1] if joins else None
+
+    def forward(self, position: int) -> None:
+        op, layout, product = self.network.ops[position], self.layout, self._product
         if op.kind == Kind.DENSE:
             self.end_of_rows()
             job = _job(
@@ -294,13 +342,14 @@ class _Writer:
                 AUX=NOWHERE,
             )
             self._tiles([job])
-        elif (
-            op.kind == Kind.ELEMENTWISE
-            and self._phases
-            and self._phases[-1][0] == TILES
-            and not self._pending
-        ):
-            product = self._jobs[-1]
+        elif op.kind == Kind.NOISE and layout.activations[op.target] == layout.activations[op.source]:
+            pass  # of the inputs, which were gathered with it; or it is not drawn
+        elif op.kind == Kind.NOISE and product:
+            self._put_noise(product, position)
+            product[DISTURBED] = layout.activations[op.target]
+        elif op.kind == Kind.ADD and product:
+            product[ADDED], product[SUM] = layout.activations[op.other], layout.activations[op.target]
+        elif op.kind == Kind.ELEMENTWISE and product:
             product[CODE] = self.selection.code(op)
             if self.selection.loss is not None and derivative_of(op) != op.target:
                 product[AUX] = layout.activations[op.source]
@@ -325,30 +374,53 @@ class _Writer:
                 f"device='cuda' knows no op of the kind {Kind(op.kind).name} here; use device='cpu'."
             )
 
+    def _put_noise(self, job: list[int], position: int) -> None:
+        op = self.network.ops[position]
+        job[NOISE], job[DRAW] = self.selection.code(op), position
+        job[CONSTANTS] = self.layout.constants + op.constants
+
+    def _chain(self, position: int) -> dict[int, int]:
+        """Positions of the ops that make the input of a dense layer, by kind: back to the layer before."""
+        found = {}
+        for before in range(position - 1, -1, -1):
+            found[self.network.ops[before].kind] = before
+            if self.network.ops[before].kind == Kind.DENSE:
+                break
+        return found
+
     def backward(self, position: int) -> None:
         op, layout = self.network.ops[position], self.layout
         if not op.training:
             return
         if op.kind == Kind.DENSE:
             self.end_of_rows()
-            if op.source == 0:
+            chain = self._chain(position)
+            if Kind.DENSE not in chain:
                 return  # the inputs need no deltas
-            before = self.network.ops[position - 1]
+            before = self.network.ops[chain[Kind.DENSE]]
+            activation = self.network.ops[chain.get(Kind.ELEMENTWISE, chain[Kind.DENSE])]
             job = _job(
                 BACKWARD,
-                CODE=self.selection.code(before) if before.kind == Kind.ELEMENTWISE else IDENTITY,
+                CODE=self.selection.code(activation) if activation is not before else IDENTITY,
                 A=layout.deltas[op.target],
                 A_ROW=op.n_out,
                 A_COL=1,
                 B=op.offset,
                 B_ROW=1,
                 B_COL=op.n_out,
-                C=layout.deltas[op.source],
+                C=layout.deltas[before.target],
                 M=BATCH_ROWS,
                 N=op.n_in,
                 K=op.n_out,
-                AUX=layout.activations[derivative_of(before)],
+                AUX=layout.activations[derivative_of(activation)],
             )
+            if Kind.NOISE in chain and self.selection.draws:
+                self._put_noise(job, chain[Kind.NOISE])
+            if Kind.ADD in chain:
+                job[SUM] = layout.deltas[op.source]
+            for later in self.network.ops[position:]:
+                if later.kind == Kind.ADD and later.other == op.source:
+                    job[ADDED] = layout.deltas[later.target]
             self._tiles([job])
         elif op.kind == Kind.ELEMENTWISE and self._pending:
             # Behind a loss, where no product has taken it along.
@@ -361,7 +433,7 @@ class _Writer:
         self.rows_job(kind, CODE=self.selection.code(op), A=values, C=deltas, N=op.n_out)
 
     def gradients(self) -> int:
-        """The last phase of a step; returns how many tiles it has."""
+        """The last phase of a pass; returns how many tiles it has."""
         layout = self.layout
         jobs = [
             _job(
@@ -381,6 +453,16 @@ class _Writer:
             for op in self.network.dense
         ]
         return self._tiles(jobs)
+
+    def norms(self) -> None:
+        """The last phase of a step."""
+        jobs, n_tiles = [], 0
+        for op in self.network.dense:
+            shift = _threads_along(op.n_out, 2 * self.tiling.side)
+            sizes = dict(M=op.rows, N=op.n_out, K=op.n_in)
+            jobs.append(_job(0, CODE=shift, C=op.offset, FIRST_TILE=n_tiles, **sizes))
+            n_tiles += -(-op.n_out >> shift)
+        self._phase(NORMS, jobs, n_tiles)
 
     def rows_job(self, kind: int, **values: int) -> None:
         """A job for each row that comes behind those before it, in the same phase."""
@@ -412,10 +494,18 @@ class _Writer:
 def _job(kind: int, **values: int) -> list[int]:
     job = [0] * N_FIELDS
     job[JOB_KIND] = kind
-    job[ONE_M] = job[ONE_K] = NOWHERE
+    job[ONE_M] = job[ONE_K] = job[NOISE] = job[ADDED] = job[SUM] = NOWHERE
     for name, value in values.items():
         job[FIELDS[name]] = value
     return job
+
+
+def _threads_along(width: int, most: int) -> int:
+    """log2 of the threads along a row of the given width."""
+    shift = 0
+    while 2 << shift <= most and 1 << shift < width:
+        shift += 1
+    return shift
 
 
 def _n_tiles(width: int, m: int, n: int) -> int:

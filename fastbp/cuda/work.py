@@ -1,18 +1,23 @@
-"""What a block does in a phase: gather rows, products with what follows on each tile, formulas of rows."""
+"""What a block does in a phase: gather rows, products with what follows them, formulas of rows, norms."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastbp.cuda import program
-from fastbp.cuda.books import COEFFICIENTS, LOSS_TILES, PARTIALS, WEIGHTED
+from fastbp.cuda.books import COEFFICIENTS, LOSS_TILES, PARTIALS, SEED, STEPS_BEFORE, WEIGHTED
 from fastbp.cuda.functions import Selection, formulas
-from fastbp.cuda.gradient import APPLY_STORED, make_gradient_tile
+from fastbp.cuda.gradient import APPLY_STORED, make_gradient_tile, make_scale_gradient
+from fastbp.cuda.norms import make_limit_norms
 from fastbp.cuda.product import make_product
 from fastbp.cuda.program import (
+    ADDED,
     AUX,
     BACKWARD,
     CODE,
+    CONSTANTS,
+    DISTURBED,
+    DRAW,
     ELEMENT_BACKWARD,
     FACTOR,
     FIRST_TILE,
@@ -21,17 +26,20 @@ from fastbp.cuda.program import (
     JOB_KIND,
     LARGEST,
     LOSS,
+    NOISE,
     NOWHERE,
     ONE_K,
     ONE_M,
     ROW_BACKWARD,
     ROW_FORWARD,
     SHAPE,
+    SUM,
     UNROLLED,
 )
 from fastbp.cuda.sums import make_block_sum
 from fastbp.cuda.target import device, inlined
 from fastbp.cuda.tiling import LARGE, SMALL, Tiling
+from fastbp.cuda.uniforms import make_uniform, noise_key
 
 # The columns with the short names of the algebra.
 A, A_ROW, A_COL = program.A, program.A_ROW, program.A_COL
@@ -40,11 +48,12 @@ M, N, K = program.M, program.N, program.K
 
 
 class Work(NamedTuple):
-    """The device functions for the three kinds of phases."""
+    """The device functions for the kinds of phases."""
 
     gather: Any
     tiles: Any
     rows: Any
+    norms: Any
 
 
 def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection) -> Work:
@@ -56,6 +65,10 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
         do.activate_row_backward,
         do.index_of_largest,
     )
+    disturb, disturb_backward, disturb_inputs = do.disturb, do.disturb_backward, do.disturb_inputs
+    noisy, noisy_inputs, uniform = bool(selection.noises), bool(selection.input_noises), make_uniform(real)
+    adds, clip_norm = selection.adds, selection.clip_norm
+    scale_gradient = make_scale_gradient(real, tiling)
     threads, rows_of_tile = tiling.threads, tiling.rows_of_tile
     small_width, large_width = tiling.width(SMALL), tiling.width(LARGE)
     small_product = make_product(real, tiling, SMALL)
@@ -65,9 +78,17 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
     trains = selection.loss is not None
     zero, one = real(0.0), real(1.0)
 
+    @inlined
+    def key_of(jobs, job, ints, done):
+        """Of the noise of a job, in the step behind the `done` of this launch."""
+        return noise_key(ints[SEED], ints[STEPS_BEFORE] + done, jobs[job, DRAW])
+
     @device
-    def gather(memory, jobs, job, X, targets, weights, order, ints, at, n_rows, rank, size, tid):
-        """Rows ``order[at : at + n_rows]`` of the data into the arena."""
+    def gather(
+        memory, jobs, job, last_job, X, targets, weights, order, ints,
+        at, start, n_rows, done, rank, size, tid,
+    ):  # fmt: skip
+        """Rows ``order[at : at + n_rows]`` of the data into the arena: from row `start` of the batch on."""
         shift = jobs[job, CODE]
         columns = 1 << shift
         lanes = threads >> shift
@@ -104,29 +125,61 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                         memory[to_targets + r * n_targets + j] = targets[s * n_targets + j]
                     if column == 0:
                         memory[to_weights + r] = weights[s] if ints[WEIGHTED] == 1 else one
+        if noisy_inputs:
+            # Each thread goes on with what it has gathered itself: there is nothing to wait for.
+            for noise in range(job + 1, last_job):
+                key, p = key_of(jobs, noise, ints, done), memory[jobs[noise, CONSTANTS] :]
+                for first in range(rank * lanes * UNROLLED, n_rows, size * lanes * UNROLLED):
+                    for r in range(first + lane, min(first + lanes * UNROLLED, n_rows), lanes):
+                        for j in range(column, n_inputs, columns):
+                            i, u = to_inputs + r * n_inputs + j, uniform(key, (start + r) * n_inputs + j)
+                            memory[i] = disturb_inputs(jobs[noise, NOISE], memory[i], u, p)
 
     @inlined
-    def forward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end):
+    def forward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, done):
         code, to, kept = jobs[job, CODE], jobs[job, C], jobs[job, AUX]
+        if noisy:
+            noise, disturbed = jobs[job, NOISE], jobs[job, DISTURBED]
+            key, p = key_of(jobs, job, ints, done), memory[jobs[job, CONSTANTS] :]
+        if adds:
+            added, to_sum = jobs[job, ADDED], jobs[job, SUM]
         for e in range(tid, width * width, threads):
             m, n = m0 + e // width, n0 + e % width
             if m < m_end and n < n_end:
                 at = m * n_end + n
-                memory[to + at] = activate(code, pool[e])
+                value = activate(code, pool[e])
+                memory[to + at] = value
+                if noisy and noise != NOWHERE:
+                    value = disturb(noise, value, uniform(key, start * n_end + at), p)
+                    memory[disturbed + at] = value
+                if adds and added != NOWHERE:
+                    memory[to_sum + at] = value + memory[added + at]
                 if kept != NOWHERE:
                     memory[kept + at] = pool[e]
 
     @inlined
-    def backward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end):
+    def backward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, done):
         code, to, values = jobs[job, CODE], jobs[job, C], jobs[job, AUX]
+        if noisy:
+            noise = jobs[job, NOISE]
+            key, p = key_of(jobs, job, ints, done), memory[jobs[job, CONSTANTS] :]
+        if adds:
+            added, to_sum = jobs[job, ADDED], jobs[job, SUM]
         for e in range(tid, width * width, threads):
             m, n = m0 + e // width, n0 + e % width
             if m < m_end and n < n_end:
                 at = m * n_end + n
-                memory[to + at] = activate_backward(code, pool[e], memory[values + at])
+                delta = pool[e]
+                if adds and added != NOWHERE:
+                    delta += memory[added + at]
+                if adds and to_sum != NOWHERE:
+                    memory[to_sum + at] = delta
+                if noisy and noise != NOWHERE:
+                    delta = disturb_backward(noise, delta, uniform(key, start * n_end + at), p)
+                memory[to + at] = activate_backward(code, delta, memory[values + at])
 
     @inlined
-    def one_tile(memory, jobs, job, pool, ints, mode, tile, n_rows, tid):
+    def one_tile(memory, jobs, job, pool, ints, mode, tile, start, n_rows, done, tid):
         """Tile `tile` of a phase, one of job `job`; nothing where it lies beyond the rows of the batch."""
         kind, large = jobs[job, JOB_KIND], jobs[job, SHAPE] == LARGE
         width = large_width if large else small_width
@@ -153,15 +206,15 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                     m0, n0, m_end, n_end, k_end,
                 )  # fmt: skip
         if kind == FORWARD:
-            forward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end)
+            forward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, done)
         if trains:
             if kind == BACKWARD:
-                backward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end)
+                backward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, done)
             elif kind == GRADIENT:
                 gradient_tile(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end)
 
     @device
-    def tiles(memory, jobs, first_job, last_job, pool, ints, mode, n_rows, rank, size, tid):
+    def tiles(memory, jobs, first_job, last_job, pool, ints, mode, start, n_rows, done, rank, size, tid):
         """This block's tiles of a phase; the jobs' tiles are numbered one behind the other."""
         final = last_job - 1
         width = large_width if jobs[final, SHAPE] == LARGE else small_width
@@ -170,10 +223,12 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
             jobs[final, FIRST_TILE] + ((m_end + width - 1) // width) * ((jobs[final, N] + width - 1) // width)
         )
         job = np.int32(first_job)
+        if clip_norm and mode == APPLY_STORED:
+            scale_gradient(memory, pool, ints, tid)
         for tile in range(rank, n_tiles, size):
             while job < final and tile >= jobs[job + 1, FIRST_TILE]:
                 job = np.int32(job + 1)
-            one_tile(memory, jobs, job, pool, ints, mode, tile, n_rows, tid)
+            one_tile(memory, jobs, job, pool, ints, mode, tile, start, n_rows, done, tid)
 
     @device
     def one_row(memory, jobs, job, row, factor):
@@ -215,4 +270,4 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
             if tid == 0 and n_pass >= 0:
                 memory[ints[PARTIALS] + n_pass * ints[LOSS_TILES] + tile] = total
 
-    return Work(gather, tiles, rows)
+    return Work(gather, tiles, rows, make_limit_norms(real, tiling, selection))
