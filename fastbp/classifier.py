@@ -108,8 +108,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         the units of the layer, row by row (Ba, Kiros, Hinton 2016).
     input_scaling : {'robust'}, default=None
         What is done to the inputs first, inside the network. 'robust': t / sqrt(1 + (t / 3)^2) with t = (x -
-        median) / interquartile range of the first training set's features, so that no value is beyond 3
-        (Holzmueller, Grinsztajn, Steinwart 2024). Needs a dense X.
+        median) / interquartile range of the first training set's features (rows set aside included), so that
+        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). Needs a dense X.
     learn_input_scales : bool, default=False
         Whether each input is multiplied by a factor that is learned.
     parametric_activation : bool, default=False
@@ -138,8 +138,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     schedule : str, default=None
         Of the learning rate of every stochastic solver: 'constant', 'cosine', 'one_cycle', 'linear', 'step',
         'exponential', 'inverse', 'restarts', 'coslog' or 'plateau', which divides by 5 as 'adaptive' does.
-        The formulas are in the notes; all but 'plateau' depend on `max_iter`, or on the epoch. None is
-        'constant'.
+        The formulas are in the notes; all but 'plateau' depend on `max_iter`, or on the epoch: over the
+        epochs of a fit, or so many calls of `partial_fit`, and then anew. None is 'constant'.
     schedule_params : dict, default=None
         Parameters of the schedule that are not to have their default, and `warmup_steps` in [0, inf), 0: the
         rate rises from 0 over so many steps.
@@ -211,9 +211,10 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         Both train on the same batches and give the same results up to rounding. With 'cuda', X, y and
         sample_weight may lie on the GPU already, in any array with ``__cuda_array_interface__``.
     preset : {'tabular'}, default=None
-        Other defaults: what a parameter is that has not been changed from its own. 'tabular': three hidden
-        layers of 128, robust and learned scales of the inputs, Adam with a cyclic schedule of 64 epochs and
-        the best of them by a tenth of the rows, smoothed labels. See `fastbp.presets`.
+        Other defaults, for dense X on the CPU: a parameter that is at its own default, in a search too, is
+        the preset's where it goes with the loss. 'tabular': three hidden layers of 128, robust and learned
+        scales of the inputs, Adam with a cyclic schedule of 64 epochs and the best of them by a tenth of the
+        rows, smoothed labels. `fastbp.presets.parameters` gives them as a dictionary.
 
     Attributes
     ----------

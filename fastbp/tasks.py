@@ -98,12 +98,9 @@ class FitTasks:
         return bool(self._keepers)
 
     def find(self, settings: dict[str, Any]) -> Saved | None:
-        """A fit with these settings that a callback has kept."""
-        for keeper in self._keepers:
-            saved = keeper.find(self._estimator, settings)
-            if saved is not None:
-                return saved
-        return None
+        """A fit with these settings that a callback has kept, the first of them; all learn of the settings."""
+        found = [keeper.find(self._estimator, settings) for keeper in self._keepers]
+        return next((saved for saved in found if saved is not None), None)
 
     def begin_epoch(self, result: Callable[[], Any]) -> None:
         """An epoch begins, unless one is under way; `result` gives the fit as it is."""
