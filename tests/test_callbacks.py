@@ -660,6 +660,23 @@ def test_a_search_with_a_folder(tmp_path):
         assert found.best_score_ == plain.best_score_
 
 
+def test_two_checkpoints(tmp_path):
+    """A folder's file is named by the fit, also where another file was found first."""
+    X, y = data.iris()
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    callbacks = [Checkpoint(tmp_path / "one", resume=True), Checkpoint(folder)]
+    first = BPClassifier(**PARAMS).set_callbacks(*callbacks).fit(X, y)
+    (file,) = folder.iterdir()
+    (tmp_path / "one").rename(tmp_path / "two")
+    stop = StopWhen(lambda epoch: epoch.number == 3)
+    BPClassifier(**PARAMS).set_callbacks(callbacks[0], stop).fit(X, y)
+    file.unlink()
+    again = BPClassifier(**PARAMS).set_callbacks(*callbacks).fit(X, y)
+    assert_same_fit(again, first)
+    assert [path.name for path in folder.iterdir()] == [file.name]
+
+
 def test_when_files_are_written(tmp_path, monkeypatch):
     X, y = data.iris()
     written, now = [], [0]
