@@ -86,9 +86,10 @@ def main() -> int:
 
 
 def combinations(only: dict[str, list[str]]) -> list[Combination]:
-    """Return the product of what is asked for, without what "lbfgs" does not know."""
+    """Return the product of what is asked for, without what "lbfgs" does not know or rounding decides."""
     product = itertools.starmap(Combination, itertools.product(*(only[factor] for factor in FACTORS)))
-    return [c for c in product if c.solver != "lbfgs" or c.regularisation in FULL_BATCH]
+    known = [c for c in product if c.solver != "lbfgs" or c.regularisation in FULL_BATCH]
+    return [c for c in known if c.is_determined()]
 
 
 def run(chosen: list[Combination], args) -> dict[tuple[str, ...], Outcome]:

@@ -153,6 +153,14 @@ class Combination(NamedTuple):
     solver: str
     regularisation: str
 
+    def is_determined(self):
+        """Whether all of the gradient is more than rounding, for solvers that follow its sign.
+
+        Behind layers that are linear, the next batch normalisation takes any shift of the one before away.
+        """
+        shift_is_lost = self.activation == "identity" and self.regularisation == "batch_norm"
+        return not (shift_is_lost and self.solver in ("rprop", "lion"))
+
     def network(self, dtype):
         """Two hidden layers, as wide as each other for residual connections; blocks of either layout."""
         return _network(self.activation, self.loss, self.regularisation, np.dtype(dtype))
