@@ -98,7 +98,7 @@ class FitTasks:
         return bool(self._keepers)
 
     def find(self, settings: dict[str, Any]) -> Saved | None:
-        """A fit with these settings that a callback has kept, the first of them; all learn of the settings."""
+        """The first fit with these settings that a callback has kept; all of them learn of the settings."""
         found = [keeper.find(self._estimator, settings) for keeper in self._keepers]
         return next((saved for saved in found if saved is not None), None)
 
