@@ -1,6 +1,10 @@
 """Settings of the whole suite."""
 
 import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +17,46 @@ ON_GPU = os.environ.get("FASTBP_TEST_GPU") == "1"
 collect_ignore = [] if SIMULATOR or ON_GPU else ["test_cuda_kernels.py", "test_cuda_fits.py"]
 
 
+TESTS = Path(__file__).parent
+IN_SIMULATOR = pytest.StashKey[tuple]()
+
+
+def pytest_collection_finish(session):
+    """Start what runs in the simulator beside everything else; the test that wants it comes last."""
+    if session.config.option.collectonly or not any("in_simulator" in i.fixturenames for i in session.items):
+        return
+    files = [TESTS / "test_cuda_kernels.py", TESTS / "test_cuda_fits.py"]
+    output = tempfile.TemporaryFile("w+")  # noqa: SIM115  (read later; a pipe that nobody reads fills up)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *map(str, files)],
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        cwd=TESTS.parent,
+        env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"},
+    )
+    session.config.stash[IN_SIMULATOR] = process, output
+
+
+def pytest_unconfigure(config):
+    process, output = config.stash.get(IN_SIMULATOR, (None, None))
+    if process is not None:
+        process.kill()  # where the session ended before
+        process.wait()
+        output.close()
+
+
+@pytest.fixture
+def in_simulator(request):
+    """The exit code and the output of the tests in the simulator."""
+    process, output = request.config.stash[IN_SIMULATOR]
+    code = process.wait()
+    output.seek(0)
+    return code, output.read()
+
+
 def pytest_configure(config):
     config.addinivalue_line(
-        "markers", "last: looks back on what the whole session has done, so it runs at the end"
+        "markers", "last: looks back on what the whole session has done, or waits for it: it runs at the end"
     )
 
 

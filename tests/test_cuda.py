@@ -19,34 +19,26 @@ needs_numba_cuda = pytest.mark.skipif(
 )
 
 
-def start(*arguments, **environment):
-    return subprocess.Popen(
+def run(*arguments, **environment):
+    """Output of Python in a process of its own, which must succeed."""
+    result = subprocess.run(
         [sys.executable, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         cwd=TESTS.parent,
         env={**os.environ, **environment},
     )
-
-
-def finish(process):
-    stdout, stderr = process.communicate()
-    assert process.returncode == 0, stdout + stderr
-    return stdout
-
-
-def run(*arguments, **environment):
-    return finish(start(*arguments, **environment))
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 @needs_numba_cuda
-def test_kernels_and_fits_in_the_simulator():
-    """In processes of their own: Numba decides at its import where kernels run."""
-    files = [TESTS / "test_cuda_kernels.py", TESTS / "test_cuda_fits.py"]
-    options = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider")
-    processes = [start(*options, file, NUMBA_ENABLE_CUDASIM="1") for file in files]
-    assert all(" passed" in finish(process) for process in processes)
+@pytest.mark.last
+def test_kernels_and_fits_in_the_simulator(in_simulator):
+    """In a process of their own: Numba decides at its import where kernels run."""
+    code, output = in_simulator
+    assert code == 0, output
+    assert " passed" in output
 
 
 NO_GPU = """
