@@ -156,9 +156,11 @@ class Combination(NamedTuple):
     def is_determined(self):
         """Whether all of the gradient is more than rounding, for solvers that follow its sign.
 
-        Behind layers that are linear, the next batch normalisation takes any shift of the one before away.
+        Behind activations that are linear (hard_sigmoid is between -3 and 3, where normalised values lie),
+        the next batch normalisation takes any shift of the one before away.
         """
-        shift_is_lost = self.activation == "identity" and self.regularisation == "batch_norm"
+        linear = self.activation in ("identity", "hard_sigmoid")
+        shift_is_lost = linear and self.regularisation == "batch_norm"
         return not (shift_is_lost and self.solver in ("rprop", "lion"))
 
     def network(self, dtype):
@@ -171,7 +173,10 @@ class Combination(NamedTuple):
         With an epsilon of 1e-8 a first step is the gradient divided by its own size, be it nothing but
         rounding.
         """
-        more = {"alpha": 0.0, "l2": 0.0, "epsilon": 1e-3, **SOLVERS.get(self.solver, {})}
+        more = {"alpha": 0.0, "l2": 0.0, "epsilon": 1e-3}
+        if self.loss.endswith("+exp"):
+            more["learning_rate_init"] = 0.002  # with larger steps some of these diverge
+        more |= SOLVERS.get(self.solver, {})
         more |= _keywords(self.regularisation, training_plan)
         return make_training(batch_size=16, max_epochs=4, **more)
 
