@@ -1,6 +1,6 @@
 """How a network is trained: solver, schedule, batches, regularisation, stopping rule.
 
-Like ``fastbp.plan`` a place where names become codes; what cannot be trained is refused here.
+Like ``fastbp.network_plan`` a place where names become codes; what cannot be trained is refused here.
 """
 
 from collections.abc import Mapping

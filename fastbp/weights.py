@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from fastbp.functions.initialisers import INITIALISERS
-from fastbp.plan import NetworkPlan, hidden_activations, network_plan, pieces_of
+from fastbp.network_plan import hidden_activations, network_plan, pieces_of
+from fastbp.plan import NetworkPlan
 
 Weights = tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]  # coefs, intercepts, feature parameters
 Layers = tuple[list[np.ndarray], list[np.ndarray]]  # coefs, intercepts

@@ -19,7 +19,7 @@ from fastbp.cpu import engine
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, POSITIVE
 from fastbp.functions.solvers import STOCHASTIC
-from fastbp.plan import network_plan
+from fastbp.network_plan import network_plan
 from fastbp.training_plan import training_plan
 
 HIDDEN = [entry.name for entry in ACTIVATIONS if entry.hidden] + GROUP_ACTIVATIONS.names()

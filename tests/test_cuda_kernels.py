@@ -22,7 +22,8 @@ from fastbp.functions.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
-from fastbp.plan import Kind, network_plan
+from fastbp.network_plan import network_plan
+from fastbp.plan import Kind
 from fastbp.training_plan import training_plan
 
 if SIMULATOR:

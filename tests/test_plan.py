@@ -5,7 +5,8 @@ import inspect
 import numpy as np
 import pytest
 
-from fastbp.plan import ALIGNMENT, FIELD, Kind, network_plan
+from fastbp.network_plan import network_plan
+from fastbp.plan import ALIGNMENT, FIELD, Kind
 from fastbp.training_plan import training_plan
 
 

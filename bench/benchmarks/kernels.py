@@ -17,7 +17,8 @@ from fastbp.cpu.memory import pointer
 from fastbp.cpu.network import backward, forward
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.solvers import SOLVERS
-from fastbp.plan import FIELD, Kind, network_plan
+from fastbp.network_plan import network_plan
+from fastbp.plan import FIELD, Kind
 
 DTYPES = ["float32", "float64"]
 LAYERS = ["tiny: 20-32, batch 32", "deep: 64-64, batch 64", "tab: 128-64, batch 256"]
