@@ -5,7 +5,6 @@ estimator take over the draft's attributes, in one assignment: a failed call lea
 """
 
 import dataclasses
-import warnings
 from abc import abstractmethod
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 from fastbp import engine, holdout, weights
+from fastbp.call_stack import warn
 from fastbp.fitted import FittedNetwork
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
@@ -590,7 +590,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             batch_size = min(AUTO_BATCH_SIZE, n_rows)
         else:
             if self.batch_size > n_rows and not self._is_of_preset("batch_size"):
-                warnings.warn(
+                warn(
                     "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
                 )
             batch_size = min(self.batch_size, n_rows)

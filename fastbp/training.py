@@ -8,7 +8,6 @@ happens once a batch.
 
 import dataclasses
 import time
-import warnings
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -18,6 +17,7 @@ import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.optimize import _check_optimize_result
 
+from fastbp.call_stack import warn
 from fastbp.functions.schedules import ADAPTIVE, judge_epoch
 from fastbp.holdout import Rows
 from fastbp.interrupt import Interruption
@@ -236,15 +236,15 @@ def fit_stochastic(
             raise ValueError(f"{NON_FINITE} {failure} {ADVICE}")
         # The moments belong to the weights that were lost.
         result.state = None
-        warnings.warn(
+        warn(
             f"Training diverged. {failure} The weights with the best validation score "
             f"({validation.best_score:f}) are restored. {ADVICE}",
             ConvergenceWarning,
         )
     elif interrupted:
-        warnings.warn("Training interrupted by user.")
+        warn("Training interrupted by user.")
     elif reached_last_epoch and warn_at_end and not stopped:
-        warnings.warn(
+        warn(
             f"Stochastic Optimizer: Maximum iterations ({training.max_epochs}) "
             "reached and the optimization hasn't converged yet.",
             ConvergenceWarning,
@@ -418,7 +418,7 @@ def fit_lbfgs(
             tasks.keep_last()
         tasks.close()
     if solution is None:
-        warnings.warn("Training interrupted by user.")
+        warn("Training interrupted by user.")
         return latest
     result = Result(_with_real(parameters, real, solution.x), float(solution.fun), int(solution.nit))
     if not (np.isfinite(result.loss) and np.isfinite(result.parameters).all()):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from sklearn.utils._param_validation import Interval, validate_params
 
+from fastbp.call_stack import warn
 from fastbp.callbacks.checkpoint_file import read, write
 from fastbp.callbacks.network_callback import NetworkCallback
 from fastbp.resume import Keeper, Saved, differences, digest_of_text, plain
@@ -141,7 +141,7 @@ class Checkpoint(NetworkCallback[Writing], Keeper):
         except OSError as error:
             if not writing.warned:
                 writing.warned = True
-                warnings.warn(
+                warn(
                     f"The checkpoint {os.fspath(writing.path)!r} cannot be written: {error}. The fit goes on "
                     "without it.",
                     RuntimeWarning,
