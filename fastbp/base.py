@@ -71,7 +71,7 @@ FITTED = (
     "validation_scores_",
     "validation_loss_curve_",
     "best_validation_score_",
-    "_labels",
+    "_indicator",
     "_memory",
     "_stored",
 )
@@ -400,9 +400,11 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             raise ValueError("out_bias='data' sets intercepts, so it needs fit_intercept=True.")
         validates_on_given = given.check(self.early_stopping, is_stochastic(self))
         hidden = self._hidden_sizes()
-        goes_on = hasattr(self, "coefs_")
+        goes_on = getattr(self, "coefs_", None) is not None
         dtype = self._fitted_dtype() if goes_on else FLOATS
-        X, y = self._check_Xy(X, y, reset=not goes_on, accept_sparse="csr", dtype=dtype, order="C")
+        # Weights may have been assigned to an estimator that was never fitted.
+        reset = not (goes_on and hasattr(self, "n_features_in_"))
+        X, y = self._check_Xy(X, y, reset=reset, accept_sparse="csr", dtype=dtype, order="C")
         X = canonical(X)
         engine.get(self.device, X)  # refuses what it lacks before anything is computed
         self._learn_targets(y, goes_on=goes_on, incremental=incremental)
@@ -471,11 +473,12 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             network, self.init, self.out_init, self._activation_names(), random_state
         )
         if goes_on:
-            if [np.shape(coef) for coef in self.coefs_] != network.layer_shapes:
+            shapes = [np.shape(coef) for coef in self.coefs_]
+            if shapes != network.layer_shapes:
                 raise ValueError(
                     f"hidden_layer_sizes={self.hidden_layer_sizes!r}, activation={self.activation!r} and the "
                     f"data ask for layers of the shapes {network.layer_shapes}, but training goes on from "
-                    f"coefs_ of the shapes {[np.shape(coef) for coef in self.coefs_]}."
+                    f"coefs_ of the shapes {shapes}."
                 )
             coefs, intercepts = self._checked_weights()
         if goes_on and hasattr(self, "feature_params_"):

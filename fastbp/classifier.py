@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import check_is_fitted
 
 from fastbp.base import BackPropagation, has_partial_fit
-from fastbp.classification import Labels
+from fastbp.classification import Labels, target_kind
+from fastbp.exact_labels import compares_exactly, holds_integers, label_array, positions
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import GivenRows, Rows, accuracy
 from fastbp.plan import NetworkPlan
@@ -408,6 +408,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     }
 
     class_weight: Any
+    _indicator: str | None = None  # of multilabel targets, how they came: "dense" or "sparse"
 
     def __init__(
         self,
@@ -604,9 +605,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
             The class with the largest output; with one output for each label, those above 1/2.
         """
         labels = self._known_labels()
-        if labels.one_of_many(self.n_outputs_):
+        if labels.one_of_many(self._n_weight_outputs()):
             # As in predict_proba: logistic outputs may all have been rounded to zero, or several to one.
-            layer = "logits" if self.out_activation_ == "logistic" else None
+            layer = "logits" if self._out_activation() == "logistic" else None
             return labels.classes[self._forward(X, layer, largest=True)]
         return labels.decode(self._forward(X), self._threshold())
 
@@ -626,7 +627,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
             label. 'logistic' outputs of three and more classes are divided by their sum.
         """
         labels = self._known_labels()
-        if len(labels.classes) > 1 and (labels.kind == "multilabel" or self.out_activation_ == "softmax"):
+        if len(labels.classes) > 1 and (labels.kind == "multilabel" or self._out_activation() == "softmax"):
             return self._forward(X)
         if len(labels.classes) == 2:
             # from the logits: 1 - p would round a small probability of the first class to zero
@@ -659,7 +660,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         logits = self._forward(X, "logits")
         if labels.kind != "multilabel" and len(labels.classes) == 1:
             return np.zeros((len(logits), 1), dtype=logits.dtype)
-        if self.out_activation_ == "softmax":
+        if self._out_activation() == "softmax":
             return _log_softmax(logits)
         positive = _log_logistic(logits)
         if labels.kind == "multilabel":
@@ -687,18 +688,58 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         scores = self._forward(X) - self._threshold()
         return scores[:, 0] if labels.kind == "binary" else scores
 
+    def score(self, X, y, sample_weight=None):
+        """Accuracy: the share of rows whose predicted label is right, of multilabel targets all labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+        y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape (n_samples, n_labels)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        float
+        """
+        labels, y = self._known_labels(), label_array(y)
+        if labels.indicator is not None or not _rounds(y, labels.classes):
+            return super().score(X, y, sample_weight)
+        found, predicted = (positions(column_or_1d(one), labels.classes) for one in (y, self.predict(X)))
+        return accuracy_score(found, predicted, sample_weight=sample_weight)
+
     # --- The adapter's hooks
 
     def _threshold(self) -> float:
         """What an output that stands for one label is compared with."""
-        return 0.0 if find_loss(self.loss, self.out_activation_, "classifier").signed else 0.5
+        return 0.0 if find_loss(self.loss, self._out_activation(), "classifier").signed else 0.5
+
+    def _labels(self) -> Labels:
+        classes = self.classes_
+        if not isinstance(classes, np.ndarray):  # assigned
+            classes = np.asarray(label_array(classes))
+        return Labels(classes, self._indicator)
 
     def _known_labels(self) -> Labels:
-        check_is_fitted(self, "coefs_")
-        return self._labels
+        """The labels, checked to be those of the outputs that the weights make."""
+        self._require("coefs_", "intercepts_", "classes_")
+        labels, n_outputs = self._labels(), self._n_weight_outputs()
+        if labels.classes.ndim != 1 or labels.n_outputs(self._out_activation()) != n_outputs:
+            raise ValueError(
+                f"classes_ has {len(labels.classes)} labels, which does not go with coefs_[-1] that makes "
+                f"{n_outputs} outputs and out_activation_={self._out_activation()!r}: assign classes_ anew, "
+                "one label for each output, or two for a single output."
+            )
+        return labels
+
+    def _default_output(self) -> str:
+        multiclass = self._indicator is None and self._n_weight_outputs() > 1
+        return default_output(self.loss, task="classifier", multiclass=multiclass)
 
     def _class_weights(self, y) -> np.ndarray | None:
-        return None if self.class_weight is None else self._labels.row_weights(self.class_weight, y)
+        return None if self.class_weight is None else self._labels().row_weights(self.class_weight, y)
 
     def _check_classes(self, classes) -> None:
         if self.class_weight == "balanced":
@@ -708,53 +749,75 @@ class BPClassifier(ClassifierMixin, BackPropagation):
                 "with the whole training set in place of y, or a large enough sample of it, and pass the "
                 "resulting weights as the class_weight parameter: a dictionary {class: weight}."
             )
-        _check_partial_fit_first_call(self, classes)
+        if classes is None:
+            if getattr(self, "classes_", None) is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            return
+        listed = Labels.listed(classes)
+        if getattr(self, "classes_", None) is None:
+            self.classes_ = listed.classes
+        elif not self._labels().are(listed):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{self.classes_!r}"
+            )
 
     def _check_Xy(self, X, y, *, reset, **check):
-        X, y = validated(self, X, y, reset=reset, multi_output=True, **check)
+        X, y = validated(self, X, label_array(y), reset=reset, multi_output=True, **check)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return X, y
 
     def _learn_targets(self, y, *, goes_on, incremental):
-        if not hasattr(self, "_labels"):
-            # partial_fit has set classes_
-            self._labels = Labels.of(y, self.classes_ if incremental else None)
-            self.classes_ = self._labels.classes
+        known = getattr(self, "classes_", None) is not None
+        if known and (goes_on or (incremental and target_kind(y) != "multilabel")):
+            labels = self._labels()
+        else:
+            labels = Labels.of(y)
+            self.classes_, self._indicator = labels.classes, labels.indicator
         if incremental or goes_on:
-            self._labels.check_known(y, exactly=not incremental)
-        multilabel = self._labels.kind == "multilabel"
-        if multilabel and self.out_activation == "softmax":
+            labels.check_known(y, exactly=not incremental)
+        if labels.kind == "multilabel" and self.out_activation == "softmax":
             raise ValueError(
                 "out_activation='softmax' gives labels that exclude each other, but y is multilabel; "
                 "choose out_activation='logistic'."
             )
-        multiclass = self._labels.kind == "multiclass"
+        # Weights that were assigned may have an output for each of two classes.
+        multiclass = labels.kind == "multiclass" or (goes_on and labels.one_of_many(self._n_weight_outputs()))
         out = self.out_activation
         self.out_activation_ = (
             default_output(self.loss, task="classifier", multiclass=multiclass) if out == "auto" else out
         )
-        self.n_outputs_ = self._labels.n_outputs(self.out_activation_)
+        self.n_outputs_ = labels.n_outputs(self.out_activation_)
 
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
-        return self._labels.encode(y, network)
+        return self._labels().encode(y, network)
 
     def _decode(self, targets: np.ndarray) -> Any:
-        return self._labels.of_targets(targets)
+        return self._labels().of_targets(targets)
 
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
         return accuracy(
-            outputs, rows.targets, rows.sample_weight, self._labels.kind == "multilabel", self._threshold()
+            outputs, rows.targets, rows.sample_weight, self._indicator is not None, self._threshold()
         )
 
     def _stratified(self) -> bool:
         # scikit-learn's rule, so that the same random state sets the same rows aside
-        return self._labels.kind == "binary"
+        return self._labels().kind == "binary"
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _rounds(y: Any, classes: np.ndarray) -> bool:
+    """Whether NumPy, and so scikit-learn, would round numbers to compare them."""
+    numbers = (
+        isinstance(one, np.ndarray) and (one.dtype.kind in "biuf" or holds_integers(one))
+        for one in (y, classes)
+    )
+    return all(numbers) and not compares_exactly(y.dtype, classes.dtype)
 
 
 def _log_logistic(logits: np.ndarray) -> np.ndarray:

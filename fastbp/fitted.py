@@ -11,8 +11,9 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight
 
 from fastbp import engine, presets, weights
 from fastbp.functions.losses import find_loss
@@ -91,6 +92,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         """Targets for the engine."""
 
+    @abstractmethod
+    def _default_output(self) -> str:
+        """What ``out_activation="auto"`` stands for, by the weights as they are."""
+
     def _learn_scales(self, y, sample_weight, goes_on: bool) -> None:
         """Set what `y` is scaled by, if anything."""
 
@@ -148,7 +153,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             return self._resolved()._plan_options()
         return {
             "activation": self._activation_names(),
-            "out_activation": self.out_activation_,
+            "out_activation": self._out_activation(),
             "loss": self.loss,
             "constants": self._loss_constants(),
             "dropout": self.dropout if isinstance(self.dropout, Real) else _rates(self.dropout),
@@ -165,10 +170,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _loss_constants(self) -> tuple[float, ...]:
         """The parameters of the loss, checked before a plan is looked up by them."""
-        return find_loss(self.loss, self.out_activation_).constants(self.loss_params or {})
+        return find_loss(self.loss, self._out_activation()).constants(self.loss_params or {})
 
     def _fitted_dtype(self) -> np.dtype:
-        return weights.common_dtype([np.asarray(coef) for coef in self.coefs_])
+        return weights.common_dtype(self._checked_weights()[0])
 
     def _feature_params(self) -> Sequence[np.ndarray]:
         # coefs_ and intercepts_ may have been assigned to an estimator that was never fitted
@@ -176,13 +181,40 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _checked_weights(self) -> weights.Layers:
         """coefs_ and intercepts_ as they are now, or ValueError."""
+        self._require("coefs_", "intercepts_")
         own = self._resolved()
         options = own._activation_names(), int(own.maxout_pieces)
         return weights.check_fitted(self.coefs_, self.intercepts_, *options)
 
+    def _require(self, *names: str) -> None:
+        """NotFittedError where a fitted attribute is missing that cannot be worked out from others."""
+        lacking = [name for name in names if getattr(self, name, None) is None]
+        if lacking:
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet: it has no "
+                f"{' and no '.join(lacking)}. Call 'fit' with appropriate arguments before using this "
+                "estimator, or assign what is missing."
+            )
+
+    def _n_weight_outputs(self) -> int:
+        """How many outputs the weights make as they are now; of a fit that has none yet, what it plans."""
+        if getattr(self, "coefs_", None) is None and hasattr(self, "n_outputs_"):
+            return self.n_outputs_
+        stored: StoredWeights | None = getattr(self, "_stored", None)
+        if stored is not None and self._are(stored):
+            return stored.network.n_outputs
+        return self._checked_weights()[0][-1].shape[1]
+
+    def _out_activation(self) -> str:
+        """`out_activation_`; worked out where weights were assigned to an estimator that was never fitted."""
+        known: str | None = getattr(self, "out_activation_", None)
+        if known is not None:
+            return known
+        own = self._resolved()
+        return own._default_output() if own.out_activation == "auto" else own.out_activation
+
     def _plan(self) -> tuple[NetworkPlan, weights.Weights]:
         """Plan, and coefs_, intercepts_ and feature_params_ as they are now, checked to fit together."""
-        check_is_fitted(self, "coefs_")
         coefs, intercepts = self._checked_weights()
         network = weights.cached_plan(
             n_inputs=coefs[0].shape[0],
@@ -212,6 +244,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _are(self, stored: StoredWeights) -> bool:
         """Whether the arrays of the estimator are still the stored ones."""
+        self._require("coefs_", "intercepts_")
         return stored.are(self.coefs_, self.intercepts_, self._feature_params())
 
     def _plain_parameters(self) -> tuple | None:
@@ -220,7 +253,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """
         values = (
             self.activation,
-            self.out_activation_,
+            self.__dict__.get("out_activation_"),
             self.loss,
             self.loss_params,
             self.dropout,
@@ -240,8 +273,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _check_X(self, X, network: NetworkPlan):
         X = validated(self, X, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
-        if X.shape[1] != network.n_inputs:
-            raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {network.n_inputs} rows.")
+        _check_width(X, network)
         return canonical(X)
 
     def _engine(self, X) -> ModuleType:
@@ -341,6 +373,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """
         network, parameters = self._network()
         X, y = self._check_Xy(X, y, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
+        _check_width(X, network)
         X = canonical(X)
         draft = self._resolved()._draft()
         draft._learn_targets(y, goes_on=True, incremental=True)
@@ -369,7 +402,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     @property
     def _n_features_out(self) -> int:
-        return self.coefs_[-1].shape[0]
+        return self._checked_weights()[0][-1].shape[0]
+
+
+def _check_width(X, network: NetworkPlan) -> None:
+    if X.shape[1] != network.n_inputs:
+        raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {network.n_inputs} rows.")
 
 
 def _are_few(X) -> bool:

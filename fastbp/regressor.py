@@ -646,10 +646,13 @@ class BPRegressor(RegressorMixin, BackPropagation):
                 f"{len(quantiles) or 'one'} of {y.shape[1]}."
             )
         n_outputs = len(quantiles) or y.shape[1]
-        if goes_on and n_outputs != self.n_outputs_:
+        if goes_on and n_outputs != (n_before := self._n_weight_outputs()):
             asked = f"loss_params has {n_outputs} quantiles" if quantiles else f"y has {n_outputs} targets"
-            raise ValueError(f"{asked}, but the regressor was fitted on {self.n_outputs_}.")
+            raise ValueError(f"{asked}, but the regressor was fitted on {n_before}.")
         self.n_outputs_ = n_outputs
+
+    def _default_output(self) -> str:
+        return default_output(self.loss, task="regressor", several=bool(self._quantiles()))
 
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         if hasattr(self, "target_mean_"):

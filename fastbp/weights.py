@@ -74,7 +74,7 @@ def check_fitted(
     coefs: Sequence, intercepts: Sequence, activation: str | Sequence[str], maxout_pieces: int
 ) -> Layers:
     """`coefs_` and `intercepts_` as arrays that fit together; the user may have assigned anything."""
-    arrays = [np.asarray(coef) for coef in coefs], [np.asarray(intercept) for intercept in intercepts]
+    arrays = _real_arrays(coefs, "coefs_"), _real_arrays(intercepts, "intercepts_")
     widths = [coef.shape for coef in arrays[0]]
     chained, pieces = bool(widths) and all(len(shape) == 2 for shape in widths), [1]
     if chained:
@@ -94,9 +94,25 @@ def check_fitted(
     return arrays
 
 
+def _real_arrays(given: Sequence, name: str) -> list[np.ndarray]:
+    """The arrays of a list that the user may have assigned, or ValueError."""
+    if isinstance(given, str) or not hasattr(given, "__len__"):
+        raise ValueError(f"{name} must be a list of arrays, one for each layer of weights, got {given!r}.")
+    arrays = []
+    for layer, one in enumerate(given):
+        try:
+            array = np.asarray(one)
+        except ValueError as error:
+            raise ValueError(f"{name}[{layer}] must be an array of real numbers: {error}") from error
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"{name}[{layer}] must be an array of real numbers, got dtype {array.dtype}.")
+        arrays.append(array)
+    return arrays
+
+
 def check_features(network: NetworkPlan, arrays: Sequence) -> list[np.ndarray]:
     """`feature_params_` as arrays that fit the network; the user may have changed them, or parameters."""
-    checked = [np.asarray(array) for array in arrays]
+    checked = _real_arrays(arrays, "feature_params_")
     shapes = [start.shape for start in network.start]
     if [array.shape for array in checked] != shapes:
         raise ValueError(

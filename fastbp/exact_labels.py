@@ -1,0 +1,105 @@
+"""Labels compared exactly, whatever arrays they come in.
+
+NumPy compares int64 with uint64, and integers with floats, as float64: labels beyond 2^53 that differ are
+then taken for equal; numbers and strings it compares as strings. Python compares the values themselves.
+"""
+
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+INTEGERS = "biu"  # kinds of dtypes
+
+
+def label_array(y: Any) -> Any:
+    """Labels in an array that holds their very values; anything else as it is.
+
+    Of lists of large integers NumPy makes floats, of nullable integers of pandas scikit-learn does. Integers
+    that no dtype holds together stay Python's, in an array of objects.
+    """
+    if isinstance(y, list | tuple):
+        return _of_list(y)
+    if isinstance(y, np.ndarray):
+        return _of_integers(y.tolist()) if holds_integers(y) else y
+    return _of_frame(y)
+
+
+def holds_integers(y: Any) -> bool:
+    """Whether this is a column of objects that are all integers."""
+    return (
+        isinstance(y, np.ndarray)
+        and y.dtype == object
+        and y.ndim == 1
+        and len(y) > 0
+        and all(_is_integer(value) for value in y)
+    )
+
+
+def positions(labels: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Where each label stands among the known ones, which are all different; -1 where it does not.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+    known : ndarray of shape (n_known,)
+
+    Returns
+    -------
+    ndarray of intp of shape (n,)
+    """
+    if len(known) and compares_exactly(labels.dtype, known.dtype):
+        order = np.argsort(known)
+        ascending = known[order]
+        at = np.minimum(np.searchsorted(ascending, labels), len(known) - 1)
+        return np.where(ascending[at] == labels, order[at], -1)
+    if labels.dtype.kind in "mM" or known.dtype.kind in "mM":
+        return np.full(len(labels), -1)  # `tolist` would make plain integers of some
+    place = {value: index for index, value in enumerate(plain_values(known))}
+    return np.array([place.get(value, -1) for value in plain_values(labels)], dtype=np.intp)
+
+
+def compares_exactly(first: np.dtype, second: np.dtype) -> bool:
+    """Whether NumPy compares two dtypes without changing a value."""
+    if first.kind in INTEGERS and second.kind in INTEGERS:
+        return np.result_type(first, second).kind in INTEGERS
+    return first.kind == second.kind == "U" or (first == second and first.kind != "O")
+
+
+def plain_values(labels: np.ndarray) -> list:
+    """The values as Python's own, which know exactly which others they equal."""
+    values = labels.tolist()
+    if labels.dtype == object:
+        values = [value.item() if isinstance(value, np.generic) else value for value in values]
+    return values
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _of_list(y: list | tuple) -> Any:
+    if any(isinstance(value, str) for value in y) and any(isinstance(value, Number) for value in y):
+        raise ValueError("Labels must be all numbers or all strings; y or classes is a list with both.")
+    return _of_integers(y) if y and all(_is_integer(value) for value in y) else y
+
+
+def _of_integers(values: list | tuple) -> np.ndarray:
+    integers = [int(value) for value in values]
+    for dtype in (np.int64, np.uint64):
+        limits = np.iinfo(dtype)
+        if limits.min <= min(integers) and max(integers) <= limits.max:
+            return np.array(integers, dtype=dtype)
+    return np.array(integers, dtype=object)
+
+
+def _of_frame(y: Any) -> Any:
+    """A series or frame of pandas with nullable integers or booleans, none of which is missing."""
+    dtypes = list(getattr(y, "dtypes", ())) if getattr(y, "ndim", 1) == 2 else [getattr(y, "dtype", None)]
+    nullable = [getattr(dtype, "numpy_dtype", None) for dtype in dtypes]
+    if not (nullable and all(isinstance(own, np.dtype) and own.kind in INTEGERS for own in nullable)):
+        return y
+    common = np.result_type(*nullable)
+    if common.kind not in INTEGERS or np.asarray(y.isna()).any():
+        return y
+    return y.to_numpy(dtype=common)
