@@ -244,7 +244,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     # --- What the two classes differ in
 
     @abstractmethod
-    def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
+    def _held_out_score(self, outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
         """The score that early stopping watches."""
 
     @abstractmethod
@@ -434,7 +434,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
                 self.__dict__.update(begin.earlier)
         else:
             parameters = draw(random_state)
-        if self._is_of_preset("early_stopping") and len(rows.targets) < FEWEST_ROWS_TO_SPLIT:
+        if self._is_of_preset("early_stopping") and len(rows) < FEWEST_ROWS_TO_SPLIT:
             self.early_stopping = held_out is not None
         if self.early_stopping and is_stochastic(self) and held_out is None:
             stratified = self._stratified()
@@ -532,7 +532,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             position = prepared.saved.position
             memory = dataclasses.replace(memory, seed=begin.seed)
         assert position is None or isinstance(position, EpochPosition)
-        training = self._training_plan(rows.X.shape[0], memory.seed, incremental)
+        training = self._training_plan(len(rows), memory.seed, incremental)
         if tasks is not None:
             begin = None if begin is None else dataclasses.replace(begin, seed=memory.seed)
             tasks.describe(

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.classification import Labels
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
-from fastbp.holdout import GivenRows, Rows, accuracy
+from fastbp.holdout import GivenRows, accuracy
 from fastbp.plan import NetworkPlan
 from fastbp.validation import validated
 
@@ -742,10 +742,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     def _decode(self, targets: np.ndarray) -> Any:
         return self._labels.of_targets(targets)
 
-    def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
-        return accuracy(
-            outputs, rows.targets, rows.sample_weight, self._labels.kind == "multilabel", self._threshold()
-        )
+    def _held_out_score(self, outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
+        return accuracy(outputs, targets, weight, self._labels.kind == "multilabel", self._threshold())
 
     def _stratified(self) -> bool:
         # scikit-learn's rule, so that the same random state sets the same rows aside

@@ -147,7 +147,7 @@ def learning_rate_range(
 def _losses(model, prepared, rates: np.ndarray) -> tuple[list[float], bool]:
     """The loss of each step's batch, until the last rate or divergence; and whether it was the latter."""
     rows = prepared.rows
-    n_rows = rows.X.shape[0]
+    n_rows = len(rows)
     training = dataclasses.replace(
         model._training_plan(n_rows, draw_seed(prepared.random_state), False),
         max_epochs=len(rates),
@@ -164,6 +164,7 @@ def _losses(model, prepared, rates: np.ndarray) -> tuple[list[float], bool]:
         prepared.parameters,
         None,
         model.n_jobs,
+        rows.index,
     ) as trainer:
         position = 0
         for rate in rates:

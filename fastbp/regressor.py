@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 
 from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
-from fastbp.holdout import GivenRows, Rows, d2_pinball, r_squared
+from fastbp.holdout import GivenRows, d2_pinball, r_squared
 from fastbp.plan import NetworkPlan
 from fastbp.presets import takes_scaled_targets
 from fastbp.scaling import standard_scales
@@ -688,10 +688,10 @@ class BPRegressor(RegressorMixin, BackPropagation):
             targets = (targets * self.target_scale_ + self.target_mean_).astype(targets.dtype)
         return targets[:, 0] if targets.shape[1] == 1 else targets
 
-    def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
+    def _held_out_score(self, outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
         if quantiles := self._quantiles():
-            return d2_pinball(rows.targets[:, 0], outputs, quantiles, rows.sample_weight)
-        return r_squared(outputs, rows.targets, rows.sample_weight)
+            return d2_pinball(targets[:, 0], outputs, quantiles, weight)
+        return r_squared(outputs, targets, weight)
 
     def _stratified(self) -> bool:
         return False

@@ -23,18 +23,19 @@ def validation_score(estimator: Any, network: NetworkPlan, held_out: Rows) -> It
     """The score of `held_out` by the estimator's parameter `scoring`, while a fit lasts."""
     device = engine.get(estimator.device, held_out.X)
 
-    inputs = device.hold(network, held_out.X)
+    inputs = device.hold(network, held_out.X, held_out.index)
+    labels = held_out.labels()
 
     def outputs(flat: np.ndarray) -> np.ndarray:
         return device.forward(network, flat, inputs, n_jobs=estimator.n_jobs)
 
     if estimator.scoring is None:
-        yield lambda flat: _own_score(estimator, outputs(flat), held_out)
+        yield lambda flat: _own_score(estimator, outputs(flat), *labels)
     elif estimator._watches_loss():
-        X, targets, weight = held_out.X, held_out.targets, held_out.sample_weight
         # Threads of its own would be taken from those of the training.
         n_jobs = 1 if estimator.n_jobs is None else estimator.n_jobs
-        with device.Objective(network, X, targets, weight, 0.0, 0.0, n_jobs) as objective:
+        rows = held_out.X, held_out.targets, held_out.sample_weight
+        with device.Objective(network, *rows, 0.0, 0.0, n_jobs, held_out.index) as objective:
 
             def minus_loss(flat: np.ndarray) -> float:
                 with np.errstate(over="ignore", invalid="ignore"):  # of weights that diverge
@@ -42,11 +43,11 @@ def validation_score(estimator: Any, network: NetworkPlan, held_out: Rows) -> It
 
             yield minus_loss
     else:
-        yield _by_scorer(estimator, network, held_out, outputs)
+        yield _by_scorer(estimator, network, held_out.taken(), outputs)
 
 
-def _own_score(estimator: Any, outputs: np.ndarray, held_out: Rows) -> float:
-    return estimator._held_out_score(outputs, held_out) if np.isfinite(outputs).all() else np.nan
+def _own_score(estimator: Any, outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
+    return estimator._held_out_score(outputs, targets, weight) if np.isfinite(outputs).all() else np.nan
 
 
 def _by_scorer(

@@ -166,12 +166,20 @@ def fit_stochastic(
     with (
         Interruption() as interruption,
         engine.Trainer(
-            network, training, rows.X, rows.targets, rows.sample_weight, parameters, state, n_jobs
+            network,
+            training,
+            rows.X,
+            rows.targets,
+            rows.sample_weight,
+            parameters,
+            state,
+            n_jobs,
+            rows.index,
         ) as trainer,
     ):
 
         def so_far() -> Result:
-            return _result(trainer, validation, rows.X.shape[0])
+            return _result(trainer, validation, len(rows))
 
         def position() -> EpochPosition:
             return _position(network, trainer, validation)

@@ -8,7 +8,7 @@ from fastbp.cpu import functions
 from fastbp.cpu import step as kernel
 from fastbp.cpu.arena import RULE_SIZE, SYNCED, lanes_of, pass_rows, plan_arena
 from fastbp.cpu.batch_norm import synced_address
-from fastbp.cpu.data import as_inputs, as_weights, flat_view
+from fastbp.cpu.data import MOST_ROWS, ROW_NUMBER, Inputs, as_inputs, as_weights, flat_view
 from fastbp.cpu.predict import predict
 from fastbp.cpu.shuffle import shuffle_order
 from fastbp.cpu.team import SYNC_SIZE
@@ -30,14 +30,20 @@ PREDICTION_ROWS = 256
 class _Batches:
     """What training and full-batch gradients share: data, arena, team."""
 
-    def __init__(self, network: NetworkPlan, X, targets, sample_weight, batch: int, n_jobs) -> None:
+    def __init__(
+        self, network: NetworkPlan, inputs: Inputs, targets, sample_weight, batch: int, n_jobs
+    ) -> None:
+        if len(targets) > MOST_ROWS:
+            raise ValueError(f"X has {len(targets)} rows, more than the {MOST_ROWS} that can be trained on.")
         self.network = network
-        self.inputs = as_inputs(X, network)
+        self.inputs = inputs
         self.targets = flat_view(targets, network.dtype)
         self.weights = as_weights(sample_weight, network)
         self.n_rows = self.inputs.n_rows
-        weighted = self.weights.size > 0
-        self.total_weight = float(self.weights.sum(dtype=np.float64)) if weighted else float(self.n_rows)
+        self.total_weight = float(self.n_rows)
+        if self.weights.size > 0:
+            own = self.weights[inputs.index] if inputs.index.size else self.weights
+            self.total_weight = float(own.sum(dtype=np.float64))
         lanes = lanes_of(network.dtype)
         self.pass_rows = pass_rows(network, batch)
         registers = padded(self.pass_rows, lanes) // lanes
@@ -55,7 +61,8 @@ class _Batches:
         if any(op.sync for op in self.network.ops):
             self.arena.special[SYNCED] = synced_address(self.network.dtype)
         self.work = self.arena.allocate(self.network)
-        self.order = np.arange(self.n_rows)
+        index = self.inputs.index
+        self.order = index.copy() if index.size else np.arange(self.n_rows, dtype=ROW_NUMBER)
         self.starts = np.zeros(padded(self.pass_rows, 2 * lanes_of(self.network.dtype)), np.int64)
         self.sums = np.zeros(len(self.starts))
         self.sync = np.zeros(SYNC_SIZE, np.int64)
@@ -90,6 +97,8 @@ class Trainer(_Batches):
     state : SolverState or None
         To go on from; None begins afresh.
     n_jobs : int or None
+    index : array of int or None
+        Numbers of the rows to train on; None: all.
 
     Attributes
     ----------
@@ -110,16 +119,18 @@ class Trainer(_Batches):
         parameters: np.ndarray,
         state: SolverState | None = None,
         n_jobs: int | None = None,
+        index: np.ndarray | None = None,
     ) -> None:
         self.training = training
         self.loss_curve: list[float] = []
         self.failure: tuple[int, int] | None = None
-        super().__init__(network, X, targets, sample_weight, training.batch_size, n_jobs)
+        inputs = as_inputs(X, network, index)
+        super().__init__(network, inputs, targets, sample_weight, training.batch_size, n_jobs)
         self.parameters[:] = parameters
         if state is not None and state.solver == training.solver:
             self._resume(state)
         if training.shuffle and training.batch_size < self.n_rows:
-            shuffle_order(self.order, training.seed, self._ints[kernel.EPOCHS])
+            shuffle_order(self.order, inputs.index, training.seed, self._ints[kernel.EPOCHS])
 
     def _allocate(self) -> None:
         super()._allocate()
@@ -280,6 +291,7 @@ class Trainer(_Batches):
             self.targets,
             self.weights,
             self.order,
+            self.inputs.index,
             self.starts,
             self._coefficients,
             self.sums,
@@ -323,8 +335,11 @@ class Objective(_Batches):
     Parameters as in `Trainer`; `alpha`, `l2` are the penalties' strengths.
     """
 
-    def __init__(self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None) -> None:
-        super().__init__(network, X, targets, sample_weight, as_inputs(X, network).n_rows, n_jobs)
+    def __init__(
+        self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None, index=None
+    ) -> None:
+        inputs = as_inputs(X, network, index)
+        super().__init__(network, inputs, targets, sample_weight, inputs.n_rows, n_jobs)
         self._loaded = False
         self._penalty = alpha / self.total_weight + l2
         self._penalised = network.mask(biases=False)
@@ -387,6 +402,7 @@ def forward(
     Parameters
     ----------
     parameters : flat vector
+    X : as of `Trainer`, or what `hold` made of it
     layer : int, "logits" or None
         1 … n_layers: that dense layer after its activation; "logits": the last one before it; None: the last.
 
@@ -425,6 +441,7 @@ def forward(
             inputs.indices,
             inputs.indptr,
             network.n_inputs,
+            inputs.index,
             np.empty(block, np.int64),
             block,
             first,
@@ -448,6 +465,9 @@ def _all_finite(vector: np.ndarray) -> bool:
     return bool(np.isfinite(total)) or bool(np.isfinite(vector).all())
 
 
-def hold(network: NetworkPlan, X):
-    """What `forward` takes in place of X where the same rows are asked for again and again: X itself."""
-    return X
+def hold(network: NetworkPlan, X, index: np.ndarray | None = None) -> Inputs:
+    """What `forward` takes in place of X where the same rows are asked for again and again.
+
+    `index` holds their numbers, None for all.
+    """
+    return as_inputs(X, network, index)

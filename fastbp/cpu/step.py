@@ -93,7 +93,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
 
 
 @jit
-def end_epoch(ints, floats, order, curve):
+def end_epoch(ints, floats, order, index, curve):
     """Book the loss of a finished epoch; then schedule, stopping rule and the order of the next."""
     loss = floats[EPOCH_LOSS] / ints[N_DATA]
     floats[EPOCH_LOSS] = 0.0
@@ -120,7 +120,7 @@ def end_epoch(ints, floats, order, curve):
         ints[STATUS] = MAX_EPOCHS
     # Where one batch takes all rows, their order changes nothing but rounding.
     if ints[SHUFFLE] and ints[STATUS] == RUNNING and ints[BATCH] < ints[N_DATA]:
-        shuffle_order(order, ints[SEED], ints[EPOCHS])
+        shuffle_order(order, index, ints[SEED], ints[EPOCHS])
 
 
 @jit
@@ -221,6 +221,7 @@ def train(
     targets,
     weights,
     order,
+    index,
     starts,
     steps_coefficients,
     sums,
@@ -238,7 +239,11 @@ def train(
     ints, floats : control arrays, in/out
     params, moments : flat vectors, in/out
     values, indices, indptr : the data, flat; `indptr` is empty where it is dense
-    targets, weights, order : of all rows; `weights` empty for none
+    targets, weights : of all rows; `weights` empty for none
+    order : (rows trained on,) uint32, in/out
+        Their numbers, in the order in which this epoch takes them.
+    index : uint32
+        Their numbers; empty where they are all rows.
     starts : (rows of a pass, padded) int64, scratch
     steps_coefficients : (n_threads · RULE_SIZE,) float64, scratch
         For the factor of a schedule.
@@ -401,7 +406,7 @@ def train(
         if position == n_data:
             position = 0
             if thread == 0 and ints[STATUS] == RUNNING:
-                end_epoch(ints, floats, order, curve)
+                end_epoch(ints, floats, order, index, curve)
             meet(sync, n_threads)
             if stop_at_epoch_end:
                 break

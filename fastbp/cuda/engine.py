@@ -47,14 +47,19 @@ class _Session:
         sample_weight,
         batch: int,
         orders: Orders,
+        index: np.ndarray | None = None,
     ) -> None:
         self.network, self.plan, self.selection = network, network.row_major, selection
         updating = selection.solver is not None
         dtype = network.dtype
         weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
-        self.rows = Rows(X, np.ascontiguousarray(targets, dtype=dtype).reshape(-1), weights, orders.n_rows)
+        flat = np.ascontiguousarray(targets, dtype=dtype).reshape(-1)
+        self.rows = Rows(X, flat, weights, orders.n_rows, len(targets))
         self.batch = batch
-        self.total_weight = float(self.n_rows if weights is None else weights.sum(dtype=np.float64))
+        self.total_weight = float(self.n_rows)
+        if weights is not None:
+            own = weights if index is None else weights[index]
+            self.total_weight = float(own.sum(dtype=np.float64))
         self.pass_rows = max(min(batch, PASS_BYTES // (elements_per_row(network) * dtype.itemsize)), 1)
         self.n_passes = -(-batch // self.pass_rows)
         stored = not updating or self.n_passes > 1 or selection.clip_norm
@@ -180,19 +185,20 @@ class Trainer(_Session):
         parameters: np.ndarray,
         state: SolverState | None = None,
         n_jobs: int | None = None,
+        index: np.ndarray | None = None,
     ) -> None:
         refuse(network)
         self.training = training
         self.loss_curve: list[float] = []
         self.failure: tuple[int, int] | None = None
-        n = len(targets)
+        n = len(targets) if index is None else len(index)
         if state is not None and state.solver != training.solver:
             state = None
         end = training.max_epochs + (0 if state is None else state.n_epochs)
-        orders = Orders(n, training.seed, training.shuffle and training.batch_size < n, end)
+        orders = Orders(n, training.seed, training.shuffle and training.batch_size < n, end, index)
         selection = select_training(network, training)
         rows = dense_rows(X, network)
-        super().__init__(network, selection, rows, targets, sample_weight, training.batch_size, orders)
+        super().__init__(network, selection, rows, targets, sample_weight, training.batch_size, orders, index)
         self._set_rules()
         self._latest: np.ndarray | None = np.array(parameters, network.dtype)
         self._send(0, self._latest)
@@ -361,8 +367,13 @@ class Trainer(_Session):
 class Objective(_Session):
     """The objective on all rows and its gradient, for repeated calls; as ``fastbp.cpu.engine.Objective``."""
 
-    def __init__(self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None) -> None:
+    def __init__(
+        self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None, index=None
+    ) -> None:
         refuse(network)
+        if index is not None:  # few of the rows: only they are sent
+            X, targets = X[index], targets[index]
+            sample_weight = None if sample_weight is None else sample_weight[index]
         n = len(targets)
         orders = Orders(n, 0, shuffle=False, end=1)
         rows = dense_rows(X, network)
