@@ -4,6 +4,7 @@ Every engine is a module with the same few names:
 
 - ``Trainer(network, training, X, targets, sample_weight, parameters, state=None, n_jobs=None, index=None)``
 - ``Objective(network, X, targets, sample_weight, alpha, l2, n_jobs=None, index=None)``
+- ``Loss(network, X, targets, sample_weight, n_jobs=None, index=None)``
 - ``forward(network, parameters, X, layer=None, n_jobs=None, largest=False)``
 - ``hold(network, X, index=None)``: what `forward` takes in place of rows that are asked for again and again
 - ``rows_of(X, dtypes)``, ``to_host(values)``, of "cuda" only: for arrays that lie on the GPU

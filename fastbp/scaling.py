@@ -2,7 +2,8 @@
 
 import numpy as np
 
-COLUMNS_AT_A_TIME = 64
+BLOCK_BYTES = 1 << 22  # of the columns that are copied at a time: at least one
+ROWS_AT_A_TIME = 1 << 16
 
 
 def robust_scales(X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
@@ -34,21 +35,35 @@ def quantiles(X: np.ndarray, sample_weight: np.ndarray | None, shares: list[floa
     The inverse of the distribution function, definition 1 of Hyndman and Fan 1996: values that occur. A
     few columns are copied at a time.
     """
-    blocks = range(0, X.shape[1], COLUMNS_AT_A_TIME)
-    found = [_quantiles(X[:, i : i + COLUMNS_AT_A_TIME], sample_weight, shares) for i in blocks]
-    return np.concatenate(found, axis=1)
+    if sample_weight is not None:
+        counted = sample_weight > 0
+        weight = sample_weight[counted]
+        return np.array([_weighted(column[counted], weight, shares) for column in X.T], np.float64).T
+    n_columns = max(1, BLOCK_BYTES // (len(X) * X.itemsize))
+    blocks = [X[:, i : i + n_columns] for i in range(0, X.shape[1], n_columns)]
+    found = [np.quantile(block, shares, axis=0, method="inverted_cdf") for block in blocks]
+    return np.concatenate(found, axis=1).astype(np.float64)
 
 
-def _quantiles(X: np.ndarray, sample_weight: np.ndarray | None, shares: list[float]) -> np.ndarray:
-    if sample_weight is None:
-        return np.quantile(X, shares, axis=0, method="inverted_cdf").astype(np.float64)
-    X, weight = X[sample_weight > 0], sample_weight[sample_weight > 0].astype(np.float64)
-    order = np.argsort(X, axis=0)
-    below = np.cumsum(weight[order], axis=0)
-    columns = np.arange(X.shape[1])
-    return np.array(
-        [X[order[(below < share * below[-1]).sum(axis=0), columns], columns] for share in shares], np.float64
-    )
+def _weighted(values: np.ndarray, weight: np.ndarray, shares: list[float]) -> np.ndarray:
+    """Quantiles of one column, whose rows all have a weight; sums of weights are kept for a block only."""
+    order = np.argsort(values)
+    blocks = [order[i : i + ROWS_AT_A_TIME] for i in range(0, len(order), ROWS_AT_A_TIME)]
+
+    def sums(number: int) -> np.ndarray:
+        """Of the weights up to each row of a block."""
+        before = ends[number - 1] if number else 0.0
+        return np.cumsum(np.concatenate([[before], weight[blocks[number]]], dtype=np.float64))[1:]
+
+    ends: list[float] = []
+    for number in range(len(blocks)):
+        ends.append(float(sums(number)[-1]))
+    found = []
+    for share in shares:
+        number = int(np.searchsorted(ends, share * ends[-1]))
+        row = np.searchsorted(sums(number), share * ends[-1])
+        found.append(values[blocks[number][row]])
+    return np.array(found)
 
 
 def standard_scales(y: np.ndarray, sample_weight: np.ndarray | None) -> tuple[np.ndarray, ...]:

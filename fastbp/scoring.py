@@ -35,11 +35,11 @@ def validation_score(estimator: Any, network: NetworkPlan, held_out: Rows) -> It
         # Threads of its own would be taken from those of the training.
         n_jobs = 1 if estimator.n_jobs is None else estimator.n_jobs
         rows = held_out.X, held_out.targets, held_out.sample_weight
-        with device.Objective(network, *rows, 0.0, 0.0, n_jobs, held_out.index) as objective:
+        with device.Loss(network, *rows, n_jobs, held_out.index) as loss:
 
             def minus_loss(flat: np.ndarray) -> float:
                 with np.errstate(over="ignore", invalid="ignore"):  # of weights that diverge
-                    return -float(objective(flat)[0])
+                    return -loss.value(flat)
 
             yield minus_loss
     else:

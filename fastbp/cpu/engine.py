@@ -6,7 +6,7 @@ import numpy as np
 
 from fastbp.cpu import functions
 from fastbp.cpu import step as kernel
-from fastbp.cpu.arena import RULE_SIZE, SYNCED, lanes_of, pass_rows, plan_arena
+from fastbp.cpu.arena import RULE_SIZE, SYNCED, lanes_of, pass_rows, plan_arena, prediction_rows
 from fastbp.cpu.batch_norm import synced_address
 from fastbp.cpu.data import MOST_ROWS, ROW_NUMBER, Inputs, as_inputs, as_weights, flat_view
 from fastbp.cpu.predict import predict
@@ -24,14 +24,14 @@ STATUS_NAMES = {
     kernel.NON_FINITE: "non_finite",
 }
 CURVE_CAPACITY = 1 << 16  # epochs that one call of the kernel may finish
-PREDICTION_ROWS = 256
+LOSS_BYTES = 4 << 20  # of the activations of a pass where only the loss is wanted
 
 
 class _Batches:
     """What training and full-batch gradients share: data, arena, team."""
 
     def __init__(
-        self, network: NetworkPlan, inputs: Inputs, targets, sample_weight, batch: int, n_jobs
+        self, network: NetworkPlan, inputs: Inputs, targets, sample_weight, pass_rows: int, n_jobs
     ) -> None:
         if len(targets) > MOST_ROWS:
             raise ValueError(f"X has {len(targets)} rows, more than the {MOST_ROWS} that can be trained on.")
@@ -45,7 +45,7 @@ class _Batches:
             own = self.weights[inputs.index] if inputs.index.size else self.weights
             self.total_weight = float(own.sum(dtype=np.float64))
         lanes = lanes_of(network.dtype)
-        self.pass_rows = pass_rows(network, batch)
+        self.pass_rows = pass_rows
         registers = padded(self.pass_rows, lanes) // lanes
         flops = network.flops_per_row * self.pass_rows
         self.team = Team(n_jobs, useful_threads(flops, registers, network.n_parameters))
@@ -125,7 +125,10 @@ class Trainer(_Batches):
         self.loss_curve: list[float] = []
         self.failure: tuple[int, int] | None = None
         inputs = as_inputs(X, network, index)
-        super().__init__(network, inputs, targets, sample_weight, training.batch_size, n_jobs)
+        rows = training.batch_size  # all of a batch where an op needs the whole
+        if not any(op.sync for op in network.ops):
+            rows = pass_rows(network, rows)
+        super().__init__(network, inputs, targets, sample_weight, rows, n_jobs)
         self.parameters[:] = parameters
         if state is not None and state.solver == training.solver:
             self._resume(state)
@@ -335,11 +338,14 @@ class Objective(_Batches):
     Parameters as in `Trainer`; `alpha`, `l2` are the penalties' strengths.
     """
 
+    most_bytes: int | None = None  # of the activations of a pass
+
     def __init__(
         self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None, index=None
     ) -> None:
         inputs = as_inputs(X, network, index)
-        super().__init__(network, inputs, targets, sample_weight, inputs.n_rows, n_jobs)
+        rows = pass_rows(network, inputs.n_rows, self.most_bytes)
+        super().__init__(network, inputs, targets, sample_weight, rows, n_jobs)
         self._loaded = False
         self._penalty = alpha / self.total_weight + l2
         self._penalised = network.mask(biases=False)
@@ -381,6 +387,19 @@ class Objective(_Batches):
         )
 
 
+class Loss(Objective):
+    """The objective without penalties, for repeated calls, in small passes: its bits do not depend on them."""
+
+    most_bytes = LOSS_BYTES
+
+    def __init__(self, network: NetworkPlan, X, targets, sample_weight, n_jobs=None, index=None) -> None:
+        super().__init__(network, X, targets, sample_weight, 0.0, 0.0, n_jobs, index)
+
+    def value(self, parameters: np.ndarray) -> float:
+        """At a flat parameter vector."""
+        return float(self(parameters)[0])
+
+
 def loss_and_gradient(
     network: NetworkPlan, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None
 ) -> tuple[float, np.ndarray]:
@@ -420,12 +439,11 @@ def forward(
     if not inputs.n_rows:
         return np.empty(0, np.intp) if largest else out
     panel = 2 * lanes_of(network.dtype)
-    block = min(PREDICTION_ROWS, padded(inputs.n_rows, panel))
     flops = network.flops_per_row / 3 * inputs.n_rows
-    arena = plan_arena(network, block, 1, training=False)
     table = functions.link(network)
     flat = out.reshape(-1)
     team = Team(n_jobs, useful_threads(flops, padded(inputs.n_rows, panel) // panel))
+    block = prediction_rows(network, inputs.n_rows, team.n_threads)
 
     def run(thread: int) -> Any:
         panels = padded(inputs.n_rows, panel) // panel
@@ -452,6 +470,7 @@ def forward(
         )
 
     try:
+        arena = plan_arena(network, block, 1, training=False)
         team.run(run)
     finally:
         team.close()

@@ -23,7 +23,7 @@ from fastbp.functions.schedules import judge_epoch
 from fastbp.plan import NetworkPlan
 from fastbp.training_plan import SolverState, TrainingPlan
 
-__all__ = ["Objective", "Trainer", "forward", "hold", "loss_and_gradient", "rows_of", "to_host"]
+__all__ = ["Loss", "Objective", "Trainer", "forward", "hold", "loss_and_gradient", "rows_of", "to_host"]
 
 STATUS_NAMES = {
     books.RUNNING: "running",
@@ -392,6 +392,17 @@ class Objective(_Session):
         weights = np.where(self._penalised, flat, 0)
         gradient += flat.dtype.type(self._penalty) * weights
         return loss + 0.5 * self._penalty * float(weights @ weights), gradient
+
+
+class Loss(Objective):
+    """The objective without penalties, for repeated calls."""
+
+    def __init__(self, network: NetworkPlan, X, targets, sample_weight, n_jobs=None, index=None) -> None:
+        super().__init__(network, X, targets, sample_weight, 0.0, 0.0, n_jobs, index)
+
+    def value(self, parameters: np.ndarray) -> float:
+        """At a flat parameter vector."""
+        return float(self(parameters)[0])
 
 
 def loss_and_gradient(
