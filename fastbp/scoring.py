@@ -32,9 +32,7 @@ def validation_score(estimator: Any, network: NetworkPlan, held_out: Rows) -> It
         yield lambda flat: _own_score(estimator, outputs(flat), held_out)
     elif estimator._watches_loss():
         X, targets, weight = held_out.X, held_out.targets, held_out.sample_weight
-        # Threads of its own would be taken from those of the training.
-        n_jobs = 1 if estimator.n_jobs is None else estimator.n_jobs
-        with device.Objective(network, X, targets, weight, 0.0, 0.0, n_jobs) as objective:
+        with device.Objective(network, X, targets, weight, 0.0, 0.0, estimator.n_jobs) as objective:
 
             def minus_loss(flat: np.ndarray) -> float:
                 with np.errstate(over="ignore", invalid="ignore"):  # of weights that diverge

@@ -11,10 +11,10 @@ import pytest
 import fastbp
 from fastbp.compiler import KERNEL_SOURCES, jit, source_digest
 from fastbp.cpu.arena import lanes_of
+from fastbp.cpu.barrier import SYNC_SIZE, meet
 from fastbp.cpu.memory import advance, load, pointer, store, sum_lanes
 from fastbp.cpu.mode import flush_subnormals, restore_mode
 from fastbp.cpu.simd import ARM, X86
-from fastbp.cpu.team import SYNC_SIZE, meet
 from fastbp.cpu.tile import TILE_ROWS, product
 from fastbp.cpu.transpose import gather_block, scatter_block, transpose_block
 
