@@ -559,6 +559,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             warn_at_end=not (incremental or training.has_rate_schedule and training.patience == np.inf),
             tasks=tasks,
             resumed=position,
+            is_stream=incremental,
         )
         self._memory = _remembered(training, memory, result, incremental)
         return result

@@ -353,7 +353,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
     but follows the gradient of the sum; pickles hold the solver's state only after `partial_fit` or with
     `warm_start=True`; float32 or float64 inputs are computed with as they are.
 
-    Ctrl-C ends a fit within a fraction of a second, keeps the weights so far and warns.
+    Ctrl-C ends a fit within a fraction of a second, keeps the weights so far and warns. In a call of
+    `partial_fit`, and in a fit that is a part of a search, an ensemble or a cross-validation, it leaves the
+    estimator as it was and goes on as KeyboardInterrupt: one Ctrl-C ends the whole.
 
     References
     ----------

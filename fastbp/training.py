@@ -17,7 +17,7 @@ import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.optimize import _check_optimize_result
 
-from fastbp.call_stack import warn
+from fastbp.call_stack import is_part_of_another_call, warn
 from fastbp.functions.schedules import ADAPTIVE, judge_epoch
 from fastbp.holdout import Rows
 from fastbp.interrupt import Interruption
@@ -129,6 +129,7 @@ def fit_stochastic(
     warn_at_end: bool = True,
     tasks: FitTasks | None = None,
     resumed: EpochPosition | None = None,
+    is_stream: bool = False,
 ) -> Result:
     """Train by mini-batches until the stopping rule, the last epoch, a callback, Ctrl-C or a number that is
     not finite.
@@ -149,9 +150,13 @@ def fit_stochastic(
         The callbacks' view of the fit, if there are any.
     resumed : EpochPosition or None
         Where the fit goes on; `parameters` and `state` then count for nothing.
+    is_stream : bool
+        Whether it is one call of many that the user makes, as of `partial_fit`.
 
     Raises
     ------
+    KeyboardInterrupt
+        On Ctrl-C where the fit is a part of something larger, which is to end, too.
     ValueError
         When loss or weights stop being finite and early stopping has no finite best weights.
     """
@@ -228,6 +233,7 @@ def fit_stochastic(
             tasks.keep_last()
         result = so_far()
 
+    interrupted = interrupted or interruption.pending  # in the last epoch
     progress.close()
     if tasks is not None:
         tasks.close()
@@ -242,7 +248,7 @@ def fit_stochastic(
             ConvergenceWarning,
         )
     elif interrupted:
-        warn("Training interrupted by user.")
+        _report_interrupt(is_stream)
     elif reached_last_epoch and warn_at_end and not stopped:
         warn(
             f"Stochastic Optimizer: Maximum iterations ({training.max_epochs}) "
@@ -250,6 +256,17 @@ def fit_stochastic(
             ConvergenceWarning,
         )
     return result
+
+
+def _report_interrupt(is_stream: bool = False) -> None:
+    """Warn after Ctrl-C in a fit that the user called; in a part of something larger raise KeyboardInterrupt.
+
+    Otherwise one Ctrl-C would end one fit of a search, which would score the truncated network as if it were
+    whole and go on with the next; or one call of `partial_fit` in a stream of them.
+    """
+    if is_stream or is_part_of_another_call():
+        raise KeyboardInterrupt
+    warn("Training interrupted by user.")
 
 
 def _result(trainer: Any, validation: Validation | None, n_rows: int) -> Result:
@@ -417,8 +434,9 @@ def fit_lbfgs(
         if solution is not None:
             tasks.keep_last()
         tasks.close()
+    if solution is None or interruption.pending:
+        _report_interrupt()
     if solution is None:
-        warn("Training interrupted by user.")
         return latest
     result = Result(_with_real(parameters, real, solution.x), float(solution.fun), int(solution.nit))
     if not (np.isfinite(result.loss) and np.isfinite(result.parameters).all()):
