@@ -65,7 +65,7 @@ def settings() -> str:
     )
 
 
-faults: list[Exception] = []  # why kernels of this process could not be kept
+faults: list[str] = []  # why kernels of this process could not be kept
 
 
 class KernelCache(NullCache):
@@ -118,7 +118,7 @@ class KernelCache(NullCache):
                 name = self.file_name(signature, result.library.codegen)
                 cache_folder.write(_folders()[-1], name, dumps(result._reduce()))
         except Exception as fault:
-            faults.append(fault)
+            faults.append(str(fault))
 
 
 def folder_to_write() -> tuple[Path | None, list[OSError]]:

@@ -6,16 +6,17 @@ Modules are read through their loaders, as code, which is what runs: it is the s
 
 import pkgutil
 from collections.abc import Container, Iterable, Iterator
+from operator import attrgetter
 from types import CodeType, EllipsisType, FunctionType
 from typing import Any
 
 # The engine, the formulas, the tables' columns, the compiler's options, and how the cache describes them.
 KERNEL_SOURCES = ("compiler", "cpu", "functions", "kernel_cache", "kernel_sources", "plan", "training_plan")
 
-CODE_FIELDS = (
+# Text, bytes and numbers: all of a code object but its constants, and where it stands.
+CODE_FIELDS = attrgetter(
     "co_name",
     "co_code",
-    "co_consts",
     "co_names",
     "co_varnames",
     "co_freevars",
@@ -46,8 +47,7 @@ def kernel_modules(path: Iterable[str]) -> dict[str, CodeType]:
 
 def _modules(path: Iterable[str], prefix: str) -> Iterator[tuple[str, CodeType]]:
     for module in pkgutil.iter_modules(path, prefix):
-        inside = prefix != "fastbp." or module.name.removeprefix(prefix) in KERNEL_SOURCES
-        if inside:
+        if prefix != "fastbp." or module.name.removeprefix(prefix) in KERNEL_SOURCES:
             finder: Any = module.module_finder
             spec = finder.find_spec(module.name)
             code = spec.loader.get_code(module.name)
@@ -73,7 +73,7 @@ def describe(value: Any, modules: Container[str] = ()) -> str:
         For anything else that kernels are not made of.
     """
     if isinstance(value, CodeType):
-        return f"code{describe(tuple(getattr(value, field) for field in CODE_FIELDS))}"
+        return f"code{CODE_FIELDS(value)!r}{describe(value.co_consts)}"
     if isinstance(value, FunctionType) and value.__module__ in modules:
         cells = tuple(cell.cell_contents for cell in value.__closure__ or ())
         parts = (value.__module__, value.__qualname__, value.__code__, value.__defaults__, cells)

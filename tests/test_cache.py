@@ -72,13 +72,13 @@ def copy_package(folder):
 
 def start(place, program, **environment):
     """A process that finds fastbp at `place`."""
-    env = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    path = os.pathsep.join([str(place), str(Path(__file__).parent)])
     # Python's own cache looks at the time and the size of a file only.
-    env |= {"PYTHONPATH": os.pathsep.join([str(place), str(Path(__file__).parent)])}
+    env = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM.format(program)],
         cwd=Path(place).parent,
-        env=env | {"PYTHONDONTWRITEBYTECODE": "1"} | environment,
+        env=env | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -137,7 +137,7 @@ def test_a_fit_leaves_nothing_in_the_package(tmp_path):
     assert not any(folder.is_relative_to(PACKAGE.parent) for folder in folders())
     package = copy_package(tmp_path)
     before = set(package.rglob("*"))
-    compiled, _ = run(tmp_path, TWO_KERNELS.format(name="relu"), XDG_CACHE_HOME=str(tmp_path / "home"))
+    compiled, _ = run(tmp_path, TWO_KERNELS.format(name="relu"), NUMBA_CACHE_DIR=str(tmp_path / "home"))
     assert compiled
     assert set(package.rglob("*")) == before
 
