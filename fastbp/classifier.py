@@ -184,8 +184,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         Whether 'sgd' with momentum > 0 moves by momentum * v - rate * gradient instead of by v.
     early_stopping : bool, default=False
         Whether `validation_fraction` of the rows is set aside, or `X_val` given to `fit`, its score
-        (accuracy, or `scoring`) takes the place of the loss in the stopping rule, and the weights with the
-        best score are restored in the end. For 'sgd' and 'adam'.
+        (accuracy, or `scoring`) takes the place of the loss in the stopping rule, and the weights of the
+        epoch with the best score are kept: of several with the same score those of the last, since the
+        accuracy of few rows is soon the best it can be. Not for 'lbfgs'.
     validation_fraction : float, default=0.1
         In [0, 1), of the rows, for early stopping; at least two rows. With two classes, the split keeps their
         shares, as scikit-learn's does.
@@ -213,8 +214,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     preset : {'tabular'}, default=None
         Other defaults, for dense X on the CPU: a parameter that is at its own default, in a search too, is
         the preset's where it goes with the loss. 'tabular': three hidden layers of 128, robust and learned
-        scales of the inputs, Adam with a cyclic schedule of 64 epochs and the best of them by a tenth of the
-        rows, smoothed labels. `fastbp.presets.parameters` gives them as a dictionary.
+        scales of the inputs, smoothed labels, Adam with a cyclic schedule of 64 epochs. All of them are
+        made; kept is the one with the best accuracy on a tenth of the rows, the last of several.
+        `fastbp.presets.parameters` gives them as a dictionary.
 
     Attributes
     ----------

@@ -172,8 +172,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         Whether 'sgd' with momentum > 0 moves by momentum * v - rate * gradient instead of by v.
     early_stopping : bool, default=False
         Whether `validation_fraction` of the rows is set aside, or `X_val` given to `fit`, its score (R^2,
-        or `scoring`) takes the place of the loss in the stopping rule, and the weights with the best score
-        are restored in the end. For 'sgd' and 'adam'.
+        or `scoring`) takes the place of the loss in the stopping rule, and the weights of the epoch with the
+        best score are kept, those of the last where several have the same score. Not for 'lbfgs'.
     validation_fraction : float, default=0.1
         In [0, 1), of the rows, for early stopping; at least two rows.
     scoring : str, callable or None, default=None
@@ -200,8 +200,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
     preset : {'tabular'}, default=None
         Other defaults, for dense X on the CPU: a parameter that is at its own default, in a search too, is
         the preset's where it goes with the loss. 'tabular': three hidden layers of 128, robust and learned
-        scales of the inputs, Adam with a cyclic schedule of 64 epochs and the best of them by a tenth of the
-        rows, a standardised target. `fastbp.presets.parameters` gives them as a dictionary.
+        scales of the inputs, a standardised target, Adam with a cyclic schedule of 64 epochs. All of them
+        are made; kept is the one with the best R^2 on a tenth of the rows.
+        `fastbp.presets.parameters` gives them as a dictionary.
 
     Attributes
     ----------

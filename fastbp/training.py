@@ -28,6 +28,7 @@ from fastbp.tasks import FitTasks
 from fastbp.training_plan import SolverState, TrainingPlan
 
 SECONDS_PER_CHUNK = 0.05
+ROUNDING = 1e-12  # relative: scores closer than this are equal, such as sums of weights in another order
 LARGEST_GROWTH = 16  # of the chunk from one call to the next: the first may have been a lucky measurement
 
 NON_FINITE = (
@@ -76,12 +77,15 @@ class Result:
 class Validation:
     """The validation score under early stopping, and the weights that had the best one.
 
+    Of equal scores the last counts: the accuracy of few rows is the same for many epochs, and those that were
+    trained longer are the better ones on other rows.
+
     Parameters
     ----------
     score : callable
         ``score(parameters) -> float``, higher is better; not finite where the predictions are not.
     start : ndarray or None
-        Weights of an earlier fit that goes on: what comes after has to beat them.
+        Weights of an earlier fit that goes on: what comes after has to be as good.
     """
 
     def __init__(self, score: Callable[[np.ndarray], float], start: np.ndarray | None = None) -> None:
@@ -93,12 +97,12 @@ class Validation:
             self._keep(baseline, start)
 
     def look(self, parameters: np.ndarray) -> float:
-        """Score the weights after an epoch; keep a copy of the best."""
+        """Score the weights after an epoch; keep a copy of the last of the best."""
         score = self._score(parameters)
         if np.isfinite(score):
             self.scores.append(score)
-            if score > self.best_score:
-                self._keep(score, parameters)
+            if score >= self.best_score - ROUNDING * abs(self.best_score):
+                self._keep(max(score, self.best_score), parameters)
         return score
 
     def take_up(self, position: EpochPosition, best_parameters: np.ndarray | None) -> None:
