@@ -17,7 +17,6 @@ from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight
 
 from fastbp import engine, holdout, weights
 from fastbp.call_stack import warn
@@ -28,8 +27,8 @@ from fastbp.functions.losses import find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
-from fastbp.network_plan import refuse_output
 from fastbp.output_bias import with_data_bias
+from fastbp.parameter_checks import hidden_sizes
 from fastbp.plan import Kind, NetworkPlan
 from fastbp.presets import NAMES as PRESETS
 from fastbp.progress import make_progress
@@ -40,14 +39,11 @@ from fastbp.stored import StoredWeights
 from fastbp.tasks import Epoch, FitTasks
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
 from fastbp.training_plan import AVERAGES, SolverState, TrainingPlan, training_plan
-from fastbp.validation import canonical
+from fastbp.validation import canonical, checked_weights
 
 AUTO_BATCH_SIZE = 200
 FEWEST_ROWS_TO_SPLIT = 20  # a preset trains on all of fewer rows
 FLOATS = [np.float64, np.float32]
-
-MAX_REMEMBERED = 1024
-_valid_parameters: set[tuple] = set()  # found valid by scikit-learn's check
 
 # What a fit sets; a fit that starts afresh starts without them.
 FITTED = (
@@ -135,13 +131,6 @@ class Prepared:
     saved: Saved | None = None
 
 
-def _is_plain(value) -> bool:
-    """Whether a parameter's value can be remembered: it cannot change, and equality says all about it."""
-    if type(value) is tuple:
-        return all(type(size) is int for size in value)
-    return value is None or type(value) in (str, bool, int, float)
-
-
 def draw_seed(random_state: np.random.RandomState) -> int:
     """The seed of shuffling and noise."""
     return int(random_state.randint(0, 2**63 - 1, dtype=np.int64))
@@ -161,8 +150,8 @@ def is_stochastic(estimator) -> bool:
 
 
 def has_partial_fit(estimator) -> bool:
-    """For `available_if`: true, or AttributeError with the reason."""
-    if not is_stochastic(estimator):
+    """For `available_if`: true, or AttributeError with the reason. The call refuses unknown solvers."""
+    if isinstance(estimator.solver, str) and estimator.solver == "lbfgs":
         raise AttributeError(
             f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
         )
@@ -256,21 +245,6 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         """Whether early stopping keeps the shares of the classes in its split."""
 
     # --- Fitting
-
-    def _validate_params(self) -> None:
-        # scikit-learn's check of 28 parameters takes as long as a thousand steps of a tiny network, and a
-        # search fits the same values again and again.
-        given = self.__dict__
-        values = tuple(given.get(name) for name in self._parameter_constraints)
-        key = (type(self), tuple(map(type, values)), values)
-        refuse_output(given.get("out_activation"))
-        if not all(_is_plain(value) for value in values):
-            super()._validate_params()
-        elif key not in _valid_parameters:
-            super()._validate_params()
-            if len(_valid_parameters) >= MAX_REMEMBERED:
-                _valid_parameters.clear()
-            _valid_parameters.add(key)
 
     def _fit(self, *arguments, **options) -> Self:
         """Fit; what fails, callbacks included, leaves this object as it was."""
@@ -399,7 +373,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         if self.out_bias is not None and not self.fit_intercept:
             raise ValueError("out_bias='data' sets intercepts, so it needs fit_intercept=True.")
         validates_on_given = given.check(self.early_stopping, is_stochastic(self))
-        hidden = self._hidden_sizes()
+        hidden = hidden_sizes(self.hidden_layer_sizes)
         goes_on = hasattr(self, "coefs_")
         dtype = self._fitted_dtype() if goes_on else FLOATS
         X, y = self._check_Xy(X, y, reset=not goes_on, accept_sparse="csr", dtype=dtype, order="C")
@@ -445,15 +419,6 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             head = find_loss(self.loss, self.out_activation_)
             parameters = with_data_bias(network, parameters, rows, head, self.out_activation_)
         return Prepared(network, rows, held_out, parameters, random_state, goes_on, begin, saved)
-
-    def _hidden_sizes(self) -> tuple[int, ...]:
-        sizes = self.hidden_layer_sizes
-        sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
-        if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")
-        if any(size <= 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        return tuple(int(size) for size in sizes)
 
     def _start(
         self,
@@ -513,9 +478,11 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             draft._learn_targets(y, goes_on=True, incremental=True)
             weight = given.sample_weight_val
             if weight is not None:
-                weight = _check_sample_weight(weight, X, dtype=X.dtype, ensure_non_negative=True)
+                weight = checked_weights(weight, X, X.dtype, "sample_weight_val")
             return Rows(X, draft._encode(y, network), weight)
-        except ValueError as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # an overflow, or an error of a class of the user's
             raise ValueError(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
 
     def _train_stochastic(

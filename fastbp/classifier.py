@@ -15,15 +15,16 @@ from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.classification import Labels
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import GivenRows, Rows, accuracy
+from fastbp.parameter_checks import naming, refuse_name_of_loss
 from fastbp.plan import NetworkPlan
 from fastbp.validation import validated
 
 
 def _has_probabilities(estimator) -> bool:
     out = getattr(estimator, "out_activation_", estimator.out_activation)
-    if out == "auto":
+    if isinstance(out, str) and out == "auto":
         return estimator.loss not in LOSSES or not LOSSES[estimator.loss].signed
-    return out in ("logistic", "softmax")
+    return isinstance(out, str) and out in ("logistic", "softmax")
 
 
 def _has_no_probabilities(estimator) -> bool:
@@ -469,6 +470,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         device="cpu",
         preset=None,
     ):
+        refuse_name_of_loss(hidden_layer_sizes, type(self).__name__)
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.maxout_pieces = maxout_pieces
@@ -708,7 +710,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
                 "with the whole training set in place of y, or a large enough sample of it, and pass the "
                 "resulting weights as the class_weight parameter: a dictionary {class: weight}."
             )
-        _check_partial_fit_first_call(self, classes)
+        with naming("classes"):
+            _check_partial_fit_first_call(self, classes)
 
     def _check_Xy(self, X, y, *, reset, **check):
         X, y = validated(self, X, y, reset=reset, multi_output=True, **check)

@@ -6,10 +6,11 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from sklearn.base import clone
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from sklearn.utils._param_validation import Interval
 
 from fastbp import engine
 from fastbp.base import BackPropagation, draw_seed, is_stochastic
+from fastbp.parameter_checks import check, python_number
 
 FEWEST_STEPS = 10
 STEPS_PER_WIDTH = 25  # the standard deviation of the smoothing is this part of the steps
@@ -117,7 +118,9 @@ def learning_rate_range(
     >>> model = BPClassifier((20,), batch_size=30, learning_rate_init=found.suggestion, random_state=0)
     """
     given = {"estimator": estimator, "smallest": smallest, "largest": largest, "n_steps": n_steps}
-    validate_parameter_constraints(CONSTRAINTS, given, "learning_rate_range")
+    check(CONSTRAINTS, given, "learning_rate_range")
+    estimator._validate_params()
+    smallest, largest, n_steps = float(smallest), float(largest), python_number(n_steps)
     if not is_stochastic(estimator):
         raise ValueError(
             f"solver={estimator.solver!r} has no learning rate; the range test is for solvers of "

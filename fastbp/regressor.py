@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import GivenRows, Rows, d2_pinball, r_squared
+from fastbp.parameter_checks import refuse_name_of_loss
 from fastbp.plan import NetworkPlan
 from fastbp.presets import takes_scaled_targets
 from fastbp.scaling import standard_scales
@@ -453,6 +454,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         device="cpu",
         preset=None,
     ):
+        refuse_name_of_loss(hidden_layer_sizes, type(self).__name__)
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.maxout_pieces = maxout_pieces

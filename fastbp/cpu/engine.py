@@ -159,7 +159,7 @@ class Trainer(_Batches):
             ints[kernel.SQUARES_OF] = functions.squares(extras.l1, self.network.dtype)
         if plan.has_rate_schedule:
             ints[kernel.RATE_SCHEDULE] = functions.schedule(plan.rate_schedule)
-        ints[kernel.TOTAL_STEPS] = plan.planned_epochs * self.n_steps_per_epoch
+        ints[kernel.TOTAL_STEPS] = plan.planned_steps(self.n_steps_per_epoch)
         ints[kernel.AVERAGE] = plan.averages
         ints[kernel.AVERAGE_AFTER] = round(plan.average_after * ints[kernel.TOTAL_STEPS])
         ints[kernel.SCHEDULE] = plan.schedule
