@@ -240,8 +240,8 @@ def _check_class_weight(own: Any) -> None:
         numbers = [as_float(weight) for weight in of_label.values()] if isinstance(of_label, dict) else [None]
         if any(number is None or not 0 <= number < np.inf for number in numbers):
             raise InvalidParameterError(
-                "class_weight must hold finite numbers that are not negative: a dictionary {class: weight}, or "
-                f"for multilabel targets a list of such. Got {shown(given)}."
+                "class_weight must hold finite numbers that are not negative: a dictionary {class: weight}, "
+                f"or for multilabel targets a list of such. Got {shown(given)}."
             )
 
 

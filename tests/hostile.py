@@ -39,7 +39,6 @@ def values():
         "0.5": 0.5,
         "2": 2,
         "2.0": 2.0,
-        "1e308": 1e308,
         "nan": float("nan"),
         "inf": float("inf"),
         "-inf": float("-inf"),
