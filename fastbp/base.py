@@ -21,6 +21,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from fastbp import engine, holdout, weights
 from fastbp.call_stack import warn
 from fastbp.fitted import FittedNetwork
+from fastbp.float_errors import silent_fit
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.losses import find_loss, loss_names
@@ -260,6 +261,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
 
     # Not called partial_fit, for which scikit-learn skips the validation of parameters once it is fitted.
     @_fit_context(prefer_skip_nested_validation=True)
+    @silent_fit
     def _fit_draft(
         self,
         X,
@@ -274,9 +276,9 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     ) -> Self:
         tasks = None
         if hasattr(self, "_skl_callbacks"):
-            name, n_epochs = ("partial_fit", 1) if incremental else ("fit", self._resolved().max_iter)
+            name, n_epochs = ("partial_fit", 1) if incremental else ("fit", int(self._resolved().max_iter))
             tasks = FitTasks(self, X, y, sample_weight, name, n_epochs)
-        draft = self._resolved()._draft()  # with what the callbacks have set
+        draft = self._resolved()._with_plain_numbers()._draft()  # with what the callbacks have set
         if incremental:
             draft.early_stopping = self.early_stopping  # a preset's is for whole fits
         if not (incremental or self.warm_start):

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.classification import Labels
+from fastbp.float_errors import silent
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import GivenRows, Rows, accuracy
 from fastbp.parameter_checks import naming, refuse_name_of_loss
@@ -592,6 +593,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         """
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
+    @silent
     def predict(self, X):
         """Class labels of the rows of X.
 
@@ -613,6 +615,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return labels.decode(self._forward(X), self._threshold())
 
     @available_if(_has_probabilities)
+    @silent
     def predict_proba(self, X):
         """Probabilities of the classes.
 
@@ -637,6 +640,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return np.exp(self._log_proba(X))
 
     @available_if(_has_probabilities)
+    @silent
     def predict_log_proba(self, X):
         """Logarithms of the probabilities, computed from the logits: finite where these are.
 
@@ -671,6 +675,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return _log_softmax(positive)
 
     @available_if(_has_no_probabilities)
+    @silent
     def decision_function(self, X):
         """Outputs, where they are no probabilities: minus 1/2, but those of hinge losses as they are.
 
@@ -688,6 +693,25 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         labels = self._known_labels()
         scores = self._forward(X) - self._threshold()
         return scores[:, 0] if labels.kind == "binary" else scores
+
+    @silent
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of the labels; of multilabel targets, the share of rows whose every label is right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+        y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape (n_samples, n_labels)
+            The true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        float
+        """
+        return super().score(X, y, sample_weight)
 
     # --- The adapter's hooks
 

@@ -14,6 +14,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from fastbp import engine, presets, weights
+from fastbp.float_errors import silent
 from fastbp.functions.losses import find_loss
 from fastbp.functions.parameters import Parameter, resolve
 from fastbp.parameter_checks import PLAIN, CheckedParameters, dropout_rates, python_number
@@ -136,23 +137,27 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         return draft
 
     def _resolved(self) -> Self:
-        """This estimator, or a draft in which the parameters of its preset stand in its place, and Python's
-        own numbers in that of others.
-        """
+        """This estimator, or a draft in which the parameters of its preset stand in its place."""
+        if self.preset is None:
+            return self
+        task = "classifier" if isinstance(self, ClassifierMixin) else "regressor"
+        changes = {**presets.changes(self, task), "preset": None}
+        draft = self._with(changes)
+        draft._preset_parameters = frozenset(changes)
+        return draft
+
+    def _with_plain_numbers(self) -> Self:
+        """This estimator, or a draft in which numbers of NumPy's and of other packages are Python's own."""
         given = self.__dict__
         others = [name for name in self._parameter_constraints if type(given.get(name)) not in PLAIN]
-        numbers = {name: python_number(given[name]) for name in others}
+        numbers = {name: python_number(given[name]) for name in others if name in given}
         numbers = {name: number for name, number in numbers.items() if number is not given[name]}
-        if self.preset is None and not numbers:
-            return self
+        return self._with(numbers) if numbers else self
+
+    def _with(self, changes: dict[str, Any]) -> Self:
+        """A draft with other parameters, which remembers those that it had."""
         draft = self._draft()
-        of_preset: dict[str, Any] = {}
-        if self.preset is not None:
-            task = "classifier" if isinstance(self, ClassifierMixin) else "regressor"
-            of_preset = {**presets.changes(self, task), "preset": None}
-        draft._preset_parameters = frozenset(of_preset)
-        changes = {**numbers, **of_preset}
-        draft._own_parameters = {name: given[name] for name in changes}
+        draft._own_parameters = {**{name: getattr(self, name) for name in changes}, **self._own_parameters}
         draft.__dict__.update(changes)
         return draft
 
@@ -165,7 +170,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         return f" (set by preset={self._own_parameters['preset']!r})" if self._is_of_preset(name) else ""
 
     def _take_own_parameters_back(self) -> None:
-        """Undo `_resolved` on a draft."""
+        """Undo `_resolved` and `_with_plain_numbers` on a draft."""
         self.__dict__.pop("_preset_parameters", None)
         self.__dict__.update(self.__dict__.pop("_own_parameters", {}))
 
@@ -297,6 +302,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         # coefs_, intercepts_ and feature_params_ hold the same numbers
         return {name: value for name, value in super().__getstate__().items() if name != "_stored"}
 
+    @silent
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
         # Weights mapped from a file stay there: they may be shared by many processes.
@@ -309,6 +315,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
 
     # --- What users may ask
 
+    @silent
     def transform(self, X):
         """Activations of the last hidden layer: the features that the network has learnt.
 
@@ -330,6 +337,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
             return given if engine.on_gpu(given) else X
         return self._engine(X).forward(network, parameters, X, last_hidden, n_jobs=self.n_jobs)
 
+    @silent
     def activations(self, X) -> list[np.ndarray]:
         """Activations of every layer, from the first hidden layer to the output.
 
@@ -349,6 +357,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         n_dense = len(network.layer_shapes)
         return [forward(network, parameters, X, layer, n_jobs=self.n_jobs) for layer in range(1, n_dense + 1)]
 
+    @silent
     def loss_and_gradients(self, X, y, sample_weight=None) -> Bunch:
         """Value and gradient of the objective at the present weights, over all the given rows.
 
@@ -376,7 +385,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         network, parameters = self._network()
         X, y = self._check_Xy(X, y, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
         X = canonical(X)
-        draft = self._resolved()._draft()
+        draft = self._resolved()._with_plain_numbers()._draft()
         draft._learn_targets(y, goes_on=True, incremental=True)
         if draft.n_outputs_ != network.n_outputs:
             raise ValueError(
@@ -394,10 +403,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
             n_jobs=self.n_jobs,
         )
         coefs, intercepts = network.unpack(gradient)
-        if self.l1 > 0:
+        if draft.l1 > 0:
             for own, slope in zip(self.coefs_, coefs, strict=True):
-                loss += self.l1 * float(np.abs(own).sum())
-                slope += self.l1 * np.sign(own)
+                loss += draft.l1 * float(np.abs(own).sum())
+                slope += draft.l1 * np.sign(own)
         rows = [row.copy() for row in network.rows(gradient)]
         return Bunch(loss=float(loss), coefs=coefs, intercepts=intercepts, feature_params=rows)
 

@@ -5,8 +5,10 @@ import inspect
 from functools import lru_cache
 from typing import Any
 
+from sklearn.utils._param_validation import StrOptions
+
 from fastbp.functions.losses import ANY, find_loss
-from fastbp.parameter_checks import is_plain
+from fastbp.parameter_checks import check, is_plain
 
 # Good by default on tables. From RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart 2024, arXiv:2407.04491),
 # cut to what is cheap: robust scales with a smooth cut, learned scales of the inputs, weights that learn at
@@ -65,6 +67,8 @@ def parameters(preset: str, task: str) -> dict[str, Any]:
     >>> from fastbp.presets import parameters
     >>> model = BPClassifier(**{**parameters("tabular", "classifier"), "input_scaling": None})
     """
+    constraints = {"preset": [StrOptions(set(_PRESETS))], "task": [StrOptions({"classifier", "regressor"})]}
+    check(constraints, {"preset": preset, "task": task}, "presets.parameters")
     return copy.deepcopy(_PRESETS[preset][task])
 
 

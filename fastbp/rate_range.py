@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval
 
 from fastbp import engine
 from fastbp.base import BackPropagation, draw_seed, is_stochastic
+from fastbp.float_errors import silent
 from fastbp.parameter_checks import check, python_number
 
 FEWEST_STEPS = 10
@@ -65,6 +66,7 @@ class LearningRateRange:
     suggestion: float | None
 
 
+@silent
 def learning_rate_range(
     estimator, X, y, *, smallest=1e-6, largest=10.0, n_steps=100, sample_weight=None
 ) -> LearningRateRange:
@@ -128,7 +130,8 @@ def learning_rate_range(
         )
     if not smallest < largest:
         raise ValueError(f"largest must be above smallest={smallest!r}, got largest={largest!r}.")
-    model = clone(estimator)._resolved().set_params(**PLAIN, learning_rate_init=smallest)
+    model = clone(estimator)._resolved()._with_plain_numbers()
+    model.set_params(**PLAIN, learning_rate_init=smallest)
     model._validate_params()
     rates = np.geomspace(smallest, largest, n_steps)
     losses, diverged = _losses(model, model._prepare(X, y, sample_weight), rates)

@@ -443,9 +443,7 @@ def forward(
 
 def _all_finite(vector: np.ndarray) -> bool:
     # A sum is not finite if an element is not; it may also overflow, so that a second look is needed.
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = vector.sum()
-    return bool(np.isfinite(total)) or bool(np.isfinite(vector).all())
+    return bool(np.isfinite(vector.sum())) or bool(np.isfinite(vector).all())
 
 
 def hold(network: NetworkPlan, X):
