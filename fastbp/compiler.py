@@ -55,9 +55,19 @@ class PackageCache(FunctionCache):
 OPTIONS = {"error_model": "numpy", "_nrt": False}
 
 
+def njit(function: Any, **options: Any) -> Any:
+    """Numba's dispatcher of a function; RuntimeError where Numba is told not to compile."""
+    if numba.config.DISABLE_JIT:
+        raise RuntimeError(
+            "fastbp cannot compute with NUMBA_DISABLE_JIT=1 (numba.config.DISABLE_JIT): its kernels exist as "
+            "compiled code only. Unset it before Python starts."
+        )
+    return numba.njit(**options, **OPTIONS)(function)
+
+
 def jit(function: Any) -> Any:
     """Compile lazily, without the GIL, cached on disk if possible."""
-    dispatcher = numba.njit(nogil=True, **OPTIONS)(function)
+    dispatcher = njit(function, nogil=True)
     try:
         dispatcher._cache = PackageCache(function)
     except RuntimeError:
@@ -82,7 +92,7 @@ def address_of(function: Any, argument_types: tuple[types.Type, ...]) -> int:
 
     Its calling convention is Numba's own (``fastbp.cpu.call``).
     """
-    dispatcher = numba.njit(no_cpython_wrapper=True, **OPTIONS)(function)
+    dispatcher = njit(function, no_cpython_wrapper=True)
     with contextlib.suppress(RuntimeError):
         dispatcher._cache = PackageCache(function)
     dispatcher.compile(argument_types)
