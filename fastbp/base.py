@@ -560,7 +560,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         else:
             if self.batch_size > n_rows and not self._is_of_preset("batch_size"):
                 warn(
-                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
+                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
+                    f"batch_size={self.batch_size} is taken as the {n_rows} rows that there are to train on."
                 )
             batch_size = min(self.batch_size, n_rows)
         return training_plan(
