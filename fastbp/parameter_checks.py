@@ -136,22 +136,27 @@ class CheckedParameters(BaseEstimator):
         given = self.__dict__
         if "out_activation" in names:
             refuse_output(given.get("out_activation"))
-        for name in names:
+        checked = [name for name in names if name in all_made]
+        for name in checked:
             value = given.get(name)
             if not _is_satisfied(all_made[name], value):
                 _refuse_value(name, all_made[name], value, owner)
         own = self._resolved()
         for name, look in ELEMENTS.items():
-            if name in names:
+            if name in checked:
                 look(own)
 
 
 def _made(kind: type) -> dict[str, list]:
-    """The constraints of a class, made once."""
+    """The constraints of a class, made once; a subclass may have fewer, as in scikit-learn."""
     written: dict = kind._parameter_constraints  # type: ignore[attr-defined]
     kept = _constraints.get(kind)
     if kept is None or kept[0] is not written:
-        made = {name: [make_constraint(one) for one in several] for name, several in written.items()}
+        made = {
+            name: [make_constraint(one) for one in several]
+            for name, several in written.items()
+            if not isinstance(several, str)  # "no_validation"
+        }
         kept = _constraints[kind] = written, made
     return kept[1]
 

@@ -119,6 +119,23 @@ def test_each_class_is_checked_for_itself(checks):
     assert checks == [BPRegressor, Strict, BPClassifier, BPRegressor, BPClassifier]
 
 
+def test_a_subclass_that_checks_less():
+    """As scikit-learn has it: what has no constraint is not checked."""
+
+    class Lax(BPClassifier):
+        _parameter_constraints = {
+            "alpha": BPClassifier._parameter_constraints["alpha"],
+            "tol": "no_validation",
+        }
+
+    X, y = data.iris()
+    model = Lax(**PARAMS, tol=-1.0).fit(X, y)
+    assert model.predict(np.vstack([X, X])).shape == (300,)
+    assert np.isfinite(model.loss_and_gradients(X, y).loss)
+    with pytest.raises(InvalidParameterError, match="alpha"):
+        model.set_params(alpha=-1).fit(X, y)
+
+
 @pytest.mark.parametrize(
     ("name", "valid", "invalid"),
     [
