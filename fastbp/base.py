@@ -17,19 +17,19 @@ from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight
 
 from fastbp import engine, holdout, weights
 from fastbp.call_stack import warn
 from fastbp.fitted import FittedNetwork
+from fastbp.float_errors import silent_fit
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.losses import find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
-from fastbp.network_plan import refuse_output
 from fastbp.output_bias import with_data_bias
+from fastbp.parameter_checks import hidden_sizes
 from fastbp.plan import Kind, NetworkPlan
 from fastbp.presets import NAMES as PRESETS
 from fastbp.progress import make_progress
@@ -40,14 +40,11 @@ from fastbp.stored import StoredWeights
 from fastbp.tasks import Epoch, FitTasks
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
 from fastbp.training_plan import AVERAGES, SolverState, TrainingPlan, training_plan
-from fastbp.validation import canonical
+from fastbp.validation import canonical, checked_weights
 
 AUTO_BATCH_SIZE = 200
 FEWEST_ROWS_TO_SPLIT = 20  # a preset trains on all of fewer rows
 FLOATS = [np.float64, np.float32]
-
-MAX_REMEMBERED = 1024
-_valid_parameters: set[tuple] = set()  # found valid by scikit-learn's check
 
 # What a fit sets; a fit that starts afresh starts without them.
 FITTED = (
@@ -135,13 +132,6 @@ class Prepared:
     saved: Saved | None = None
 
 
-def _is_plain(value) -> bool:
-    """Whether a parameter's value can be remembered: it cannot change, and equality says all about it."""
-    if type(value) is tuple:
-        return all(type(size) is int for size in value)
-    return value is None or type(value) in (str, bool, int, float)
-
-
 def draw_seed(random_state: np.random.RandomState) -> int:
     """The seed of shuffling and noise."""
     return int(random_state.randint(0, 2**63 - 1, dtype=np.int64))
@@ -161,8 +151,8 @@ def is_stochastic(estimator) -> bool:
 
 
 def has_partial_fit(estimator) -> bool:
-    """For `available_if`: true, or AttributeError with the reason."""
-    if not is_stochastic(estimator):
+    """For `available_if`: true, or AttributeError with the reason. The call refuses unknown solvers."""
+    if isinstance(estimator.solver, str) and estimator.solver == "lbfgs":
         raise AttributeError(
             f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
         )
@@ -257,21 +247,6 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
 
     # --- Fitting
 
-    def _validate_params(self) -> None:
-        # scikit-learn's check of 28 parameters takes as long as a thousand steps of a tiny network, and a
-        # search fits the same values again and again.
-        given = self.__dict__
-        values = tuple(given.get(name) for name in self._parameter_constraints)
-        key = (type(self), tuple(map(type, values)), values)
-        refuse_output(given.get("out_activation"))
-        if not all(_is_plain(value) for value in values):
-            super()._validate_params()
-        elif key not in _valid_parameters:
-            super()._validate_params()
-            if len(_valid_parameters) >= MAX_REMEMBERED:
-                _valid_parameters.clear()
-            _valid_parameters.add(key)
-
     def _fit(self, *arguments, **options) -> Self:
         """Fit; what fails, callbacks included, leaves this object as it was."""
         if not hasattr(self, "_skl_callbacks"):
@@ -286,6 +261,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
 
     # Not called partial_fit, for which scikit-learn skips the validation of parameters once it is fitted.
     @_fit_context(prefer_skip_nested_validation=True)
+    @silent_fit
     def _fit_draft(
         self,
         X,
@@ -300,9 +276,9 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     ) -> Self:
         tasks = None
         if hasattr(self, "_skl_callbacks"):
-            name, n_epochs = ("partial_fit", 1) if incremental else ("fit", self._resolved().max_iter)
+            name, n_epochs = ("partial_fit", 1) if incremental else ("fit", int(self._resolved().max_iter))
             tasks = FitTasks(self, X, y, sample_weight, name, n_epochs)
-        draft = self._resolved()._draft()  # with what the callbacks have set
+        draft = self._resolved()._with_plain_numbers()._draft()  # with what the callbacks have set
         if incremental:
             draft.early_stopping = self.early_stopping  # a preset's is for whole fits
         if not (incremental or self.warm_start):
@@ -399,7 +375,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         if self.out_bias is not None and not self.fit_intercept:
             raise ValueError("out_bias='data' sets intercepts, so it needs fit_intercept=True.")
         validates_on_given = given.check(self.early_stopping, is_stochastic(self))
-        hidden = self._hidden_sizes()
+        hidden = hidden_sizes(self.hidden_layer_sizes)
         goes_on = hasattr(self, "coefs_")
         dtype = self._fitted_dtype() if goes_on else FLOATS
         X, y = self._check_Xy(X, y, reset=not goes_on, accept_sparse="csr", dtype=dtype, order="C")
@@ -445,15 +421,6 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             head = find_loss(self.loss, self.out_activation_)
             parameters = with_data_bias(network, parameters, rows, head, self.out_activation_)
         return Prepared(network, rows, held_out, parameters, random_state, goes_on, begin, saved)
-
-    def _hidden_sizes(self) -> tuple[int, ...]:
-        sizes = self.hidden_layer_sizes
-        sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
-        if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")
-        if any(size <= 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        return tuple(int(size) for size in sizes)
 
     def _start(
         self,
@@ -513,9 +480,11 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             draft._learn_targets(y, goes_on=True, incremental=True)
             weight = given.sample_weight_val
             if weight is not None:
-                weight = _check_sample_weight(weight, X, dtype=X.dtype, ensure_non_negative=True)
+                weight = checked_weights(weight, X, X.dtype, "sample_weight_val")
             return Rows(X, draft._encode(y, network), weight)
-        except ValueError as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # an overflow, or an error of a class of the user's
             raise ValueError(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
 
     def _train_stochastic(
@@ -592,7 +561,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         else:
             if self.batch_size > n_rows and not self._is_of_preset("batch_size"):
                 warn(
-                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
+                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
+                    f"batch_size={self.batch_size} is taken as the {n_rows} rows that there are to train on."
                 )
             batch_size = min(self.batch_size, n_rows)
         return training_plan(

@@ -13,17 +13,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.classification import Labels
+from fastbp.float_errors import silent
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import GivenRows, Rows, accuracy
+from fastbp.parameter_checks import naming, refuse_name_of_loss
 from fastbp.plan import NetworkPlan
 from fastbp.validation import validated
 
 
 def _has_probabilities(estimator) -> bool:
     out = getattr(estimator, "out_activation_", estimator.out_activation)
-    if out == "auto":
+    if isinstance(out, str) and out == "auto":
         return estimator.loss not in LOSSES or not LOSSES[estimator.loss].signed
-    return out in ("logistic", "softmax")
+    return isinstance(out, str) and out in ("logistic", "softmax")
 
 
 def _has_no_probabilities(estimator) -> bool:
@@ -174,8 +176,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         if its score is below the best plus `tol`). For 'lbfgs', the largest entry of the projected gradient
         at which it stops.
     verbose : bool or int, default=False
-        True or 1: a progress bar where standard output is a terminal, and scikit-learn's lines ("Iteration 1,
-        loss = ...") elsewhere. Above 1: always lines.
+        True or 1: a progress bar where standard output is a terminal or a notebook's, and scikit-learn's
+        lines ("Iteration 1, loss = ...") elsewhere. Above 1: always lines.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights, and from the solver's state, of the fit before.
     momentum : float, default=0.9
@@ -473,6 +475,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         device="cpu",
         preset=None,
     ):
+        refuse_name_of_loss(hidden_layer_sizes, type(self).__name__)
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.maxout_pieces = maxout_pieces
@@ -594,6 +597,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         """
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
+    @silent
     def predict(self, X):
         """Class labels of the rows of X.
 
@@ -615,6 +619,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return labels.decode(self._forward(X), self._threshold())
 
     @available_if(_has_probabilities)
+    @silent
     def predict_proba(self, X):
         """Probabilities of the classes.
 
@@ -639,6 +644,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return np.exp(self._log_proba(X))
 
     @available_if(_has_probabilities)
+    @silent
     def predict_log_proba(self, X):
         """Logarithms of the probabilities, computed from the logits: finite where these are.
 
@@ -673,6 +679,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return _log_softmax(positive)
 
     @available_if(_has_no_probabilities)
+    @silent
     def decision_function(self, X):
         """Outputs, where they are no probabilities: minus 1/2, but those of hinge losses as they are.
 
@@ -690,6 +697,25 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         labels = self._known_labels()
         scores = self._forward(X) - self._threshold()
         return scores[:, 0] if labels.kind == "binary" else scores
+
+    @silent
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of the labels; of multilabel targets, the share of rows whose every label is right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+        y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape (n_samples, n_labels)
+            The true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        float
+        """
+        return super().score(X, y, sample_weight)
 
     # --- The adapter's hooks
 
@@ -712,7 +738,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
                 "with the whole training set in place of y, or a large enough sample of it, and pass the "
                 "resulting weights as the class_weight parameter: a dictionary {class: weight}."
             )
-        _check_partial_fit_first_call(self, classes)
+        with naming("classes"):
+            _check_partial_fit_first_call(self, classes)
 
     def _check_Xy(self, X, y, *, reset, **check):
         X, y = validated(self, X, y, reset=reset, multi_output=True, **check)

@@ -12,9 +12,19 @@ from fastbp.kernel_cache import KernelCache
 OPTIONS = {"error_model": "numpy", "_nrt": False}
 
 
+def njit(function: Any, **options: Any) -> Any:
+    """Numba's dispatcher of a function; RuntimeError where Numba is told not to compile."""
+    if numba.config.DISABLE_JIT:
+        raise RuntimeError(
+            "fastbp cannot compute with NUMBA_DISABLE_JIT=1 (numba.config.DISABLE_JIT): its kernels exist as "
+            "compiled code only. Unset it before Python starts."
+        )
+    return numba.njit(**options, **OPTIONS)(function)
+
+
 def jit(function: Any) -> Any:
     """Compile lazily, without the GIL, cached on disk if possible."""
-    dispatcher = numba.njit(nogil=True, **OPTIONS)(function)
+    dispatcher = njit(function, nogil=True)
     dispatcher._cache = KernelCache(function, dispatcher.targetoptions)
     resolve = dispatcher.get_call_template
 
@@ -36,7 +46,7 @@ def address_of(function: Any, argument_types: tuple[types.Type, ...]) -> int:
 
     Its calling convention is Numba's own (``fastbp.cpu.call``).
     """
-    dispatcher = numba.njit(no_cpython_wrapper=True, **OPTIONS)(function)
+    dispatcher = njit(function, no_cpython_wrapper=True)
     dispatcher._cache = KernelCache(function, dispatcher.targetoptions)
     dispatcher.compile(argument_types)
     result = dispatcher.overloads[argument_types]

@@ -5,7 +5,10 @@ import inspect
 from functools import lru_cache
 from typing import Any
 
+from sklearn.utils._param_validation import StrOptions
+
 from fastbp.functions.losses import ANY, find_loss
+from fastbp.parameter_checks import check, is_plain
 
 # Good by default on tables. From RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart 2024, arXiv:2407.04491),
 # cut to what is cheap: robust scales with a smooth cut, learned scales of the inputs, weights that learn at
@@ -65,6 +68,8 @@ def parameters(preset: str, task: str) -> dict[str, Any]:
     >>> from fastbp.presets import parameters
     >>> model = BPClassifier(**{**parameters("tabular", "classifier"), "input_scaling": None})
     """
+    constraints = {"preset": [StrOptions(set(_PRESETS))], "task": [StrOptions({"classifier", "regressor"})]}
+    check(constraints, {"preset": preset, "task": task}, "presets.parameters")
     return copy.deepcopy(_PRESETS[preset][task])
 
 
@@ -87,7 +92,7 @@ def changes(estimator: Any, task: str) -> dict[str, Any]:
 
 def takes_scaled_targets(loss: str, out_activation: str) -> bool:
     """Whether a regressor's loss and outputs are for all real numbers."""
-    if out_activation not in ("auto", "identity", "increasing"):
+    if not isinstance(out_activation, str) or out_activation not in ("auto", "identity", "increasing"):
         return False
     try:
         return find_loss(loss, "identity", "regressor").domain is ANY
@@ -106,4 +111,5 @@ def _defaults(estimator_type: type) -> dict[str, Any]:
 
 
 def _same(value: Any, default: Any) -> bool:
-    return type(value) is type(default) and value == default
+    # Parameters have plain defaults; elements of a tuple that are arrays cannot be compared so.
+    return type(value) is type(default) and is_plain(value) and value == default

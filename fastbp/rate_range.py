@@ -6,10 +6,12 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from sklearn.base import clone
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from sklearn.utils._param_validation import Interval
 
 from fastbp import engine
 from fastbp.base import BackPropagation, draw_seed, is_stochastic
+from fastbp.float_errors import silent
+from fastbp.parameter_checks import check, python_number
 
 FEWEST_STEPS = 10
 STEPS_PER_WIDTH = 25  # the standard deviation of the smoothing is this part of the steps
@@ -64,6 +66,7 @@ class LearningRateRange:
     suggestion: float | None
 
 
+@silent
 def learning_rate_range(
     estimator, X, y, *, smallest=1e-6, largest=10.0, n_steps=100, sample_weight=None
 ) -> LearningRateRange:
@@ -117,7 +120,9 @@ def learning_rate_range(
     >>> model = BPClassifier((20,), batch_size=30, learning_rate_init=found.suggestion, random_state=0)
     """
     given = {"estimator": estimator, "smallest": smallest, "largest": largest, "n_steps": n_steps}
-    validate_parameter_constraints(CONSTRAINTS, given, "learning_rate_range")
+    check(CONSTRAINTS, given, "learning_rate_range")
+    estimator._validate_params()
+    smallest, largest, n_steps = float(smallest), float(largest), python_number(n_steps)
     if not is_stochastic(estimator):
         raise ValueError(
             f"solver={estimator.solver!r} has no learning rate; the range test is for solvers of "
@@ -125,7 +130,8 @@ def learning_rate_range(
         )
     if not smallest < largest:
         raise ValueError(f"largest must be above smallest={smallest!r}, got largest={largest!r}.")
-    model = clone(estimator)._resolved().set_params(**PLAIN, learning_rate_init=smallest)
+    model = clone(estimator)._resolved()._with_plain_numbers()
+    model.set_params(**PLAIN, learning_rate_init=smallest)
     model._validate_params()
     rates = np.geomspace(smallest, largest, n_steps)
     losses, diverged = _losses(model, model._prepare(X, y, sample_weight), rates)

@@ -3,16 +3,19 @@
 import numpy as np
 import scipy.sparse
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from fastbp.base import BackPropagation, has_partial_fit
+from fastbp.float_errors import silent
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import GivenRows, Rows, d2_pinball, r_squared
+from fastbp.parameter_checks import refuse_name_of_loss
 from fastbp.plan import NetworkPlan
 from fastbp.presets import takes_scaled_targets
-from fastbp.scaling import standard_scales
+from fastbp.scaling import near_one, standard_scales
 from fastbp.validation import validated
 
 
@@ -162,8 +165,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         if its score is below the best plus `tol`). For 'lbfgs', the largest entry of the projected gradient
         at which it stops.
     verbose : bool or int, default=False
-        True or 1: a progress bar where standard output is a terminal, and scikit-learn's lines ("Iteration 1,
-        loss = ...") elsewhere. Above 1: always lines.
+        True or 1: a progress bar where standard output is a terminal or a notebook's, and scikit-learn's
+        lines ("Iteration 1, loss = ...") elsewhere. Above 1: always lines.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights, and from the solver's state, of the fit before.
     momentum : float, default=0.9
@@ -456,6 +459,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         device="cpu",
         preset=None,
     ):
+        refuse_name_of_loss(hidden_layer_sizes, type(self).__name__)
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.maxout_pieces = maxout_pieces
@@ -574,6 +578,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
+    @silent
     def predict(self, X):
         """Outputs of the network.
 
@@ -594,6 +599,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
             outputs = np.clip(outputs, low, high).astype(outputs.dtype)
         return outputs
 
+    @silent
     def score(self, X, y, sample_weight=None):
         """R², or for several quantiles the mean of their D² (`sklearn.metrics.d2_pinball_score`).
 
@@ -613,7 +619,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         """
         if quantiles := self._quantiles():
             return d2_pinball(column_or_1d(y), self.predict(X), quantiles, sample_weight)
-        return super().score(X, y, sample_weight)
+        predicted = self.predict(X)
+        return float(r2_score(*near_one(y, predicted), sample_weight=sample_weight))
 
     # --- The adapter's hooks
 
@@ -655,11 +662,12 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.n_outputs_ = n_outputs
 
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
+        targets = np.ascontiguousarray(y, dtype=network.dtype)
+        finite = np.isfinite(targets).all()
         if hasattr(self, "target_mean_"):
-            y = (y.astype(np.float64) - self.target_mean_) / self.target_scale_
-        with np.errstate(over="ignore"):
-            targets = np.ascontiguousarray(y, dtype=network.dtype)
-        if not np.isfinite(targets).all():
+            scaled = (y.astype(np.float64) - self.target_mean_) / self.target_scale_
+            targets = np.ascontiguousarray(scaled, dtype=network.dtype)
+        if not (finite and np.isfinite(targets).all()):
             raise ValueError(f"Input y contains a value too large for {network.dtype}.")
         entry = find_loss(self.loss, self.out_activation_, "regressor")
         if not entry.domain.holds(targets):

@@ -1,8 +1,11 @@
 """Scales of inputs and targets, from the data."""
 
+from typing import Any
+
 import numpy as np
 
 COLUMNS_AT_A_TIME = 64
+SMALLEST_SQUARED, LARGEST_SQUARED = 1e-15, 1e15  # whose squares and their sums are float32's, too
 
 
 def robust_scales(X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
@@ -22,9 +25,8 @@ def robust_scales(X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray
         In the dtype of X.
     """
     low, quarter, median, three_quarters, high = quantiles(X, sample_weight, [0.0, 0.25, 0.5, 0.75, 1.0])
-    with np.errstate(over="ignore", divide="ignore"):
-        width = np.where(three_quarters > quarter, three_quarters - quarter, (high - low) / 2)
-        factor = (1 / width).astype(X.dtype)
+    width = np.where(three_quarters > quarter, three_quarters - quarter, (high - low) / 2)
+    factor = (1 / width).astype(X.dtype)
     return np.array([median.astype(X.dtype), np.where(np.isfinite(factor), factor, 0)])
 
 
@@ -54,24 +56,43 @@ def _quantiles(X: np.ndarray, sample_weight: np.ndarray | None, shares: list[flo
 def standard_scales(y: np.ndarray, sample_weight: np.ndarray | None) -> tuple[np.ndarray, ...]:
     """(mean, standard deviation, [lowest, highest]) of each target, weighted, in float64.
 
-    The deviation of a target that does not vary is 1.
+    The deviation of a target that does not vary is 1. Squares and sums are of numbers near 1, so that targets
+    may be as small or as large as floats can be; powers of two change no digit.
 
     Parameters
     ----------
     y : ndarray of shape (n_samples, n_targets)
-
-    Raises
-    ------
-    ValueError
-        Where the targets are so large that the deviation is not finite.
     """
     weight = np.ones(len(y)) if sample_weight is None else sample_weight.astype(np.float64)
+    weight = np.ldexp(weight, -exponents(weight))
     y = y.astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = np.average(y, axis=0, weights=weight)
-        scale = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight))
-    if not np.isfinite([mean, scale]).all():
-        raise ValueError("target_scaling='standard': y contains values too large for a standard deviation.")
+    size = exponents(y)
+    near_one = np.ldexp(y, -size)
+    middle = np.average(near_one, axis=0, weights=weight)
+    deviation = near_one - middle
+    spread = exponents(deviation)
+    variance = np.average(np.ldexp(deviation, -spread) ** 2, axis=0, weights=weight)
+    mean, scale = np.ldexp(middle, size), np.ldexp(np.sqrt(variance), size + spread)
     counted = y[weight > 0]
     span = np.array([counted.min(axis=0), counted.max(axis=0)])
+    scale = np.where(scale > 0, scale, span[1] - span[0])  # of the smallest floats, half of one is none
     return np.where(span[0] < span[1], mean, span[0]), np.where(span[0] < span[1], scale, 1.0), span
+
+
+def exponents(values: np.ndarray) -> np.ndarray:
+    """k of each column such that its largest number is between 2^(k-1) and 2^k; 0 where all are 0."""
+    return np.frexp(np.abs(values).max(axis=0))[1]
+
+
+def near_one(y: Any, predicted: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Targets and predictions, both divided by the same power of two where their squares would overflow or
+    vanish.
+    """
+    array = np.asarray(y)
+    if array.dtype.kind != "f" or not array.size:
+        return y, predicted
+    size = max(float(np.abs(array).max()), float(np.abs(predicted).max()))
+    if not np.isfinite(size) or size == 0 or SMALLEST_SQUARED < size < LARGEST_SQUARED:
+        return y, predicted
+    power = -np.frexp(size)[1]
+    return np.ldexp(array, power), np.ldexp(predicted, power)

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from numbers import Real
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.metrics import check_scoring
 
 from fastbp import engine
+from fastbp.float_errors import users_own
 from fastbp.holdout import Rows
 from fastbp.plan import NetworkPlan
 from fastbp.stored import StoredWeights
@@ -35,8 +36,7 @@ def validation_score(estimator: Any, network: NetworkPlan, held_out: Rows) -> It
         with device.Objective(network, X, targets, weight, 0.0, 0.0, estimator.n_jobs) as objective:
 
             def minus_loss(flat: np.ndarray) -> float:
-                with np.errstate(over="ignore", invalid="ignore"):  # of weights that diverge
-                    return -float(objective(flat)[0])
+                return -float(objective(flat)[0])
 
             yield minus_loss
     else:
@@ -64,7 +64,7 @@ def _by_scorer(
         model._store(StoredWeights(network, network.to_row_major(flat)))
         model.n_layers_ = len(model.coefs_) + 1
         try:
-            with np.errstate(over="ignore", invalid="ignore"):
+            with nullcontext() if is_scikit_learns(scorer) else users_own():
                 value: Any = scorer(model, held_out.X, y, **options)
         except ValueError:
             if np.isfinite(outputs(flat)).all():
@@ -82,6 +82,11 @@ def _by_scorer(
         return number
 
     return score
+
+
+def is_scikit_learns(scorer: Any) -> bool:
+    """Whether a scorer, or the metric that it was made of, is one of scikit-learn's."""
+    return str(getattr(getattr(scorer, "_score_func", scorer), "__module__", "")).startswith("sklearn.")
 
 
 def takes_weights(scorer: Callable) -> bool:

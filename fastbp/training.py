@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.optimize import _check_optimize_result
 
 from fastbp.call_stack import is_part_of_another_call, warn
 from fastbp.functions.schedules import ADAPTIVE, judge_epoch
@@ -34,6 +33,11 @@ LARGEST_GROWTH = 16  # of the chunk from one call to the next: the first may hav
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be"
     " preprocessed."
+)
+TO_CONVERGE = (
+    "Raise max_iter, or have it converge sooner: inputs scaled by StandardScaler, another learning_rate_init "
+    "(fastbp.learning_rate_range finds one) or solver; early_stopping=True ends the fit where the score of "
+    "validation rows no longer improves."
 )
 ADVICE = (
     "Try inputs (and, in regression, targets) scaled by StandardScaler, a smaller learning_rate_init, "
@@ -256,7 +260,7 @@ def fit_stochastic(
     elif reached_last_epoch and warn_at_end and not stopped:
         warn(
             f"Stochastic Optimizer: Maximum iterations ({training.max_epochs}) "
-            "reached and the optimization hasn't converged yet.",
+            f"reached and the optimization hasn't converged yet. {TO_CONVERGE}",
             ConvergenceWarning,
         )
     return result
@@ -449,8 +453,27 @@ def fit_lbfgs(
             f"lbfgs. {ADVICE}"
         )
     if not stopped:
-        result.n_epochs = _check_optimize_result("lbfgs", solution, max_iter)
+        result.n_epochs = _iterations(solution, max_iter, max_fun)
     return result
+
+
+def _iterations(solution: scipy.optimize.OptimizeResult, max_iter: int, max_fun: int) -> int:
+    """The iterations of L-BFGS; where it has not converged, a warning in scikit-learn's words, then ours."""
+    n_iter = min(int(solution.nit), max_iter)
+    if solution.status == 0:
+        return n_iter
+    message = f"lbfgs failed to converge after {n_iter} iteration(s) (status={solution.status}):\n"
+    message += f"{solution.message}\n"
+    if n_iter == max_iter:
+        message += f"\nIncrease the number of iterations to improve the convergence (max_iter={max_iter})."
+    elif solution.nfev >= max_fun:
+        message += f"\nIncrease the number of evaluations of the loss (max_fun={max_fun})."
+    message += (
+        "\nYou might also want to scale the data as shown in:\n"
+        "    https://scikit-learn.org/stable/modules/preprocessing.html"
+    )
+    warn(message, ConvergenceWarning)
+    return n_iter
 
 
 class _Answers:

@@ -87,6 +87,10 @@ class TrainingPlan:
         """Vectors as long as the parameters that training keeps beside them."""
         return SOLVERS[self.solver].n_states + self.averages
 
+    def planned_steps(self, steps_per_epoch: int) -> int:
+        """Steps of the whole fit, as many as 64 bits can count."""
+        return min(self.planned_epochs * steps_per_epoch, 2**63 - 1)
+
 
 @dataclass
 class SolverState:

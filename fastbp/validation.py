@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils.validation import _check_y, check_consistent_length, validate_data
+from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length, validate_data
 
 from fastbp import engine
+from fastbp.parameter_checks import naming
 
 
 def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, **check: Any) -> Any:
@@ -16,7 +17,10 @@ def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, 
     """
     y = on_host(y)
     if not engine.on_gpu(X):
-        return validate_data(estimator, X, y, reset=reset, **check)
+        try:
+            return validate_data(estimator, X, y, reset=reset, **check)
+        except OverflowError as error:  # Python's integers and fractions
+            raise ValueError(f"X or y contains a number too large for a float: {error}") from error
     X = engine.get(estimator.device, X).rows_of(X, check["dtype"])
     validate_data(estimator, X, y, reset=reset, skip_check_array=True)  # names and number of the features
     if isinstance(y, str):
@@ -24,6 +28,20 @@ def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, 
     y = _check_y(y, check["multi_output"], check.get("y_numeric", False), estimator)
     check_consistent_length(X, y)
     return X, y
+
+
+def checked_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") -> np.ndarray:
+    """The weights of the rows of X: finite, not negative, not all zero; else ValueError by their name."""
+    with naming(name):
+        weight = on_host(weight)
+        given = np.asarray(weight).dtype
+        if given.kind not in "biufO":  # times and numbers in words could be converted
+            raise ValueError(f"the weights must be real numbers, got dtype {given}.")
+        weight = _check_sample_weight(weight, X, dtype=dtype, ensure_non_negative=True)
+        # a number for all rows is not looked at, and weights that are finite may have no finite sum
+        if not np.isfinite(weight.sum(dtype=np.float64)):
+            raise ValueError("the sum of the weights must be finite.")
+    return weight
 
 
 def on_host(values: Any) -> Any:

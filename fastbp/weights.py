@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from fastbp.functions.initialisers import INITIALISERS
+from fastbp.functions.parameters import listed
 from fastbp.network_plan import hidden_activations, network_plan, pieces_of
 from fastbp.plan import NetworkPlan
 
@@ -49,18 +51,20 @@ def _side_by_side(pieces: list[np.ndarray]) -> np.ndarray:
     return np.stack(pieces, axis=-1).reshape(*pieces[0].shape[:-1], -1)
 
 
-def given(network: NetworkPlan, arrays: Sequence, name: str) -> list[np.ndarray]:
+def given(network: NetworkPlan, arrays: Any, name: str) -> list[np.ndarray]:
     """The user's arrays `coefs_init` or `intercepts_init` in the network's dtype, or ValueError."""
     shapes = network.layer_shapes if name == "coefs_init" else [(n_out,) for _, n_out in network.layer_shapes]
-    if isinstance(arrays, str) or not hasattr(arrays, "__len__") or len(arrays) != len(shapes):
+    # an array of matrices, or of objects, is a list, too
+    layers = list(arrays) if isinstance(arrays, np.ndarray) and arrays.ndim else listed(arrays)
+    if layers is None or len(layers) != len(shapes):
         raise ValueError(f"{name} must be a list of {len(shapes)} arrays, one for each layer of weights.")
     checked = []
-    for layer, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
+    for layer, (array, shape) in enumerate(zip(layers, shapes, strict=True)):
         try:
-            if np.iscomplexobj(array):
+            if np.asarray(array).dtype.kind not in "biufO":
                 raise TypeError
             values = np.array(array, dtype=network.dtype, order="C")
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # whatever an object that is no array raises
             raise ValueError(f"{name}[{layer}] must be an array of real numbers.") from error
         if values.shape != shape:
             raise ValueError(f"{name}[{layer}] must have the shape {shape}, got {values.shape}.")

@@ -149,7 +149,7 @@ class Trainer(_Batches):
             ints[kernel.SQUARES_OF] = functions.squares(extras.l1, self.network.dtype)
         if plan.has_rate_schedule:
             ints[kernel.RATE_SCHEDULE] = functions.schedule(plan.rate_schedule)
-        ints[kernel.TOTAL_STEPS] = plan.planned_epochs * self.n_steps_per_epoch
+        ints[kernel.TOTAL_STEPS] = plan.planned_steps(self.n_steps_per_epoch)
         ints[kernel.AVERAGE] = plan.averages
         ints[kernel.AVERAGE_AFTER] = round(plan.average_after * ints[kernel.TOTAL_STEPS])
         ints[kernel.SCHEDULE] = plan.schedule
@@ -442,9 +442,7 @@ def forward(
 
 def _all_finite(vector: np.ndarray) -> bool:
     # A sum is not finite if an element is not; it may also overflow, so that a second look is needed.
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = vector.sum()
-    return bool(np.isfinite(total)) or bool(np.isfinite(vector).all())
+    return bool(np.isfinite(vector.sum())) or bool(np.isfinite(vector).all())
 
 
 def hold(network: NetworkPlan, X):
