@@ -28,6 +28,7 @@ from fastbp.functions.losses import find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
+from fastbp.kinds import real_numbers
 from fastbp.network_plan import refuse_output
 from fastbp.output_bias import with_data_bias
 from fastbp.plan import Kind, NetworkPlan
@@ -505,18 +506,20 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         """The user's validation rows, ready for the engine; or ValueError."""
         draft = self._draft()
         try:
+            real_numbers(given.X_val, "X_val")
             X, y = draft._check_Xy(
                 given.X_val, given.y_val, reset=False, accept_sparse="csr", dtype=network.dtype, order="C"
             )
             X = canonical(X)
             engine.get(self.device, X)
             draft._learn_targets(y, goes_on=True, incremental=True)
-            weight = given.sample_weight_val
+            weight = real_numbers(given.sample_weight_val, "sample_weight_val")
             if weight is not None:
                 weight = _check_sample_weight(weight, X, dtype=X.dtype, ensure_non_negative=True)
             return Rows(X, draft._encode(y, network), weight)
-        except ValueError as error:
-            raise ValueError(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
+        except (TypeError, ValueError) as error:
+            kind = ValueError if isinstance(error, ValueError) else TypeError
+            raise kind(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
 
     def _train_stochastic(
         self, prepared: Prepared, scoring: ExitStack, incremental: bool, tasks: FitTasks | None

@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from fastbp import engine, presets, weights
 from fastbp.functions.losses import find_loss
 from fastbp.functions.parameters import Parameter, resolve
+from fastbp.kinds import real_numbers
 from fastbp.plan import NetworkPlan
 from fastbp.stored import StoredWeights
 from fastbp.validation import canonical, on_host, validated
@@ -102,7 +103,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _check_weights(self, sample_weight, X, y) -> np.ndarray | None:
         """The weight of each row in the dtype of X, its labels' included; None where there are none."""
-        sample_weight, by_class = on_host(sample_weight), self._class_weights(y)
+        sample_weight = real_numbers(on_host(sample_weight), "sample_weight")
+        by_class = self._class_weights(y)
         if by_class is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64) * by_class
         if sample_weight is None:

@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import GivenRows, Rows, d2_pinball, r_squared
+from fastbp.kinds import real_numbers
 from fastbp.plan import NetworkPlan
 from fastbp.presets import takes_scaled_targets
 from fastbp.scaling import standard_scales
@@ -608,6 +609,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         float
             1 is perfect; 0 is what the best constant gets.
         """
+        y, sample_weight = real_numbers(y, "y"), real_numbers(sample_weight, "sample_weight")
         if quantiles := self._quantiles():
             return d2_pinball(column_or_1d(y), self.predict(X), quantiles, sample_weight)
         return super().score(X, y, sample_weight)
@@ -620,8 +622,6 @@ class BPRegressor(RegressorMixin, BackPropagation):
             y = y.toarray()
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if np.iscomplexobj(y):
-            raise ValueError("Complex data not supported: y must be real.")
         return X, y.reshape(len(y), -1)
 
     def _quantiles(self) -> tuple[float, ...]:

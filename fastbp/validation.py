@@ -7,14 +7,18 @@ import scipy.sparse
 from sklearn.utils.validation import _check_y, check_consistent_length, validate_data
 
 from fastbp import engine
+from fastbp.kinds import labels, real_numbers
 
 
 def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, **check: Any) -> Any:
     """As ``validate_data``: X, or (X, y) where y is given.
 
-    An X on the GPU stays there, as an object that the CUDA engine takes; y comes to the host.
+    An X on the GPU stays there, as an object that the CUDA engine takes; y comes to the host. Kinds of data
+    that hold no real numbers are refused.
     """
-    y = on_host(y)
+    X, y = real_numbers(X, "X"), on_host(y)
+    if not isinstance(y, str):
+        y = real_numbers(y, "y") if check.get("y_numeric", False) else labels(y)
     if not engine.on_gpu(X):
         return validate_data(estimator, X, y, reset=reset, **check)
     X = engine.get(estimator.device, X).rows_of(X, check["dtype"])
