@@ -35,7 +35,7 @@ from fastbp.plan import Kind, NetworkPlan
 from fastbp.presets import NAMES as PRESETS
 from fastbp.progress import make_progress
 from fastbp.resume import Begin, EpochPosition, Evaluations, Saved, begin_fit, fit_settings
-from fastbp.scaling import robust_scales
+from fastbp.scaling import check_first_block, completed_robust_scales, n_rows_that_count, robust_scales
 from fastbp.scoring import validation_score
 from fastbp.stored import StoredWeights
 from fastbp.tasks import Epoch, FitTasks
@@ -408,7 +408,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         engine.get(self.device, X)  # refuses what it lacks before anything is computed
         self._learn_targets(y, goes_on=goes_on, incremental=incremental)
         sample_weight = self._check_weights(sample_weight, X, y)
-        self._learn_scales(y, sample_weight, goes_on)
+        self._learn_scales(y, sample_weight, goes_on, incremental)
         network = weights.cached_plan(
             n_inputs=X.shape[1],
             hidden_layer_sizes=hidden,
@@ -422,7 +422,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         random_state = check_random_state(self.random_state)
 
         def draw(random_state: np.random.RandomState) -> np.ndarray:
-            return self._start(network, rows, random_state, goes_on, coefs_init, intercepts_init)
+            return self._start(network, rows, random_state, goes_on, incremental, coefs_init, intercepts_init)
 
         begin = saved = None
         if tasks is not None and tasks.keeps:
@@ -462,6 +462,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         rows: Rows,
         random_state: np.random.RandomState,
         goes_on: bool,
+        incremental: bool,
         coefs_init,
         intercepts_init,
     ) -> np.ndarray:
@@ -479,17 +480,19 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
                     f"coefs_ of the shapes {[np.shape(coef) for coef in self.coefs_]}."
                 )
             coefs, intercepts = self._checked_weights()
-        if goes_on and hasattr(self, "feature_params_"):
-            features = weights.check_features(network, self.feature_params_)
-        else:
-            features = network.start
-            if self.input_scaling == "robust":
-                if scipy.sparse.issparse(rows.X):
-                    raise ValueError(
-                        f"input_scaling='robust'{self._set_by('input_scaling')} makes zeros other numbers: "
-                        "it needs a dense X, got a sparse one."
-                    )
+        known = goes_on and hasattr(self, "feature_params_")
+        features = weights.check_features(network, self.feature_params_) if known else network.start
+        if self.input_scaling == "robust":
+            robust = f"input_scaling='robust'{self._set_by('input_scaling')}"
+            if scipy.sparse.issparse(rows.X):
+                raise ValueError(f"{robust} makes zeros other numbers: it needs a dense X, got a sparse one.")
+            if known:
+                features[0] = completed_robust_scales(features[0], rows.X, rows.sample_weight)
+            else:
                 features[0] = robust_scales(rows.X, rows.sample_weight)
+                if incremental:
+                    n_rows = n_rows_that_count(rows.targets, rows.sample_weight)
+                    check_first_block(features[0][1] != 0, n_rows, robust, "column of X")
         if coefs_init is not None:
             coefs = weights.given(network, coefs_init, "coefs_init")
         if intercepts_init is not None:

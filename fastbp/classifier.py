@@ -109,7 +109,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     input_scaling : {'robust'}, default=None
         What is done to the inputs first, inside the network. 'robust': t / sqrt(1 + (t / 3)^2) with t = (x -
         median) / interquartile range of the first training set's features (rows set aside included), so that
-        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). Needs a dense X.
+        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). A constant feature is 0 until it
+        varies, in a later call of `partial_fit` or a warm start. Needs a dense X.
     learn_input_scales : bool, default=False
         Whether each input is multiplied by a factor that is learned.
     parametric_activation : bool, default=False

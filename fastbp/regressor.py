@@ -13,7 +13,12 @@ from fastbp.holdout import GivenRows, Rows, d2_pinball, r_squared
 from fastbp.kinds import real_numbers
 from fastbp.plan import NetworkPlan
 from fastbp.presets import takes_scaled_targets
-from fastbp.scaling import standard_scales
+from fastbp.scaling import (
+    check_first_block,
+    completed_standard_scales,
+    n_rows_that_count,
+    standard_scales,
+)
 from fastbp.validation import validated
 
 
@@ -93,7 +98,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
     input_scaling : {'robust'}, default=None
         What is done to the inputs first, inside the network. 'robust': t / sqrt(1 + (t / 3)^2) with t = (x -
         median) / interquartile range of the first training set's features (rows set aside included), so that
-        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). Needs a dense X.
+        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). A constant feature is 0 until it
+        varies, in a later call of `partial_fit` or a warm start. Needs a dense X.
     learn_input_scales : bool, default=False
         Whether each input is multiplied by a factor that is learned.
     parametric_activation : bool, default=False
@@ -105,8 +111,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
         trains as in the neural tangent parametrisation (Jacot, Gabriel, Hongler 2018).
     target_scaling : {'standard'}, default=None
         'standard': the network is trained on (y - mean) / standard deviation of the first training set, and
-        what it predicts is scaled back and cut off at the lowest and highest target seen. `loss_`,
-        its curves and `loss_and_gradients` are then those of the standardised target.
+        what it predicts is scaled back and cut off at the lowest and highest target seen. A target that has
+        been constant so far gets its scale when it first varies. `loss_`, its curves and
+        `loss_and_gradients` are then those of the standardised target.
     average : {'ema', 'swa'}, default=None
         The weights of the model are a mean of those after each step: 'ema' forgets exponentially, 'swa' is
         the plain mean of the last part of the fit. Training that goes on does so from the mean.
@@ -663,7 +670,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
             raise ValueError(f"loss={self.loss!r} of a regressor needs {entry.domain.text}.")
         return targets
 
-    def _learn_scales(self, y, sample_weight, goes_on):
+    def _learn_scales(self, y, sample_weight, goes_on, incremental):
         if goes_on and (self.target_scaling is None) == hasattr(self, "target_mean_"):
             raise ValueError(
                 f"target_scaling={self.target_scaling!r} is not that of the fit that training goes on from: "
@@ -676,12 +683,17 @@ class BPRegressor(RegressorMixin, BackPropagation):
                 f"target_scaling={self.target_scaling!r} needs a loss and an output activation for all real "
                 f"numbers, got loss={self.loss!r} and out_activation={self.out_activation_!r}."
             )
-        mean, scale, span = standard_scales(y, sample_weight)
-        if goes_on and hasattr(self, "target_mean_"):
-            mean, scale = self.target_mean_, self.target_scale_
-            both = np.vstack([self.target_range_, span])
-            span = np.array([both.min(axis=0), both.max(axis=0)])
-        self.target_mean_, self.target_scale_, self.target_range_ = mean, scale, span
+        known = goes_on and hasattr(self, "target_mean_")
+        if known:
+            earlier = self.target_mean_, self.target_scale_, self.target_range_
+            scales = completed_standard_scales(earlier, y, sample_weight)
+        else:
+            scales = standard_scales(y, sample_weight)
+            if incremental:
+                name = f"target_scaling='standard'{self._set_by('target_scaling')}"
+                n_rows = n_rows_that_count(y, sample_weight)
+                check_first_block(scales[2][0] < scales[2][1], n_rows, name, "target")
+        self.target_mean_, self.target_scale_, self.target_range_ = scales
 
     def _decode(self, targets: np.ndarray) -> np.ndarray:
         if hasattr(self, "target_mean_"):
