@@ -36,7 +36,7 @@ from fastbp.presets import NAMES as PRESETS
 from fastbp.progress import make_progress
 from fastbp.resume import Begin, EpochPosition, Evaluations, Saved, begin_fit, fit_settings
 from fastbp.scaling import check_first_block, completed_robust_scales, n_rows_that_count, robust_scales
-from fastbp.scoring import validation_score
+from fastbp.scoring import is_defined, refuse_undefined, validation_score
 from fastbp.stored import StoredWeights
 from fastbp.tasks import Epoch, FitTasks
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
@@ -442,6 +442,11 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             if stratified and self._is_of_preset("early_stopping"):
                 stratified = np.unique(rows.targets, return_counts=True)[1].min() > 1
             rows, held_out = holdout.split(rows, self.validation_fraction, random_state, stratified)
+            of_preset = self._is_of_preset("early_stopping") and self.scoring is None
+            if of_preset and not is_defined(self, held_out):
+                self._own_parameters["scoring"], self.scoring = None, "loss"
+        if held_out is not None:
+            refuse_undefined(self, held_out, validates_on_given)
         if self.out_bias is not None and not goes_on and intercepts_init is None:
             head = find_loss(self.loss, self.out_activation_)
             parameters = with_data_bias(network, parameters, rows, head, self.out_activation_)

@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_regressor
 from sklearn.metrics import check_scoring
 
 from fastbp import engine
@@ -16,6 +17,52 @@ from fastbp.stored import StoredWeights
 
 # Of a flat vector: higher is better; not finite where the predictions are not.
 Score = Callable[[np.ndarray], float]
+
+
+# Metrics that compare with the best constant, or classes with each other: undefined where there is one value.
+# Some give 0 then, which no epoch betters.
+NEED_DIFFERENT_TARGETS = (
+    "r2_score",
+    "explained_variance_score",
+    "d2_absolute_error_score",
+    "d2_pinball_score",
+    "d2_tweedie_score",
+    "roc_auc_score",
+    "matthews_corrcoef",
+    "cohen_kappa_score",
+)
+
+
+def is_defined(estimator: Any, held_out: Rows) -> bool:
+    """Whether the score of `validation_score` can tell one epoch from another, by the targets."""
+    targets, weight = held_out.targets, held_out.sample_weight
+    if weight is not None:
+        targets = targets[weight > 0]
+    if (targets != targets[:1]).any():
+        return True
+    if estimator.scoring is None:
+        return not is_regressor(estimator)
+    if estimator._watches_loss():
+        return True
+    metric = getattr(check_scoring(estimator, estimator.scoring), "_score_func", None)
+    name, module = (getattr(metric, what, "") for what in ("__name__", "__module__"))
+    return not (name in NEED_DIFFERENT_TARGETS and module.startswith("sklearn."))
+
+
+def refuse_undefined(estimator: Any, held_out: Rows, given: bool) -> None:
+    """ValueError where the score is undefined for the validation rows, `given` by the user or set aside."""
+    if is_defined(estimator, held_out):
+        return
+    more = "give X_val and y_val more rows"
+    if not given:
+        more = (
+            f"set more rows aside by validation_fraction (now {estimator.validation_fraction!r}), give "
+            "X_val and y_val"
+        )
+    raise ValueError(
+        f"The score that early stopping watches (scoring={estimator.scoring!r}) is undefined for the "
+        f"validation rows, since their targets are all the same: {more}, or choose scoring='loss'."
+    )
 
 
 @contextmanager
