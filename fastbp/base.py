@@ -36,7 +36,7 @@ from fastbp.presets import NAMES as PRESETS
 from fastbp.progress import make_progress
 from fastbp.resume import Begin, EpochPosition, Evaluations, Saved, begin_fit, fit_settings
 from fastbp.scaling import check_first_block, completed_robust_scales, n_rows_that_count, robust_scales
-from fastbp.scoring import is_defined, refuse_undefined, validation_score
+from fastbp.scoring import is_defined, refuse_undefined, takes_scorer, validation_score
 from fastbp.stored import StoredWeights
 from fastbp.tasks import Epoch, FitTasks
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
@@ -124,6 +124,8 @@ class Prepared:
         For callbacks that keep the fit.
     saved : Saved or None
         What one of them has kept of it.
+    source : tuple or None
+        X and y of the user's that `held_out` are rows of, where a scorer shall see them.
     """
 
     network: NetworkPlan
@@ -134,6 +136,7 @@ class Prepared:
     goes_on: bool
     begin: Begin | None = None
     saved: Saved | None = None
+    source: tuple[Any, Any] | None = None
 
 
 def _is_plain(value) -> bool:
@@ -247,10 +250,6 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     @abstractmethod
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
         """The score that early stopping watches."""
-
-    @abstractmethod
-    def _decode(self, targets: np.ndarray) -> Any:
-        """Targets of the engine as the user has them, for scorers."""
 
     @abstractmethod
     def _stratified(self) -> bool:
@@ -402,6 +401,9 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         validates_on_given = given.check(self.early_stopping, is_stochastic(self))
         hidden = self._hidden_sizes()
         goes_on = hasattr(self, "coefs_")
+        source = None
+        if takes_scorer(self):
+            source = (given.X_val, given.y_val) if validates_on_given else (X, y)
         dtype = self._fitted_dtype() if goes_on else FLOATS
         X, y = self._check_Xy(X, y, reset=not goes_on, accept_sparse="csr", dtype=dtype, order="C")
         X = canonical(X)
@@ -450,7 +452,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         if self.out_bias is not None and not goes_on and intercepts_init is None:
             head = find_loss(self.loss, self.out_activation_)
             parameters = with_data_bias(network, parameters, rows, head, self.out_activation_)
-        return Prepared(network, rows, held_out, parameters, random_state, goes_on, begin, saved)
+        return Prepared(network, rows, held_out, parameters, random_state, goes_on, begin, saved, source)
 
     def _hidden_sizes(self) -> tuple[int, ...]:
         sizes = self.hidden_layer_sizes
@@ -535,7 +537,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         network, rows, parameters = prepared.network, prepared.rows, prepared.parameters
         validation = None
         if prepared.held_out is not None:
-            score = scoring.enter_context(validation_score(self, network, prepared.held_out))
+            score = scoring.enter_context(validation_score(self, network, prepared.held_out, prepared.source))
             validation = Validation(score, parameters if prepared.goes_on else None)
         memory = self._memory or Memory(None, draw_seed(prepared.random_state))
         begin, position = prepared.begin, None

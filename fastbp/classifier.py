@@ -194,7 +194,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         What early stopping watches on the validation rows. None: accuracy. 'loss': the
         mean of their losses, weighted and without penalties; lower is better. The name of a scorer of
         scikit-learn's, or ``scorer(estimator, X, y)``, higher is better: the estimator predicts with the
-        weights of that epoch. Weights are passed on to scorers that have `sample_weight`.
+        weights of that epoch, X and y are rows as they were given to `fit`. Weights are passed on to scorers
+        that have `sample_weight`.
     beta_1, beta_2 : float, default=0.9, 0.999
         In [0, 1). Decay of the moments of 'adam'.
     epsilon : float, default=1e-8
@@ -739,9 +740,6 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         return self._labels.encode(y, network)
-
-    def _decode(self, targets: np.ndarray) -> Any:
-        return self._labels.of_targets(targets)
 
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
         return accuracy(

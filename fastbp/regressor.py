@@ -188,7 +188,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         What early stopping watches on the validation rows. None: R^2, or the mean D^2 of several
         quantiles. 'loss': the mean of their losses, weighted and without penalties; lower is better. The name
         of a scorer of scikit-learn's, or ``scorer(estimator, X, y)``, higher is better: the estimator
-        predicts with the weights of that epoch. Weights are passed on to scorers that have `sample_weight`.
+        predicts with the weights of that epoch, X and y are rows as they were given to `fit`. Weights are
+        passed on to scorers that have `sample_weight`.
     beta_1, beta_2 : float, default=0.9, 0.999
         In [0, 1). Decay of the moments of 'adam'.
     epsilon : float, default=1e-8
