@@ -42,6 +42,7 @@ from fastbp.tasks import Epoch, FitTasks
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
 from fastbp.training_plan import AVERAGES, SolverState, TrainingPlan, training_plan
 from fastbp.validation import canonical
+from fastbp.validation_scale import warn_of_another_scale
 
 AUTO_BATCH_SIZE = 200
 FEWEST_ROWS_TO_SPLIT = 20  # a preset trains on all of fewer rows
@@ -421,6 +422,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         )
         rows = Rows(X, self._encode(y, network), sample_weight)
         held_out = self._check_given(given, network) if validates_on_given else None
+        if held_out is not None:
+            warn_of_another_scale(rows, held_out)
         random_state = check_random_state(self.random_state)
 
         def draw(random_state: np.random.RandomState) -> np.ndarray:
