@@ -20,6 +20,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 from fastbp import engine, holdout, weights
+from fastbp.batches import check_for_norm, size_for_norm
 from fastbp.call_stack import warn
 from fastbp.fitted import FittedNetwork
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, OUTPUT_ACTIVATIONS
@@ -452,6 +453,9 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
                 self._own_parameters["scoring"], self.scoring = None, "loss"
         if held_out is not None:
             refuse_undefined(self, held_out, validates_on_given)
+        if self._normalises_batches():
+            n_rows = len(rows.targets)
+            check_for_norm(self._batch_size(n_rows), n_rows, rows.sample_weight)
         if self.out_bias is not None and not goes_on and intercepts_init is None:
             head = find_loss(self.loss, self.out_activation_)
             parameters = with_data_bias(network, parameters, rows, head, self.out_activation_)
@@ -601,15 +605,18 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     def _watches_loss(self) -> bool:
         return isinstance(self.scoring, str) and self.scoring == "loss"
 
+    def _batch_size(self, n_rows: int) -> int:
+        return min(AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size, n_rows)
+
+    def _normalises_batches(self) -> bool:
+        return self.norm == "batch" and is_stochastic(self) and len(self._hidden_sizes()) > 0
+
     def _training_plan(self, n_rows: int, seed: int, incremental: bool) -> TrainingPlan:
-        if self.batch_size == "auto":
-            batch_size = min(AUTO_BATCH_SIZE, n_rows)
-        else:
-            if self.batch_size > n_rows and not self._is_of_preset("batch_size"):
-                warn(
-                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
-                )
-            batch_size = min(self.batch_size, n_rows)
+        batch_size = self._batch_size(n_rows)
+        if self.batch_size != "auto" and self.batch_size > n_rows and not self._is_of_preset("batch_size"):
+            warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
+        if self._normalises_batches():
+            batch_size = size_for_norm(batch_size, n_rows)
         return training_plan(
             solver=self.solver,
             solver_params=self.solver_params,

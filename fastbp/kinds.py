@@ -46,7 +46,7 @@ def real_numbers(values: Any, name: str) -> Any:
             values = np.asarray(values)
         except ValueError as error:
             raise ValueError(f"{name} must hold real numbers, in rows of the same length: {error}") from error
-    if values is not None:
+    if values is not None and not engine.on_gpu(values):  # whose dtypes its engine looks at
         for part, where in _parts(values):
             _refuse(part, name, where)
     return values
@@ -85,20 +85,16 @@ def _is_real(dtype: Any) -> bool:
 
 def _refuse(values: Any, name: str, where: str) -> None:
     """ValueError or TypeError where an array or a column holds anything but real numbers."""
-    dtype: Any
-    if engine.on_gpu(values):
-        kind, dtype = values.__cuda_array_interface__["typestr"][1], "that of its interface"
-    else:
-        dtype = getattr(values, "dtype", None)
-        if _is_real(dtype):
-            return
-        if scipy.sparse.issparse(values):
-            values = np.hstack(values.data) if values.format == "lil" else values
-            values = values.data if isinstance(getattr(values, "data", None), np.ndarray) else values
-        elif not isinstance(values, np.ndarray):
-            # a categorical column of pandas holds what its categories are
-            values = np.asarray(dtype.categories if hasattr(dtype, "ordered") else values)
-        kind, dtype = values.dtype.kind, values.dtype
+    dtype: Any = getattr(values, "dtype", None)
+    if _is_real(dtype):
+        return
+    if scipy.sparse.issparse(values):
+        values = np.hstack(values.data) if values.format == "lil" else values
+        values = values.data if isinstance(getattr(values, "data", None), np.ndarray) else values
+    elif not isinstance(values, np.ndarray):
+        # a categorical column of pandas holds what its categories are
+        values = np.asarray(dtype.categories if hasattr(dtype, "ordered") else values)
+    kind, dtype = values.dtype.kind, values.dtype
     if kind in REAL:
         return
     if kind == "O":
