@@ -21,6 +21,7 @@ from fastbp.call_stack import warn
 from fastbp.functions.schedules import ADAPTIVE, judge_epoch
 from fastbp.holdout import Rows
 from fastbp.interrupt import Interruption
+from fastbp.overflow import predicts
 from fastbp.plan import NetworkPlan
 from fastbp.progress import Progress
 from fastbp.resume import EpochPosition, Evaluations, digest
@@ -38,6 +39,7 @@ ADVICE = (
     "Try inputs (and, in regression, targets) scaled by StandardScaler, a smaller learning_rate_init, "
     "or another solver."
 )
+OVERFLOW = "The outputs for the training rows are not finite after"
 
 
 @dataclasses.dataclass
@@ -153,7 +155,8 @@ def fit_stochastic(
     Raises
     ------
     ValueError
-        When loss or weights stop being finite and early stopping has no finite best weights.
+        When loss or weights stop being finite, or in the end the outputs for the training rows are not, and
+        early stopping has no best weights with which they are.
     """
     if validation is not None and training.monitor_loss:
         raise AssertionError("a validation score needs a training plan with the monitor 'external'")
@@ -221,18 +224,24 @@ def fit_stochastic(
         if failure is None and trainer.status == "non_finite":
             epoch, step = trainer.failure
             failure = f"The first value that is not finite appeared in epoch {epoch}, step {step}"
+        result = so_far()
+        restorable = validation is not None and validation.best_parameters is not None
+        usable = (failure is None or restorable) and predicts(
+            engine, network, result.parameters, rows.X, n_jobs
+        )
+        if failure is None and not usable:
+            failure = f"{OVERFLOW} epoch {trainer.n_epochs}"
         if failure is not None:
             failure = f"{failure}, at learning rate {trainer.learning_rate:g}."
         reached_last_epoch = trainer.status == "max_epochs"
         if tasks is not None and failure is None and not interrupted:
             tasks.keep_last()
-        result = so_far()
 
     progress.close()
     if tasks is not None:
         tasks.close()
     if failure is not None:
-        if validation is None or validation.best_parameters is None:
+        if validation is None or not usable:
             raise ValueError(f"{NON_FINITE} {failure} {ADVICE}")
         # The moments belong to the weights that were lost.
         result.state = None
@@ -352,7 +361,7 @@ def fit_lbfgs(
     Raises
     ------
     ValueError
-        When the loss or the weights at the end are not finite.
+        When the loss, the weights or the outputs for the training rows at the end are not finite.
     """
     real = network.mask()
     flat = parameters.copy()
@@ -418,6 +427,8 @@ def fit_lbfgs(
             tasks.keep_last()
         tasks.close()
     if solution is None:
+        if not predicts(engine, network, latest.parameters, rows.X, n_jobs):
+            raise ValueError(f"{NON_FINITE} {OVERFLOW} iteration {latest.n_epochs} of lbfgs. {ADVICE}")
         warn("Training interrupted by user.")
         return latest
     result = Result(_with_real(parameters, real, solution.x), float(solution.fun), int(solution.nit))
@@ -426,6 +437,8 @@ def fit_lbfgs(
             f"{NON_FINITE} The loss or the weights are not finite after iteration {result.n_epochs} of "
             f"lbfgs. {ADVICE}"
         )
+    if not predicts(engine, network, result.parameters, rows.X, n_jobs):
+        raise ValueError(f"{NON_FINITE} {OVERFLOW} iteration {result.n_epochs} of lbfgs. {ADVICE}")
     if not stopped:
         result.n_epochs = _check_optimize_result("lbfgs", solution, max_iter)
     return result
