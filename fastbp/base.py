@@ -500,7 +500,9 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             robust = f"input_scaling='robust'{self._set_by('input_scaling')}"
             if scipy.sparse.issparse(rows.X):
                 raise ValueError(f"{robust} makes zeros other numbers: it needs a dense X, got a sparse one.")
-            if known:
+            if not isinstance(rows.X, np.ndarray):
+                pass  # it lies on the GPU, whose engine refuses the network
+            elif known:
                 features[0] = completed_robust_scales(features[0], rows.X, rows.sample_weight)
             else:
                 features[0] = robust_scales(rows.X, rows.sample_weight)

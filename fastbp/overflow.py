@@ -26,6 +26,11 @@ GROWTH = 1.76
 EXP, INCREASING = ACTIVATIONS.code("exp"), ROW_ACTIVATIONS.code("increasing")
 ROBUST, SCALE, AFFINE, STANDARDISE = map(PARAMETRICS.code, ("robust", "scale", "affine", "standardise"))
 
+BOUNDED = (  # whose outputs are finite where the logits are
+    (Kind.ELEMENTWISE, ACTIVATIONS.code("logistic")),
+    (Kind.ROW, ROW_ACTIVATIONS.code("softmax")),
+)
+
 Bound = Any  # of all values of a buffer, a float; or of each column, an array
 
 
@@ -41,18 +46,16 @@ def predicts(
                 return True
             if _is_safe(network, np.full(network.n_inputs, input_bound), *_by_unit(network, parameters)):
                 return True
+        blocks: Any = (X[i : i + ROWS_AT_A_TIME] for i in range(0, X.shape[0], ROWS_AT_A_TIME))
+    else:
+        blocks = [X]
+    last = network.ops[network.n_ops_until("logits") : -1]
+    layers = ("logits",) if all((op.kind, op.code) in BOUNDED for op in last) else ("logits", None)
     return all(
-        np.isfinite(
-            engine.forward(network, parameters, X[i : i + ROWS_AT_A_TIME], layer, n_jobs=n_jobs)
-        ).all()
-        for i in _starts(X)
-        for layer in ("logits", None)
+        np.isfinite(engine.forward(network, parameters, block, layer, n_jobs=n_jobs)).all()
+        for block in blocks
+        for layer in layers
     )
-
-
-def _starts(X: Any) -> range:
-    on_host = isinstance(X, np.ndarray) or scipy.sparse.issparse(X)
-    return range(0, X.shape[0], ROWS_AT_A_TIME if on_host else X.shape[0])
 
 
 def _largest(values: np.ndarray) -> float:
