@@ -98,9 +98,7 @@ def check_fitted(
 
 def check_features(network: NetworkPlan, arrays: Sequence) -> list[np.ndarray]:
     """`feature_params_` as arrays that fit the network; the user may have changed them, or parameters."""
-    checked = [
-        np.asarray(real_numbers(array, f"feature_params_[{row}]")) for row, array in enumerate(arrays)
-    ]
+    checked = [np.asarray(real_numbers(array, f"feature_params_[{row}]")) for row, array in enumerate(arrays)]
     shapes = [start.shape for start in network.start]
     if [array.shape for array in checked] != shapes:
         raise ValueError(
