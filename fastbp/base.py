@@ -448,9 +448,10 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             if stratified and self._is_of_preset("early_stopping"):
                 stratified = np.unique(rows.targets, return_counts=True)[1].min() > 1
             rows, held_out = holdout.split(rows, self.validation_fraction, random_state, stratified)
-            of_preset = self._is_of_preset("early_stopping") and self.scoring is None
-            if of_preset and not is_defined(self, held_out):
-                self._own_parameters["scoring"], self.scoring = None, "loss"
+            # Nobody has chosen these rows, or others would be no better.
+            free = self._is_of_preset("early_stopping") or (rows.targets == held_out.targets[0]).all()
+            if self.scoring is None and free and not is_defined(self, held_out):
+                self._own_parameters, self.scoring = {**self._own_parameters, "scoring": None}, "loss"
         if held_out is not None:
             refuse_undefined(self, held_out, validates_on_given)
         if self._normalises_batches():

@@ -187,10 +187,11 @@ class BPRegressor(RegressorMixin, BackPropagation):
         In [0, 1), of the rows, for early stopping; at least two rows.
     scoring : str, callable or None, default=None
         What early stopping watches on the validation rows. None: R^2, or the mean D^2 of several
-        quantiles. 'loss': the mean of their losses, weighted and without penalties; lower is better. The name
-        of a scorer of scikit-learn's, or ``scorer(estimator, X, y)``, higher is better: the estimator
-        predicts with the weights of that epoch, X and y are rows as they were given to `fit`. Weights are
-        passed on to scorers that have `sample_weight`.
+        quantiles (the loss where all targets of the training set are the same). 'loss': the mean of their
+        losses, weighted and without penalties; lower is better. The name of a scorer of scikit-learn's, or
+        ``scorer(estimator, X, y)``, higher is better: the estimator predicts with the weights of that epoch,
+        X and y are rows as they were given to `fit`. Weights are passed on to scorers that have
+        `sample_weight`.
     beta_1, beta_2 : float, default=0.9, 0.999
         In [0, 1). Decay of the moments of 'adam'.
     epsilon : float, default=1e-8

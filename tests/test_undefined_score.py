@@ -109,6 +109,18 @@ def test_the_preset_watches_the_loss_where_its_own_rows_have_one_target():
     untrained(model.set_params(scoring="r2"), X, rare)
 
 
+def test_the_loss_is_watched_where_all_targets_are_the_same():
+    """No other rows would help; scikit-learn's own tests do this."""
+    X, _ = data.regression()
+    model = BPRegressor(**PARAMS).fit(X, np.ones(len(X)))
+    params = model.get_params()
+    assert params["scoring"] is None
+    assert model.best_validation_score_ == -min(model.validation_loss_curve_)
+    assert model.n_iter_ == PARAMS["max_iter"]
+    assert BPRegressor().get_params()["scoring"] is None
+    assert BPRegressor(**PARAMS).fit(X, X[:, 0]).validation_loss_curve_ is None
+
+
 def test_validation_weights_that_are_all_zero():
     X, y = data.regression()
     with pytest.raises(
