@@ -579,7 +579,12 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             progress=make_progress(self.verbose, training.max_epochs),
             n_jobs=self.n_jobs,
             # A schedule that ends with the fit, and no rule that would stop it: it was meant to take so long.
-            warn_at_end=not (incremental or training.has_rate_schedule and training.patience == np.inf),
+            # Of targets that are all the same there is nothing that more epochs would find.
+            warn_at_end=not (
+                incremental
+                or (training.has_rate_schedule and training.patience == np.inf)
+                or "scoring" in self._own_parameters
+            ),
             tasks=tasks,
             resumed=position,
         )

@@ -112,7 +112,7 @@ def test_the_preset_watches_the_loss_where_its_own_rows_have_one_target():
 def test_the_loss_is_watched_where_all_targets_are_the_same():
     """No other rows would help; scikit-learn's own tests do this."""
     X, _ = data.regression()
-    model = BPRegressor(**PARAMS).fit(X, np.ones(len(X)))
+    model = BPRegressor(**PARAMS).fit(X, np.ones(len(X)))  # without a ConvergenceWarning, too
     params = model.get_params()
     assert params["scoring"] is None
     assert model.best_validation_score_ == -min(model.validation_loss_curve_)
