@@ -1,5 +1,7 @@
 """A validation score that is undefined is refused before training, or the loss is watched instead."""
 
+import warnings
+
 import data
 import numpy as np
 import pytest
@@ -112,7 +114,9 @@ def test_the_preset_watches_the_loss_where_its_own_rows_have_one_target():
 def test_the_loss_is_watched_where_all_targets_are_the_same():
     """No other rows would help; scikit-learn's own tests do this."""
     X, _ = data.regression()
-    model = BPRegressor(**PARAMS).fit(X, np.ones(len(X)))  # without a ConvergenceWarning, too
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # also that it has not converged: nothing could
+        model = BPRegressor(**PARAMS).fit(X, np.ones(len(X)))
     params = model.get_params()
     assert params["scoring"] is None
     assert model.best_validation_score_ == -min(model.validation_loss_curve_)
