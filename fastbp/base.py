@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from fastbp import engine, holdout, weights
+from fastbp.batches import check_for_norm, size_for_norm
 from fastbp.call_stack import warn
 from fastbp.fitted import FittedNetwork
 from fastbp.float_errors import silent_fit
@@ -28,19 +29,21 @@ from fastbp.functions.losses import find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
+from fastbp.kinds import real_numbers
 from fastbp.output_bias import with_data_bias
 from fastbp.parameter_checks import hidden_sizes
 from fastbp.plan import Kind, NetworkPlan
 from fastbp.presets import NAMES as PRESETS
 from fastbp.progress import make_progress
 from fastbp.resume import Begin, EpochPosition, Evaluations, Saved, begin_fit, fit_settings
-from fastbp.scaling import robust_scales
-from fastbp.scoring import validation_score
+from fastbp.scaling import check_first_block, completed_robust_scales, n_rows_that_count, robust_scales
+from fastbp.scoring import is_defined, refuse_undefined, takes_scorer, validation_score
 from fastbp.stored import StoredWeights
 from fastbp.tasks import Epoch, FitTasks
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
 from fastbp.training_plan import AVERAGES, SolverState, TrainingPlan, training_plan
 from fastbp.validation import canonical, checked_weights
+from fastbp.validation_scale import warn_of_another_scale
 
 AUTO_BATCH_SIZE = 200
 FEWEST_ROWS_TO_SPLIT = 20  # a preset trains on all of fewer rows
@@ -120,6 +123,8 @@ class Prepared:
         For callbacks that keep the fit.
     saved : Saved or None
         What one of them has kept of it.
+    source : tuple or None
+        X and y of the user's that `held_out` are rows of, where a scorer shall see them.
     """
 
     network: NetworkPlan
@@ -130,6 +135,7 @@ class Prepared:
     goes_on: bool
     begin: Begin | None = None
     saved: Saved | None = None
+    source: tuple[Any, Any] | None = None
 
 
 def draw_seed(random_state: np.random.RandomState) -> int:
@@ -236,10 +242,6 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     @abstractmethod
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
         """The score that early stopping watches."""
-
-    @abstractmethod
-    def _decode(self, targets: np.ndarray) -> Any:
-        """Targets of the engine as the user has them, for scorers."""
 
     @abstractmethod
     def _stratified(self) -> bool:
@@ -377,13 +379,16 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         validates_on_given = given.check(self.early_stopping, is_stochastic(self))
         hidden = hidden_sizes(self.hidden_layer_sizes)
         goes_on = hasattr(self, "coefs_")
+        source = None
+        if takes_scorer(self):
+            source = (given.X_val, given.y_val) if validates_on_given else (X, y)
         dtype = self._fitted_dtype() if goes_on else FLOATS
         X, y = self._check_Xy(X, y, reset=not goes_on, accept_sparse="csr", dtype=dtype, order="C")
         X = canonical(X)
         engine.get(self.device, X)  # refuses what it lacks before anything is computed
         self._learn_targets(y, goes_on=goes_on, incremental=incremental)
         sample_weight = self._check_weights(sample_weight, X, y)
-        self._learn_scales(y, sample_weight, goes_on)
+        self._learn_scales(y, sample_weight, goes_on, incremental)
         network = weights.cached_plan(
             n_inputs=X.shape[1],
             hidden_layer_sizes=hidden,
@@ -394,10 +399,12 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         )
         rows = Rows(X, self._encode(y, network), sample_weight)
         held_out = self._check_given(given, network) if validates_on_given else None
+        if held_out is not None:
+            warn_of_another_scale(rows, held_out)
         random_state = check_random_state(self.random_state)
 
         def draw(random_state: np.random.RandomState) -> np.ndarray:
-            return self._start(network, rows, random_state, goes_on, coefs_init, intercepts_init)
+            return self._start(network, rows, random_state, goes_on, incremental, coefs_init, intercepts_init)
 
         begin = saved = None
         if tasks is not None and tasks.keeps:
@@ -417,10 +424,19 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             if stratified and self._is_of_preset("early_stopping"):
                 stratified = np.unique(rows.targets, return_counts=True)[1].min() > 1
             rows, held_out = holdout.split(rows, self.validation_fraction, random_state, stratified)
+            # Nobody has chosen these rows, or others would be no better.
+            free = self._is_of_preset("early_stopping") or (rows.targets == held_out.targets[0]).all()
+            if self.scoring is None and free and not is_defined(self, held_out):
+                self._own_parameters, self.scoring = {**self._own_parameters, "scoring": None}, "loss"
+        if held_out is not None:
+            refuse_undefined(self, held_out, validates_on_given)
+        if self._normalises_batches():
+            n_rows = len(rows.targets)
+            check_for_norm(self._batch_size(n_rows), n_rows, rows.sample_weight)
         if self.out_bias is not None and not goes_on and intercepts_init is None:
             head = find_loss(self.loss, self.out_activation_)
             parameters = with_data_bias(network, parameters, rows, head, self.out_activation_)
-        return Prepared(network, rows, held_out, parameters, random_state, goes_on, begin, saved)
+        return Prepared(network, rows, held_out, parameters, random_state, goes_on, begin, saved, source)
 
     def _start(
         self,
@@ -428,6 +444,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         rows: Rows,
         random_state: np.random.RandomState,
         goes_on: bool,
+        incremental: bool,
         coefs_init,
         intercepts_init,
     ) -> np.ndarray:
@@ -445,17 +462,21 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
                     f"coefs_ of the shapes {[np.shape(coef) for coef in self.coefs_]}."
                 )
             coefs, intercepts = self._checked_weights()
-        if goes_on and hasattr(self, "feature_params_"):
-            features = weights.check_features(network, self.feature_params_)
-        else:
-            features = network.start
-            if self.input_scaling == "robust":
-                if scipy.sparse.issparse(rows.X):
-                    raise ValueError(
-                        f"input_scaling='robust'{self._set_by('input_scaling')} makes zeros other numbers: "
-                        "it needs a dense X, got a sparse one."
-                    )
+        known = goes_on and hasattr(self, "feature_params_")
+        features = weights.check_features(network, self.feature_params_) if known else network.start
+        if self.input_scaling == "robust":
+            robust = f"input_scaling='robust'{self._set_by('input_scaling')}"
+            if scipy.sparse.issparse(rows.X):
+                raise ValueError(f"{robust} makes zeros other numbers: it needs a dense X, got a sparse one.")
+            if not isinstance(rows.X, np.ndarray):
+                pass  # it lies on the GPU, whose engine refuses the network
+            elif known:
+                features[0] = completed_robust_scales(features[0], rows.X, rows.sample_weight)
+            else:
                 features[0] = robust_scales(rows.X, rows.sample_weight)
+                if incremental:
+                    n_rows = n_rows_that_count(rows.targets, rows.sample_weight)
+                    check_first_block(features[0][1] != 0, n_rows, robust, "column of X")
         if coefs_init is not None:
             coefs = weights.given(network, coefs_init, "coefs_init")
         if intercepts_init is not None:
@@ -472,6 +493,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         """The user's validation rows, ready for the engine; or ValueError."""
         draft = self._draft()
         try:
+            real_numbers(given.X_val, "X_val")
             X, y = draft._check_Xy(
                 given.X_val, given.y_val, reset=False, accept_sparse="csr", dtype=network.dtype, order="C"
             )
@@ -485,7 +507,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         except MemoryError:
             raise
         except Exception as error:  # an overflow, or an error of a class of the user's
-            raise ValueError(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
+            kind = ValueError if isinstance(error, ValueError) or not isinstance(error, TypeError) else TypeError
+            raise kind(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
 
     def _train_stochastic(
         self, prepared: Prepared, scoring: ExitStack, incremental: bool, tasks: FitTasks | None
@@ -493,7 +516,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         network, rows, parameters = prepared.network, prepared.rows, prepared.parameters
         validation = None
         if prepared.held_out is not None:
-            score = scoring.enter_context(validation_score(self, network, prepared.held_out))
+            score = scoring.enter_context(validation_score(self, network, prepared.held_out, prepared.source))
             validation = Validation(score, parameters if prepared.goes_on else None)
         memory = self._memory or Memory(None, draw_seed(prepared.random_state))
         begin, position = prepared.begin, None
@@ -525,7 +548,12 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             progress=make_progress(self.verbose, training.max_epochs),
             n_jobs=self.n_jobs,
             # A schedule that ends with the fit, and no rule that would stop it: it was meant to take so long.
-            warn_at_end=not (incremental or training.has_rate_schedule and training.patience == np.inf),
+            # Of targets that are all the same there is nothing that more epochs would find.
+            warn_at_end=not (
+                incremental
+                or (training.has_rate_schedule and training.patience == np.inf)
+                or "scoring" in self._own_parameters
+            ),
             tasks=tasks,
             resumed=position,
             is_stream=incremental,
@@ -555,16 +583,21 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     def _watches_loss(self) -> bool:
         return isinstance(self.scoring, str) and self.scoring == "loss"
 
+    def _batch_size(self, n_rows: int) -> int:
+        return min(AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size, n_rows)
+
+    def _normalises_batches(self) -> bool:
+        return self.norm == "batch" and is_stochastic(self) and len(hidden_sizes(self.hidden_layer_sizes)) > 0
+
     def _training_plan(self, n_rows: int, seed: int, incremental: bool) -> TrainingPlan:
-        if self.batch_size == "auto":
-            batch_size = min(AUTO_BATCH_SIZE, n_rows)
-        else:
-            if self.batch_size > n_rows and not self._is_of_preset("batch_size"):
-                warn(
-                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
-                    f"batch_size={self.batch_size} is taken as the {n_rows} rows that there are to train on."
-                )
-            batch_size = min(self.batch_size, n_rows)
+        batch_size = self._batch_size(n_rows)
+        if self.batch_size != "auto" and self.batch_size > n_rows and not self._is_of_preset("batch_size"):
+            warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
+                f"batch_size={self.batch_size} is taken as the {n_rows} rows that there are to train on."
+            )
+        if self._normalises_batches():
+            batch_size = size_for_norm(batch_size, n_rows)
         return training_plan(
             solver=self.solver,
             solver_params=self.solver_params,

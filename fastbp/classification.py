@@ -8,6 +8,7 @@ import scipy.sparse
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from fastbp.kinds import real_numbers
 from fastbp.plan import NetworkPlan
 
 
@@ -65,6 +66,9 @@ class Labels:
 
         A dictionary may name any label that is known, whether it is among `y` or not.
         """
+        for one in class_weight if isinstance(class_weight, list) else [class_weight]:
+            if isinstance(one, dict):
+                real_numbers(list(one.values()), "class_weight")
         if self.kind == "multilabel" or class_weight == "balanced":
             of_row = compute_sample_weight(class_weight, y)
         else:
@@ -82,14 +86,6 @@ class Labels:
                 "pass one dictionary {class: weight}."
             )
         return compute_class_weight(class_weight, classes=self.classes, y=y)
-
-    def of_targets(self, targets: np.ndarray) -> Any:
-        """The labels that `encode` made these targets of."""
-        if self.kind == "multilabel":
-            indicator = targets.astype(int)
-            return scipy.sparse.csr_matrix(indicator) if self.sparse else indicator
-        index = targets.argmax(axis=1) if targets.shape[1] > 1 else targets[:, 0].astype(np.intp)
-        return self.classes[index]
 
     def one_of_many(self, n_outputs: int) -> bool:
         """Whether the largest of several outputs gives the label."""

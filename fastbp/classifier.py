@@ -111,7 +111,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     input_scaling : {'robust'}, default=None
         What is done to the inputs first, inside the network. 'robust': t / sqrt(1 + (t / 3)^2) with t = (x -
         median) / interquartile range of the first training set's features (rows set aside included), so that
-        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). Needs a dense X.
+        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). A constant feature is 0 until it
+        varies, in a later call of `partial_fit` or a warm start. Needs a dense X.
     learn_input_scales : bool, default=False
         Whether each input is multiplied by a factor that is learned.
     parametric_activation : bool, default=False
@@ -128,7 +129,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         Of 'ema' `decay` in [0, 1), 0.999; of 'swa' `start` in [0, 1), the share of the fit before, 0.75.
     batch_size : int or 'auto', default='auto'
         At least 1; the last batch of an epoch may be smaller. 'auto' is ``min(200, n_samples)``. A size
-        beyond the number of rows is clipped, with a warning.
+        beyond the number of rows is clipped, with a warning. With norm='batch' at least 2, and the nearest
+        size is taken of which the last batch has half the rows or more: fewer would spoil its statistics.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         Schedule of solver='sgd'. 'invscaling': after each epoch
         ``learning_rate_init / (t_ + 1) ** power_t``. 'adaptive': divided by 5, as long as it is > 1e-6, where
@@ -196,7 +198,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         What early stopping watches on the validation rows. None: accuracy. 'loss': the
         mean of their losses, weighted and without penalties; lower is better. The name of a scorer of
         scikit-learn's, or ``scorer(estimator, X, y)``, higher is better: the estimator predicts with the
-        weights of that epoch. Weights are passed on to scorers that have `sample_weight`.
+        weights of that epoch, X and y are rows as they were given to `fit`. Weights are passed on to scorers
+        that have `sample_weight`.
     beta_1, beta_2 : float, default=0.9, 0.999
         In [0, 1). Decay of the moments of 'adam'.
     epsilon : float, default=1e-8
@@ -769,9 +772,6 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         return self._labels.encode(y, network)
-
-    def _decode(self, targets: np.ndarray) -> Any:
-        return self._labels.of_targets(targets)
 
     def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
         return accuracy(

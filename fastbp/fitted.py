@@ -113,7 +113,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         """Targets for the engine."""
 
-    def _learn_scales(self, y, sample_weight, goes_on: bool) -> None:
+    def _learn_scales(self, y, sample_weight, goes_on: bool, incremental: bool) -> None:
         """Set what `y` is scaled by, if anything."""
 
     def _class_weights(self, y) -> np.ndarray | None:

@@ -12,15 +12,18 @@ from sklearn.model_selection import train_test_split
 
 @dataclass
 class Rows:
-    """Inputs, encoded targets and weights of the same rows."""
+    """Inputs, encoded targets and weights of the same rows; `index` has their numbers in the user's arrays,
+    where these are not all.
+    """
 
     X: np.ndarray | scipy.sparse.csr_matrix
     targets: np.ndarray
     sample_weight: np.ndarray | None
+    index: np.ndarray | None = None
 
     def take(self, index: np.ndarray) -> "Rows":
         weight = None if self.sample_weight is None else self.sample_weight[index]
-        return Rows(self.X[index], self.targets[index], weight)
+        return Rows(self.X[index], self.targets[index], weight, index)
 
 
 class GivenRows(NamedTuple):

@@ -12,10 +12,17 @@ from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.float_errors import silent
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import GivenRows, Rows, d2_pinball, r_squared
+from fastbp.kinds import real_numbers
 from fastbp.parameter_checks import refuse_name_of_loss
 from fastbp.plan import NetworkPlan
 from fastbp.presets import takes_scaled_targets
-from fastbp.scaling import near_one, standard_scales
+from fastbp.scaling import (
+    check_first_block,
+    completed_standard_scales,
+    n_rows_that_count,
+    near_one,
+    standard_scales,
+)
 from fastbp.validation import validated
 
 
@@ -95,7 +102,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
     input_scaling : {'robust'}, default=None
         What is done to the inputs first, inside the network. 'robust': t / sqrt(1 + (t / 3)^2) with t = (x -
         median) / interquartile range of the first training set's features (rows set aside included), so that
-        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). Needs a dense X.
+        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). A constant feature is 0 until it
+        varies, in a later call of `partial_fit` or a warm start. Needs a dense X.
     learn_input_scales : bool, default=False
         Whether each input is multiplied by a factor that is learned.
     parametric_activation : bool, default=False
@@ -107,8 +115,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
         trains as in the neural tangent parametrisation (Jacot, Gabriel, Hongler 2018).
     target_scaling : {'standard'}, default=None
         'standard': the network is trained on (y - mean) / standard deviation of the first training set, and
-        what it predicts is scaled back and cut off at the lowest and highest target seen. `loss_`,
-        its curves and `loss_and_gradients` are then those of the standardised target.
+        what it predicts is scaled back and cut off at the lowest and highest target seen. A target that has
+        been constant so far gets its scale when it first varies. `loss_`, its curves and
+        `loss_and_gradients` are then those of the standardised target.
     average : {'ema', 'swa'}, default=None
         The weights of the model are a mean of those after each step: 'ema' forgets exponentially, 'swa' is
         the plain mean of the last part of the fit. Training that goes on does so from the mean.
@@ -116,7 +125,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         Of 'ema' `decay` in [0, 1), 0.999; of 'swa' `start` in [0, 1), the share of the fit before, 0.75.
     batch_size : int or 'auto', default='auto'
         At least 1; the last batch of an epoch may be smaller. 'auto' is ``min(200, n_samples)``. A size
-        beyond the number of rows is clipped, with a warning.
+        beyond the number of rows is clipped, with a warning. With norm='batch' at least 2, and the nearest
+        size is taken of which the last batch has half the rows or more: fewer would spoil its statistics.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         Schedule of solver='sgd'. 'invscaling': after each epoch
         ``learning_rate_init / (t_ + 1) ** power_t``. 'adaptive': divided by 5, as long as it is > 1e-6, where
@@ -181,9 +191,11 @@ class BPRegressor(RegressorMixin, BackPropagation):
         In [0, 1), of the rows, for early stopping; at least two rows.
     scoring : str, callable or None, default=None
         What early stopping watches on the validation rows. None: R^2, or the mean D^2 of several
-        quantiles. 'loss': the mean of their losses, weighted and without penalties; lower is better. The name
-        of a scorer of scikit-learn's, or ``scorer(estimator, X, y)``, higher is better: the estimator
-        predicts with the weights of that epoch. Weights are passed on to scorers that have `sample_weight`.
+        quantiles (the loss where all targets of the training set are the same). 'loss': the mean of their
+        losses, weighted and without penalties; lower is better. The name of a scorer of scikit-learn's, or
+        ``scorer(estimator, X, y)``, higher is better: the estimator predicts with the weights of that epoch,
+        X and y are rows as they were given to `fit`. Weights are passed on to scorers that have
+        `sample_weight`.
     beta_1, beta_2 : float, default=0.9, 0.999
         In [0, 1). Decay of the moments of 'adam'.
     epsilon : float, default=1e-8
@@ -617,6 +629,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         float
             1 is perfect; 0 is what the best constant gets.
         """
+        y, sample_weight = real_numbers(y, "y"), real_numbers(sample_weight, "sample_weight")
         if quantiles := self._quantiles():
             return d2_pinball(column_or_1d(y), self.predict(X), quantiles, sample_weight)
         predicted = self.predict(X)
@@ -630,8 +643,6 @@ class BPRegressor(RegressorMixin, BackPropagation):
             y = y.toarray()
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if np.iscomplexobj(y):
-            raise ValueError("Complex data not supported: y must be real.")
         return X, y.reshape(len(y), -1)
 
     def _quantiles(self) -> tuple[float, ...]:
@@ -674,7 +685,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
             raise ValueError(f"loss={self.loss!r} of a regressor needs {entry.domain.text}.")
         return targets
 
-    def _learn_scales(self, y, sample_weight, goes_on):
+    def _learn_scales(self, y, sample_weight, goes_on, incremental):
         if goes_on and (self.target_scaling is None) == hasattr(self, "target_mean_"):
             raise ValueError(
                 f"target_scaling={self.target_scaling!r} is not that of the fit that training goes on from: "
@@ -687,12 +698,17 @@ class BPRegressor(RegressorMixin, BackPropagation):
                 f"target_scaling={self.target_scaling!r} needs a loss and an output activation for all real "
                 f"numbers, got loss={self.loss!r} and out_activation={self.out_activation_!r}."
             )
-        mean, scale, span = standard_scales(y, sample_weight)
-        if goes_on and hasattr(self, "target_mean_"):
-            mean, scale = self.target_mean_, self.target_scale_
-            both = np.vstack([self.target_range_, span])
-            span = np.array([both.min(axis=0), both.max(axis=0)])
-        self.target_mean_, self.target_scale_, self.target_range_ = mean, scale, span
+        known = goes_on and hasattr(self, "target_mean_")
+        if known:
+            earlier = self.target_mean_, self.target_scale_, self.target_range_
+            scales = completed_standard_scales(earlier, y, sample_weight)
+        else:
+            scales = standard_scales(y, sample_weight)
+            if incremental:
+                name = f"target_scaling='standard'{self._set_by('target_scaling')}"
+                n_rows = n_rows_that_count(y, sample_weight)
+                check_first_block(scales[2][0] < scales[2][1], n_rows, name, "target")
+        self.target_mean_, self.target_scale_, self.target_range_ = scales
 
     def _decode(self, targets: np.ndarray) -> np.ndarray:
         if hasattr(self, "target_mean_"):

@@ -1,11 +1,18 @@
-"""Scales of inputs and targets, from the data."""
+"""Scales of inputs and targets, from the data.
+
+They are those of the first rows that a model is trained on, for the weights are learned behind them. But a
+column of which all values have been equal so far has no scale yet: it gets one when it first varies.
+"""
 
 from typing import Any
 
 import numpy as np
 
+from fastbp.call_stack import warn
+
 COLUMNS_AT_A_TIME = 64
 SMALLEST_SQUARED, LARGEST_SQUARED = 1e-15, 1e15  # whose squares and their sums are float32's, too
+FEWEST_ROWS = 10  # whose quartiles and deviations are worth something
 
 
 def robust_scales(X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
@@ -28,6 +35,72 @@ def robust_scales(X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray
     width = np.where(three_quarters > quarter, three_quarters - quarter, (high - low) / 2)
     factor = (1 / width).astype(X.dtype)
     return np.array([median.astype(X.dtype), np.where(np.isfinite(factor), factor, 0)])
+
+
+def completed_robust_scales(
+    scales: np.ndarray, X: np.ndarray, sample_weight: np.ndarray | None
+) -> np.ndarray:
+    """The scales of earlier rows, and those of columns that had been constant and vary with the rows of X.
+
+    Their earlier value counts as one row. The weights behind them have seen zeros only.
+
+    Parameters
+    ----------
+    scales : ndarray of shape (2, n_features)
+        What `robust_scales` gave; not changed.
+    """
+    still_equal = np.flatnonzero(scales[1] == 0)
+    vary = [column for column in still_equal if (X[:, column] != scales[0, column]).any()]
+    if not vary:
+        return scales
+    rows, weight = with_earlier(scales[:1, vary], X[:, vary], sample_weight)
+    found = robust_scales(rows, weight)
+    scales = scales.copy()
+    scales[:, vary] = np.where(found[1] == 0, scales[:, vary], found)
+    return scales
+
+
+def with_earlier(
+    earlier: np.ndarray, rows: np.ndarray, sample_weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Rows, and their weights, before which one more of their mean weight stands."""
+    if sample_weight is not None:
+        mean = sample_weight[sample_weight > 0].mean(dtype=np.float64)
+        sample_weight = np.append(mean, sample_weight)
+    return np.vstack([earlier, rows]), sample_weight
+
+
+def check_first_block(vary: np.ndarray, n_rows: int, parameter: str, what: str) -> None:
+    """ValueError where the first block of `partial_fit` has no scale at all, a warning where a poor one.
+
+    Parameters
+    ----------
+    vary : ndarray of bool
+        Whether the values of each column differ.
+    n_rows : int
+        That have a positive weight.
+    parameter, what : str
+        For the message: the estimator's parameter, and what varies or not.
+    """
+    advice = (
+        "The scales stay what that block makes them: let the first block have some hundred rows, or begin "
+        "with fit"
+    )
+    if not vary.any():
+        raise ValueError(
+            f"{parameter} takes its scales from the first block of partial_fit, but in this one of {n_rows} "
+            f"row{'s' * (n_rows != 1)} no {what} varies. {advice}."
+        )
+    if n_rows < FEWEST_ROWS:
+        warn(
+            f"{parameter} takes its scales from the first block of partial_fit, which has {n_rows} rows. "
+            f"{advice}."
+        )
+
+
+def n_rows_that_count(rows: np.ndarray, sample_weight: np.ndarray | None) -> int:
+    """The number of rows of positive weight."""
+    return len(rows) if sample_weight is None else int(np.count_nonzero(sample_weight))
 
 
 def quantiles(X: np.ndarray, sample_weight: np.ndarray | None, shares: list[float]) -> np.ndarray:
@@ -96,3 +169,19 @@ def near_one(y: Any, predicted: np.ndarray) -> tuple[Any, np.ndarray]:
         return y, predicted
     power = -np.frexp(size)[1]
     return np.ldexp(array, power), np.ldexp(predicted, power)
+
+
+def completed_standard_scales(
+    scales: tuple[np.ndarray, ...], y: np.ndarray, sample_weight: np.ndarray | None
+) -> tuple[np.ndarray, ...]:
+    """What `standard_scales` gave for earlier rows, with the span of all, and with mean and deviation of the
+    targets that had been constant and vary with the rows of y; their earlier value counts as one row.
+    """
+    mean, scale, span = scales
+    both = np.vstack([span, standard_scales(y, sample_weight)[2]])
+    whole = np.array([both.min(axis=0), both.max(axis=0)])
+    vary = (span[0] == span[1]) & (whole[0] < whole[1])
+    if vary.any():
+        new_mean, new_scale, _ = standard_scales(*with_earlier(span[:1], y, sample_weight))
+        mean, scale = np.where(vary, new_mean, mean), np.where(vary, new_scale, scale)
+    return mean, scale, whole

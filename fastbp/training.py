@@ -20,6 +20,7 @@ from fastbp.call_stack import is_part_of_another_call, warn
 from fastbp.functions.schedules import ADAPTIVE, judge_epoch
 from fastbp.holdout import Rows
 from fastbp.interrupt import Interruption
+from fastbp.overflow import predicts
 from fastbp.plan import NetworkPlan
 from fastbp.progress import Progress
 from fastbp.resume import EpochPosition, Evaluations, digest
@@ -39,10 +40,12 @@ TO_CONVERGE = (
     "(fastbp.learning_rate_range finds one) or solver; early_stopping=True ends the fit where the score of "
     "validation rows no longer improves."
 )
+INTERRUPTED = "Training interrupted by user."
 ADVICE = (
     "Try inputs (and, in regression, targets) scaled by StandardScaler, a smaller learning_rate_init, "
     "or another solver."
 )
+OVERFLOW = "The outputs for the training rows are not finite after"
 
 
 @dataclasses.dataclass
@@ -166,7 +169,8 @@ def fit_stochastic(
     KeyboardInterrupt
         On Ctrl-C where the fit is a part of something larger, which is to end, too.
     ValueError
-        When loss or weights stop being finite and early stopping has no finite best weights.
+        When loss or weights stop being finite, or in the end the outputs for the training rows are not, and
+        early stopping has no best weights with which they are.
     """
     if validation is not None and training.monitor_loss:
         raise AssertionError("a validation score needs a training plan with the monitor 'external'")
@@ -234,19 +238,27 @@ def fit_stochastic(
         if failure is None and trainer.status == "non_finite":
             epoch, step = trainer.failure
             failure = f"The first value that is not finite appeared in epoch {epoch}, step {step}"
+        result = so_far()
+        restorable = validation is not None and validation.best_parameters is not None
+        usable = (failure is None or restorable) and predicts(
+            engine, network, result.parameters, rows.X, n_jobs
+        )
+        if failure is None and not usable:
+            failure = f"{OVERFLOW} epoch {trainer.n_epochs}"
         if failure is not None:
             failure = f"{failure}, at learning rate {trainer.learning_rate:g}."
         reached_last_epoch = trainer.status == "max_epochs"
         if tasks is not None and failure is None and not interrupted:
             tasks.keep_last()
-        result = so_far()
 
     interrupted = interrupted or interruption.pending  # in the last epoch
     progress.close()
     if tasks is not None:
         tasks.close()
+    if interrupted:
+        _let_interrupt_through(is_stream)
     if failure is not None:
-        if validation is None or validation.best_parameters is None:
+        if validation is None or not usable:
             raise ValueError(f"{NON_FINITE} {failure} {ADVICE}")
         # The moments belong to the weights that were lost.
         result.state = None
@@ -256,7 +268,7 @@ def fit_stochastic(
             ConvergenceWarning,
         )
     elif interrupted:
-        _report_interrupt(is_stream)
+        warn(INTERRUPTED)
     elif reached_last_epoch and warn_at_end and not stopped:
         warn(
             f"Stochastic Optimizer: Maximum iterations ({training.max_epochs}) "
@@ -266,15 +278,14 @@ def fit_stochastic(
     return result
 
 
-def _report_interrupt(is_stream: bool = False) -> None:
-    """Warn after Ctrl-C in a fit that the user called; in a part of something larger raise KeyboardInterrupt.
+def _let_interrupt_through(is_stream: bool = False) -> None:
+    """Raise KeyboardInterrupt where the fit is a part of something larger, not a call of the user's own.
 
     Otherwise one Ctrl-C would end one fit of a search, which would score the truncated network as if it were
     whole and go on with the next; or one call of `partial_fit` in a stream of them.
     """
     if is_stream or is_part_of_another_call():
         raise KeyboardInterrupt
-    warn("Training interrupted by user.")
 
 
 def _result(trainer: Any, validation: Validation | None, n_rows: int) -> Result:
@@ -377,7 +388,7 @@ def fit_lbfgs(
     Raises
     ------
     ValueError
-        When the loss or the weights at the end are not finite.
+        When the loss, the weights or the outputs for the training rows at the end are not finite.
     """
     real = network.mask()
     flat = parameters.copy()
@@ -443,8 +454,11 @@ def fit_lbfgs(
             tasks.keep_last()
         tasks.close()
     if solution is None or interruption.pending:
-        _report_interrupt()
+        _let_interrupt_through()
+        warn(INTERRUPTED)
     if solution is None:
+        if not predicts(engine, network, latest.parameters, rows.X, n_jobs):
+            raise ValueError(f"{NON_FINITE} {OVERFLOW} iteration {latest.n_epochs} of lbfgs. {ADVICE}")
         return latest
     result = Result(_with_real(parameters, real, solution.x), float(solution.fun), int(solution.nit))
     if not (np.isfinite(result.loss) and np.isfinite(result.parameters).all()):
@@ -452,6 +466,8 @@ def fit_lbfgs(
             f"{NON_FINITE} The loss or the weights are not finite after iteration {result.n_epochs} of "
             f"lbfgs. {ADVICE}"
         )
+    if not predicts(engine, network, result.parameters, rows.X, n_jobs):
+        raise ValueError(f"{NON_FINITE} {OVERFLOW} iteration {result.n_epochs} of lbfgs. {ADVICE}")
     if not stopped:
         result.n_epochs = _iterations(solution, max_iter, max_fun)
     return result

@@ -7,15 +7,19 @@ import scipy.sparse
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length, validate_data
 
 from fastbp import engine
+from fastbp.kinds import labels, real_numbers
 from fastbp.parameter_checks import naming
 
 
 def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, **check: Any) -> Any:
     """As ``validate_data``: X, or (X, y) where y is given.
 
-    An X on the GPU stays there, as an object that the CUDA engine takes; y comes to the host.
+    An X on the GPU stays there, as an object that the CUDA engine takes; y comes to the host. Kinds of data
+    that hold no real numbers are refused.
     """
-    y = on_host(y)
+    X, y = real_numbers(X, "X"), on_host(y)
+    if not isinstance(y, str):
+        y = real_numbers(y, "y") if check.get("y_numeric", False) else labels(y)
     if not engine.on_gpu(X):
         try:
             return validate_data(estimator, X, y, reset=reset, **check)
@@ -33,10 +37,7 @@ def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, 
 def checked_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") -> np.ndarray:
     """The weights of the rows of X: finite, not negative, not all zero; else ValueError by their name."""
     with naming(name):
-        weight = on_host(weight)
-        given = np.asarray(weight).dtype
-        if given.kind not in "biufO":  # times and numbers in words could be converted
-            raise ValueError(f"the weights must be real numbers, got dtype {given}.")
+        weight = real_numbers(on_host(weight), name)
         weight = _check_sample_weight(weight, X, dtype=dtype, ensure_non_negative=True)
         # a number for all rows is not looked at, and weights that are finite may have no finite sum
         if not np.isfinite(weight.sum(dtype=np.float64)):

@@ -165,7 +165,7 @@ def test_early_stopping_on_scaled_targets(scoring):
 
 def test_targets_that_hardly_vary():
     X, _ = data.regression()
-    model = BPRegressor(**PARAMS, target_scaling="standard").partial_fit(X[:3], [0.1, 0.1, 0.1])
+    model = BPRegressor(**PARAMS, target_scaling="standard").fit(X[:3], [0.1, 0.1, 0.1])
     assert_array_equal(model.target_scale_, [1.0])
     assert_allclose(model.predict(X), 0.1)
 
