@@ -13,7 +13,7 @@ from fastbp.holdout import GivenRows, Rows, d2_pinball, r_squared
 from fastbp.plan import NetworkPlan
 from fastbp.presets import takes_scaled_targets
 from fastbp.scaling import standard_scales
-from fastbp.validation import validated
+from fastbp.validation import one_column, validated
 
 
 class BPRegressor(RegressorMixin, BackPropagation):
@@ -618,8 +618,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         X, y = validated(self, X, y, reset=reset, multi_output=True, y_numeric=True, **check)
         if scipy.sparse.issparse(y):
             y = y.toarray()
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        y = one_column(y)
         if np.iscomplexobj(y):
             raise ValueError("Complex data not supported: y must be real.")
         return X, y.reshape(len(y), -1)
