@@ -507,7 +507,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         except MemoryError:
             raise
         except Exception as error:  # an overflow, or an error of a class of the user's
-            kind = ValueError if isinstance(error, ValueError) or not isinstance(error, TypeError) else TypeError
+            is_of_type = isinstance(error, TypeError) and not isinstance(error, ValueError)
+            kind = TypeError if is_of_type else ValueError
             raise kind(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
 
     def _train_stochastic(

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
@@ -18,7 +17,7 @@ from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_name
 from fastbp.holdout import GivenRows, Rows, accuracy
 from fastbp.parameter_checks import naming, refuse_name_of_loss
 from fastbp.plan import NetworkPlan
-from fastbp.validation import validated
+from fastbp.validation import one_column, validated
 
 
 def _has_probabilities(estimator) -> bool:
@@ -746,9 +745,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     def _check_Xy(self, X, y, *, reset, **check):
         X, y = validated(self, X, y, reset=reset, multi_output=True, **check)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return X, y
+        return X, one_column(y)
 
     def _learn_targets(self, y, *, goes_on, incremental):
         if not hasattr(self, "_labels"):

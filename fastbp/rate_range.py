@@ -174,11 +174,11 @@ def _losses(model, prepared, rates: np.ndarray) -> tuple[list[float], bool]:
         position = 0
         for rate in rates:
             trainer.learning_rate = rate
-            before = trainer.epoch_loss
+            before, n_epochs = trainer.epoch_loss, len(trainer.loss_curve)
             trainer.train(1)
             batch_rows = min(training.batch_size, n_rows - position)
             position += batch_rows
-            ended = position == n_rows and trainer.status != "non_finite"
+            ended = len(trainer.loss_curve) > n_epochs
             after = trainer.loss_curve[-1] * n_rows if ended else trainer.epoch_loss
             position %= n_rows
             loss = (after - before) / batch_rows
@@ -207,7 +207,7 @@ def _steepest(rates: np.ndarray, smoothed: np.ndarray, n_steps: int) -> float | 
     """The rate of the steepest descent to the smallest loss, once the loss stays below that of the start."""
     level, lowest = _level_at_start(smoothed, n_steps), int(smoothed.argmin())
     fall = level - smoothed[lowest]
-    if fall < SMALLEST_FALL * level:
+    if not fall > SMALLEST_FALL * level:
         return None
     not_yet = np.flatnonzero(smoothed[:lowest] > level - NOISE * fall)
     first = int(not_yet[-1]) if len(not_yet) else 0

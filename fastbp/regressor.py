@@ -23,7 +23,7 @@ from fastbp.scaling import (
     near_one,
     standard_scales,
 )
-from fastbp.validation import validated
+from fastbp.validation import one_column, validated
 
 
 class BPRegressor(RegressorMixin, BackPropagation):
@@ -641,8 +641,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         X, y = validated(self, X, y, reset=reset, multi_output=True, y_numeric=True, **check)
         if scipy.sparse.issparse(y):
             y = y.toarray()
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        y = one_column(y)
         return X, y.reshape(len(y), -1)
 
     def _quantiles(self) -> tuple[float, ...]:

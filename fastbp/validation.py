@@ -4,9 +4,17 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length, validate_data
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _check_y,
+    check_consistent_length,
+    column_or_1d,
+    validate_data,
+)
 
 from fastbp import engine
+from fastbp.call_stack import warn
 from fastbp.kinds import labels, real_numbers
 from fastbp.parameter_checks import naming
 
@@ -45,6 +53,19 @@ def checked_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight"
     return weight
 
 
+def one_column(y: np.ndarray) -> np.ndarray:
+    """A column vector as one dimension, with scikit-learn's warning; anything else as it is."""
+    if y.ndim != 2 or y.shape[1] != 1:
+        return y
+    column = column_or_1d(y)
+    warn(
+        "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
+        "(n_samples,), for example using ravel().",
+        DataConversionWarning,
+    )
+    return column
+
+
 def on_host(values: Any) -> Any:
     """Targets or weights, copied where they lie on the GPU."""
     if not engine.on_gpu(values):
@@ -53,12 +74,14 @@ def on_host(values: Any) -> Any:
 
 
 def canonical(X: Any) -> Any:
-    """X as engines want it: C-contiguous; CSR with sorted column indices, each once in a row.
+    """X as engines want it: C-contiguous, in the machine's byte order; CSR with sorted column indices, each
+    once in a row.
 
     What lies on the GPU is so already.
     """
     if isinstance(X, np.ndarray):
-        return np.ascontiguousarray(X)
+        # a frame's columns may be of the other byte order, which scikit-learn's validation leaves
+        return np.ascontiguousarray(X, dtype=X.dtype.newbyteorder("="))
     if scipy.sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()  # sorts, too
