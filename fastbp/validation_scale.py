@@ -21,7 +21,7 @@ SHRUNK = np.log(0.01)  # mean logarithm of the size, compared with the training 
 
 MESSAGE = (
     "X_val lies on another scale than X, so that its score says little. In a pipeline the steps before the "
-    "network transform X alone, unless they are told to: Pipeline(..., transform_input=['X_val']), with "
+    'network transform X alone, unless they are told to: Pipeline(steps, transform_input=["X_val"]), with '
     "sklearn.set_config(enable_metadata_routing=True) and set_fit_request(X_val=True, y_val=True) of the "
     "network. Otherwise transform X_val like X."
 )

@@ -41,6 +41,8 @@ MEANT = [
     (RuntimeWarning, "The checkpoint .* cannot be written"),
     (DataConversionWarning, "A column-vector y was passed"),
     (UndefinedMetricWarning, "score is not well-defined with less than two samples"),
+    (UserWarning, ".* takes its scales from the first block of partial_fit, which has"),
+    (UserWarning, "X_val lies on another scale than X"),
     (UserWarning, "The number of unique classes is greater than 50%"),
     (UserWarning, "X (does not have valid|has) feature names"),
 ]
