@@ -8,7 +8,6 @@ import scipy.sparse
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from fastbp.kinds import real_numbers
 from fastbp.plan import NetworkPlan
 
 
@@ -66,9 +65,6 @@ class Labels:
 
         A dictionary may name any label that is known, whether it is among `y` or not.
         """
-        for one in class_weight if isinstance(class_weight, list) else [class_weight]:
-            if isinstance(one, dict):
-                real_numbers(list(one.values()), "class_weight")
         if self.kind == "multilabel" or class_weight == "balanced":
             of_row = compute_sample_weight(class_weight, y)
         else:

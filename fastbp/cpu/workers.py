@@ -6,8 +6,7 @@ Nobody joins them: one that waits for a job holds up neither the end of the proc
 come until the process ends, from atexit functions and executors at work then, too.
 """
 
-import importlib.machinery
-import importlib.util
+import _thread as _patched
 import os
 from collections.abc import Callable
 from types import ModuleType
@@ -15,9 +14,10 @@ from types import ModuleType
 
 def _system_threads() -> ModuleType:
     """The module `_thread` as Python made it: a second instance, whatever has been done to the first."""
-    spec = importlib.machinery.BuiltinImporter.find_spec("_thread")
+    spec = _patched.__spec__
     assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = spec.loader.create_module(spec)
+    assert module is not None
     spec.loader.exec_module(module)
     return module
 
