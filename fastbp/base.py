@@ -27,9 +27,11 @@ from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, OUTPUT_
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.losses import find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
-from fastbp.functions.solvers import STOCHASTIC
+from fastbp.functions.solvers import SOLVERS, STOCHASTIC
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
 from fastbp.kinds import real_numbers
+from fastbp.network_plan import hidden_activations, pieces_of
+from fastbp.network_size import refuse_too_large
 from fastbp.output_bias import with_data_bias
 from fastbp.parameter_checks import hidden_sizes
 from fastbp.plan import Kind, NetworkPlan
@@ -41,7 +43,7 @@ from fastbp.scoring import is_defined, refuse_undefined, takes_scorer, validatio
 from fastbp.stored import StoredWeights
 from fastbp.tasks import Epoch, FitTasks
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
-from fastbp.training_plan import AVERAGES, SolverState, TrainingPlan, training_plan
+from fastbp.training_plan import AVERAGES, SolverState, TrainingPlan, rule_of, training_plan
 from fastbp.validation import canonical, checked_weights
 from fastbp.validation_scale import warn_of_another_scale
 
@@ -389,6 +391,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         self._learn_targets(y, goes_on=goes_on, incremental=incremental)
         sample_weight = self._check_weights(sample_weight, X, y)
         self._learn_scales(y, sample_weight, goes_on, incremental)
+        self._refuse_too_large(X, hidden)
         network = weights.cached_plan(
             n_inputs=X.shape[1],
             hidden_layer_sizes=hidden,
@@ -437,6 +440,27 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             head = find_loss(self.loss, self.out_activation_)
             parameters = with_data_bias(network, parameters, rows, head, self.out_activation_)
         return Prepared(network, rows, held_out, parameters, random_state, goes_on, begin, saved, source)
+
+    def _refuse_too_large(self, X, hidden: tuple[int, ...]) -> None:
+        """MemoryError or ValueError where memory does not hold a network and its training."""
+        names, n_moments, n_rows = hidden_activations(self.activation, len(hidden)), None, X.shape[0]
+        if self.early_stopping:
+            n_rows = int(n_rows * (1 - self.validation_fraction))
+        if is_stochastic(self):
+            rule = rule_of(self.solver, self.momentum, self.nesterovs_momentum)
+            n_moments = SOLVERS[rule].n_states + (self.average is not None)
+            n_rows = min(n_rows, AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size)
+        refuse_too_large(
+            X.shape[1],
+            hidden,
+            self.n_outputs_,
+            pieces=[pieces_of(name, self.maxout_pieces) for name in names],
+            fit_intercept=self.fit_intercept,
+            n_moments=n_moments,
+            # A GPU takes fewer rows at a time where it has to.
+            n_rows=n_rows if engine.get(self.device, X).__name__ == "fastbp.cpu.engine" else 0,
+            dtype=X.dtype,
+        )
 
     def _start(
         self,

@@ -115,6 +115,13 @@ class SolverState:
     n_epochs: int
 
 
+def rule_of(solver: str, momentum: float, nesterovs_momentum: bool) -> str:
+    """The name in `SOLVERS` of what a solver of the estimators does."""
+    if solver != "sgd":
+        return solver
+    return "sgd" if momentum == 0 else "nesterov" if nesterovs_momentum else "momentum"
+
+
 def training_plan(
     *,
     solver: str,
@@ -158,10 +165,8 @@ def training_plan(
         raise ValueError(
             f"solver={solver!r} does not work on mini-batches; choose one of {list(STOCHASTIC)}."
         )
-    rule = solver
-    if solver == "sgd":
-        rule = "sgd" if momentum == 0 else "nesterov" if nesterovs_momentum else "momentum"
-    else:
+    rule = rule_of(solver, momentum, nesterovs_momentum)
+    if solver != "sgd":
         learning_rate = "constant"  # the three schedules are SGD's, as in scikit-learn
     entry = SOLVERS[rule]
     common = {"momentum": momentum, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
