@@ -21,6 +21,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from fastbp import engine, holdout, weights
 from fastbp.batches import check_for_norm, size_for_norm
 from fastbp.call_stack import warn
+from fastbp.curves import Added, adopted, own_lists
 from fastbp.fitted import FittedNetwork
 from fastbp.float_errors import silent_fit
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, OUTPUT_ACTIVATIONS
@@ -290,11 +291,11 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
                 draft.__dict__.pop(name, None)
         if incremental:
             draft._check_classes(classes)
-        draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init, given, tasks)
+        added = draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init, given, tasks)
         draft._take_own_parameters_back()
-        self.__dict__ = draft.__dict__
-        if tasks is not None:
-            tasks.end()
+        with adopted(self, draft, added):
+            if tasks is not None:
+                tasks.end()
         return self
 
     def _check_classes(self, classes) -> None:
@@ -310,8 +311,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         intercepts_init,
         given: GivenRows,
         tasks: FitTasks | None = None,
-    ) -> None:
-        """Fit this object in place."""
+    ) -> Added:
+        """Fit this object in place, but for the lists that grow with the epochs."""
         prepared = self._prepare(X, y, sample_weight, incremental, coefs_init, intercepts_init, given, tasks)
         network, rows = prepared.network, prepared.rows
         if coefs_init is not None or intercepts_init is not None or not hasattr(self, "_memory"):
@@ -341,7 +342,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
                 resumed=position,
             )
             self._memory = None
-        self._take_over(network, result)
+        return self._take_over(network, result)
 
     def _refuse_without_batches(self, network: NetworkPlan) -> None:
         """ValueError for what solver='lbfgs' cannot minimise."""
@@ -413,11 +414,11 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         if tasks is not None and tasks.keeps:
             settings = fit_settings(self, rows, held_out, engine.get(self.device, X).__name__)
             saved = tasks.find(settings)
-            earlier = {name: self.__dict__[name] for name in ADDED_TO if name in self.__dict__}
+            earlier = own_lists({name: self.__dict__[name] for name in ADDED_TO if name in self.__dict__})
             beginning = begin_fit(settings, network, random_state, draw, earlier, saved, goes_on)
             parameters, random_state, begin, saved = beginning
-            if begin.earlier:
-                self.__dict__.update(begin.earlier)
+            if saved is not None:
+                self.__dict__.update(own_lists(begin.earlier))
         else:
             parameters = draw(random_state)
         if self._is_of_preset("early_stopping") and len(rows.targets) < FEWEST_ROWS_TO_SPLIT:
@@ -596,13 +597,14 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     ) -> Self:
         """An estimator of its own, fitted as this one would be if the fit ended with `result`."""
         model = self._draft()
+        model.__dict__ = own_lists(model.__dict__)
         model._memory = None
         if training is not None and memory is not None and result.state is not None:
             moments = result.state.moments.copy()  # the fit goes on with them
             result.state = dataclasses.replace(result.state, moments=moments)
             model._memory = _remembered(training, memory, result, incremental)
-        model._take_over(network, result)
-        model._take_own_parameters_back()
+        with adopted(model, model, model._take_over(network, result)):
+            model._take_own_parameters_back()
         return model
 
     def _watches_loss(self) -> bool:
@@ -655,8 +657,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             monitor="external" if self.early_stopping else "loss",
         )
 
-    def _take_over(self, network: NetworkPlan, result: Result) -> None:
-        """Set the fitted attributes."""
+    def _take_over(self, network: NetworkPlan, result: Result) -> Added:
+        """Set the fitted attributes, but for the lists that grow with the epochs: what they grow by."""
         self._store(StoredWeights(network, network.to_row_major(result.parameters)))
         self.n_layers_ = len(self.coefs_) + 1
         self.n_iter_ = result.n_epochs
@@ -664,28 +666,27 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         earlier: dict = self.__dict__
         self.t_ = earlier.get("t_", 0) + result.n_samples
         if not is_stochastic(self):
-            return
-        self.loss_curve_ = [*earlier.get("loss_curve_", []), *result.loss_curve]
-        self.validation_scores_: list[float] | None
+            return {}
+        scores = losses = None
         if self.early_stopping:
-            self.validation_scores_ = [*(earlier.get("validation_scores_") or []), *(result.scores or [])]
+            scores = result.scores or []
+            losses = [-score for score in scores] if self._watches_loss() else None
             self.best_validation_score_ = result.best_score
             self.best_loss_ = None
         else:
             before = earlier.get("best_loss_")
             self.best_loss_ = min([np.inf if before is None else before, *result.loss_curve])
-            self.validation_scores_ = None
             self.best_validation_score_ = None
-        losses: list[float] | None = None
-        if self.early_stopping and self._watches_loss():
-            before = earlier.get("validation_loss_curve_") or []
-            losses = [*before, *(-score for score in result.scores or [])]
-        self.validation_loss_curve_ = losses
+        return {
+            "loss_curve_": result.loss_curve,
+            "validation_scores_": scores,
+            "validation_loss_curve_": losses,
+        }
 
     # --- scikit-learn's protocols
 
     def __getstate__(self) -> dict:
-        state = super().__getstate__()
+        state = own_lists(super().__getstate__())
         state.pop("_epoch", None)  # of a fit under way
         memory = state.get("_memory")
         # twice the size of the network, and of no use unless training goes on

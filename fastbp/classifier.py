@@ -254,7 +254,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     loss_ : float
         Mean loss of the last epoch, penalties included; for 'lbfgs' the final one.
     loss_curve_ : list of float
-        `loss_` of each epoch. Not for 'lbfgs'.
+        `loss_` of each epoch. Not for 'lbfgs'. `partial_fit` and warm starts extend this list in place, so
+        that a call takes no longer for the epochs before it: keep a copy, not the list. So with the two
+        lists below.
     best_loss_ : float or None
         Least loss of an epoch; None under early stopping. Not for 'lbfgs'.
     validation_scores_ : list of float or None

@@ -14,6 +14,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _get_feature_names
 
 from fastbp import engine
+from fastbp.curves import own_lists
 from fastbp.float_errors import users_own
 from fastbp.holdout import Rows
 from fastbp.plan import NetworkPlan
@@ -143,6 +144,7 @@ def _by_scorer(
     def score(flat: np.ndarray) -> float:
         nonlocal defined
         model = estimator._draft()
+        model.__dict__ = own_lists(model.__dict__)
         model._store(StoredWeights(network, network.to_row_major(flat)))
         model.n_layers_ = len(model.coefs_) + 1
         model.__dict__.pop("feature_names_in_", None)
