@@ -21,7 +21,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from fastbp import engine, holdout, weights
 from fastbp.batches import check_for_norm, size_for_norm
 from fastbp.call_stack import warn
-from fastbp.curves import Added, adopted, own_lists
+from fastbp.curves import Added, extend, own_lists, restored_on_failure
 from fastbp.fitted import FittedNetwork
 from fastbp.float_errors import silent_fit
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, OUTPUT_ACTIVATIONS
@@ -254,15 +254,11 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
 
     def _fit(self, *arguments, **options) -> Self:
         """Fit; what fails, callbacks included, leaves this object as it was."""
-        if not hasattr(self, "_skl_callbacks"):
+        with restored_on_failure(self):
+            if hasattr(self, "_skl_callbacks"):
+                # on which callbacks and their context are kept while the fit lasts
+                self.__dict__ = dict(self.__dict__)
             return self._fit_draft(*arguments, **options)
-        before = self.__dict__
-        self.__dict__ = dict(before)  # on which callbacks and their context are kept while the fit lasts
-        try:
-            return self._fit_draft(*arguments, **options)
-        except BaseException:
-            self.__dict__ = before
-            raise
 
     # Not called partial_fit, for which scikit-learn skips the validation of parameters once it is fitted.
     @_fit_context(prefer_skip_nested_validation=True)
@@ -293,9 +289,10 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             draft._check_classes(classes)
         added = draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init, given, tasks)
         draft._take_own_parameters_back()
-        with adopted(self, draft, added):
-            if tasks is not None:
-                tasks.end()
+        extend(draft.__dict__, added)
+        self.__dict__ = draft.__dict__
+        if tasks is not None:
+            tasks.end()
         return self
 
     def _check_classes(self, classes) -> None:
@@ -603,8 +600,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             moments = result.state.moments.copy()  # the fit goes on with them
             result.state = dataclasses.replace(result.state, moments=moments)
             model._memory = _remembered(training, memory, result, incremental)
-        with adopted(model, model, model._take_over(network, result)):
-            model._take_own_parameters_back()
+        extend(model.__dict__, model._take_over(network, result))
+        model._take_own_parameters_back()
         return model
 
     def _watches_loss(self) -> bool:

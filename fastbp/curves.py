@@ -20,27 +20,26 @@ def own_lists(attributes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def adopted(estimator: Any, draft: Any, added: Added) -> Iterator[None]:
-    """Let an estimator take over a draft's attributes, with what a fit adds to their lists.
+def extend(attributes: dict[str, Any], added: Added) -> None:
+    """Add what a fit adds to the lists of an estimator, in place."""
+    for name, values in added.items():
+        earlier = attributes.get(name)
+        # The user may have assigned another sequence.
+        whole = earlier if type(earlier) is list else [] if earlier is None else list(earlier)
+        whole.extend(values or [])
+        attributes[name] = None if values is None else whole
 
-    Where that or the body fails, the estimator has its attributes back, and the lists are as they were.
-    """
-    before, attributes = estimator.__dict__, draft.__dict__
-    grown: list[tuple[list[float], int]] = []
+
+@contextmanager
+def restored_on_failure(estimator: Any) -> Iterator[None]:
+    """Where the body fails, the estimator has its attributes back, and their lists are as they were."""
+    before = estimator.__dict__
+    lists = [before[name] for name in NAMES if type(before.get(name)) is list]
+    lengths = [len(one) for one in lists]
     try:
-        for name, values in added.items():
-            earlier = attributes.get(name)
-            # The user may have assigned another sequence.
-            whole = earlier if type(earlier) is list else [] if earlier is None else list(earlier)
-            if values is not None:
-                grown.append((whole, len(whole)))
-                whole.extend(values)
-            attributes[name] = None if values is None else whole
-        estimator.__dict__ = attributes
         yield
     except BaseException:
         estimator.__dict__ = before
-        for whole, length in grown:
-            del whole[length:]
+        for one, length in zip(lists, lengths, strict=True):
+            del one[length:]
         raise
