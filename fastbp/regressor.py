@@ -271,6 +271,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         bad data, and when loss or weights stop being finite: the message then names epoch, step and learning
         rate. The estimator is what it was before the call. (Under early stopping with finite best weights,
         those are restored instead, with a ConvergenceWarning.)
+    MemoryError
+        By `fit` and `partial_fit`, at once, for a network that the machine's memory does not hold.
 
     See Also
     --------
