@@ -83,14 +83,6 @@ class Labels:
             )
         return compute_class_weight(class_weight, classes=self.classes, y=y)
 
-    def of_targets(self, targets: np.ndarray) -> Any:
-        """The labels that `encode` made these targets of."""
-        if self.kind == "multilabel":
-            indicator = targets.astype(int)
-            return scipy.sparse.csr_matrix(indicator) if self.sparse else indicator
-        index = targets.argmax(axis=1) if targets.shape[1] > 1 else targets[:, 0].astype(np.intp)
-        return self.classes[index]
-
     def one_of_many(self, n_outputs: int) -> bool:
         """Whether the largest of several outputs gives the label."""
         return self.kind != "multilabel" and n_outputs > 1

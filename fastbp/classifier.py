@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
@@ -13,17 +12,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.classification import Labels
+from fastbp.float_errors import silent
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
 from fastbp.holdout import GivenRows, accuracy
+from fastbp.parameter_checks import naming, refuse_name_of_loss
 from fastbp.plan import NetworkPlan
-from fastbp.validation import validated
+from fastbp.validation import one_column, validated
 
 
 def _has_probabilities(estimator) -> bool:
     out = getattr(estimator, "out_activation_", estimator.out_activation)
-    if out == "auto":
+    if isinstance(out, str) and out == "auto":
         return estimator.loss not in LOSSES or not LOSSES[estimator.loss].signed
-    return out in ("logistic", "softmax")
+    return isinstance(out, str) and out in ("logistic", "softmax")
 
 
 def _has_no_probabilities(estimator) -> bool:
@@ -109,7 +110,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     input_scaling : {'robust'}, default=None
         What is done to the inputs first, inside the network. 'robust': t / sqrt(1 + (t / 3)^2) with t = (x -
         median) / interquartile range of the first training set's features (rows set aside included), so that
-        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). Needs a dense X.
+        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). A constant feature is 0 until it
+        varies, in a later call of `partial_fit` or a warm start. Needs a dense X.
     learn_input_scales : bool, default=False
         Whether each input is multiplied by a factor that is learned.
     parametric_activation : bool, default=False
@@ -126,7 +128,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         Of 'ema' `decay` in [0, 1), 0.999; of 'swa' `start` in [0, 1), the share of the fit before, 0.75.
     batch_size : int or 'auto', default='auto'
         At least 1; the last batch of an epoch may be smaller. 'auto' is ``min(200, n_samples)``. A size
-        beyond the number of rows is clipped, with a warning.
+        beyond the number of rows is clipped, with a warning. With norm='batch' at least 2, and the nearest
+        size is taken of which the last batch has half the rows or more: fewer would spoil its statistics.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         Schedule of solver='sgd'. 'invscaling': after each epoch
         ``learning_rate_init / (t_ + 1) ** power_t``. 'adaptive': divided by 5, as long as it is > 1e-6, where
@@ -174,8 +177,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         if its score is below the best plus `tol`). For 'lbfgs', the largest entry of the projected gradient
         at which it stops.
     verbose : bool or int, default=False
-        True or 1: a progress bar where standard output is a terminal, and scikit-learn's lines ("Iteration 1,
-        loss = ...") elsewhere. Above 1: always lines.
+        True or 1: a progress bar where standard output is a terminal or a notebook's, and scikit-learn's
+        lines ("Iteration 1, loss = ...") elsewhere. Above 1: always lines.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights, and from the solver's state, of the fit before.
     momentum : float, default=0.9
@@ -184,8 +187,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         Whether 'sgd' with momentum > 0 moves by momentum * v - rate * gradient instead of by v.
     early_stopping : bool, default=False
         Whether `validation_fraction` of the rows is set aside, or `X_val` given to `fit`, its score
-        (accuracy, or `scoring`) takes the place of the loss in the stopping rule, and the weights with the
-        best score are restored in the end. For 'sgd' and 'adam'.
+        (accuracy, or `scoring`) takes the place of the loss in the stopping rule, and the weights of the
+        epoch with the best score are kept: of several with the same score those of the last, since the
+        accuracy of few rows is soon the best it can be. Not for 'lbfgs'.
     validation_fraction : float, default=0.1
         In [0, 1), of the rows, for early stopping; at least two rows. With two classes, the split keeps their
         shares, as scikit-learn's does.
@@ -193,7 +197,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         What early stopping watches on the validation rows. None: accuracy. 'loss': the
         mean of their losses, weighted and without penalties; lower is better. The name of a scorer of
         scikit-learn's, or ``scorer(estimator, X, y)``, higher is better: the estimator predicts with the
-        weights of that epoch. Weights are passed on to scorers that have `sample_weight`.
+        weights of that epoch, X and y are rows as they were given to `fit`. Weights are passed on to scorers
+        that have `sample_weight`.
     beta_1, beta_2 : float, default=0.9, 0.999
         In [0, 1). Decay of the moments of 'adam'.
     epsilon : float, default=1e-8
@@ -213,8 +218,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     preset : {'tabular'}, default=None
         Other defaults, for dense X on the CPU: a parameter that is at its own default, in a search too, is
         the preset's where it goes with the loss. 'tabular': three hidden layers of 128, robust and learned
-        scales of the inputs, Adam with a cyclic schedule of 64 epochs and the best of them by a tenth of the
-        rows, smoothed labels. `fastbp.presets.parameters` gives them as a dictionary.
+        scales of the inputs, smoothed labels, Adam with a cyclic schedule of 64 epochs. All of them are
+        made; kept is the one with the best accuracy on a tenth of the rows, the last of several.
+        `fastbp.presets.parameters` gives them as a dictionary.
 
     Attributes
     ----------
@@ -248,7 +254,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     loss_ : float
         Mean loss of the last epoch, penalties included; for 'lbfgs' the final one.
     loss_curve_ : list of float
-        `loss_` of each epoch. Not for 'lbfgs'.
+        `loss_` of each epoch. Not for 'lbfgs'. `partial_fit` and warm starts extend this list in place, so
+        that a call takes no longer for the epochs before it: keep a copy, not the list. So with the two
+        lists below.
     best_loss_ : float or None
         Least loss of an epoch; None under early stopping. Not for 'lbfgs'.
     validation_scores_ : list of float or None
@@ -266,6 +274,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         bad data, and when loss or weights stop being finite: the message then names epoch, step and learning
         rate. The estimator is what it was before the call. (Under early stopping with finite best weights,
         those are restored instead, with a ConvergenceWarning.)
+    MemoryError
+        By `fit` and `partial_fit`, at once, for a network that the machine's memory does not hold.
 
     See Also
     --------
@@ -367,7 +377,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     hold the solver's state only after `partial_fit` or with `warm_start=True`; float32 or float64 inputs are
     computed with as they are.
 
-    Ctrl-C ends a fit within a fraction of a second, keeps the weights so far and warns.
+    Ctrl-C ends a fit within a fraction of a second, keeps the weights so far and warns. In a call of
+    `partial_fit`, and in a fit that is a part of a search, an ensemble or a cross-validation, it leaves the
+    estimator as it was and goes on as KeyboardInterrupt: one Ctrl-C ends the whole.
 
     References
     ----------
@@ -469,6 +481,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         device="cpu",
         preset=None,
     ):
+        refuse_name_of_loss(hidden_layer_sizes, type(self).__name__)
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.maxout_pieces = maxout_pieces
@@ -590,6 +603,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         """
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
+    @silent
     def predict(self, X):
         """Class labels of the rows of X.
 
@@ -611,6 +625,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return labels.decode(self._forward(X), self._threshold())
 
     @available_if(_has_probabilities)
+    @silent
     def predict_proba(self, X):
         """Probabilities of the classes.
 
@@ -635,6 +650,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return np.exp(self._log_proba(X))
 
     @available_if(_has_probabilities)
+    @silent
     def predict_log_proba(self, X):
         """Logarithms of the probabilities, computed from the logits: finite where these are.
 
@@ -669,6 +685,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return _log_softmax(positive)
 
     @available_if(_has_no_probabilities)
+    @silent
     def decision_function(self, X):
         """Outputs, where they are no probabilities: minus 1/2, but those of hinge losses as they are.
 
@@ -686,6 +703,25 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         labels = self._known_labels()
         scores = self._forward(X) - self._threshold()
         return scores[:, 0] if labels.kind == "binary" else scores
+
+    @silent
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of the labels; of multilabel targets, the share of rows whose every label is right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+        y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape (n_samples, n_labels)
+            The true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        float
+        """
+        return super().score(X, y, sample_weight)
 
     # --- The adapter's hooks
 
@@ -708,13 +744,12 @@ class BPClassifier(ClassifierMixin, BackPropagation):
                 "with the whole training set in place of y, or a large enough sample of it, and pass the "
                 "resulting weights as the class_weight parameter: a dictionary {class: weight}."
             )
-        _check_partial_fit_first_call(self, classes)
+        with naming("classes"):
+            _check_partial_fit_first_call(self, classes)
 
     def _check_Xy(self, X, y, *, reset, **check):
         X, y = validated(self, X, y, reset=reset, multi_output=True, **check)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return X, y
+        return X, one_column(y)
 
     def _learn_targets(self, y, *, goes_on, incremental):
         if not hasattr(self, "_labels"):
@@ -738,9 +773,6 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         return self._labels.encode(y, network)
-
-    def _decode(self, targets: np.ndarray) -> Any:
-        return self._labels.of_targets(targets)
 
     def _held_out_score(self, outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
         return accuracy(outputs, targets, weight, self._labels.kind == "multilabel", self._threshold())

@@ -5,26 +5,47 @@ The weights are read from `coefs_` and `intercepts_` anew at each call, since th
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from numbers import Real
 from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Bunch
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from fastbp import engine, presets, weights
+from fastbp.float_errors import silent
 from fastbp.functions.losses import find_loss
 from fastbp.functions.parameters import Parameter, resolve
+from fastbp.parameter_checks import PLAIN, CheckedParameters, dropout_rates, python_number
 from fastbp.plan import NetworkPlan
 from fastbp.stored import StoredWeights
-from fastbp.validation import canonical, on_host, validated
+from fastbp.validation import canonical, checked_weights, validated
 
 FEW_ROWS = 64
 
+# Parameters that predictions depend on, and those that say where they are computed.
+OF_PREDICTIONS = (
+    "activation",
+    "loss",
+    "loss_params",
+    "dropout",
+    "input_dropout",
+    "input_noise",
+    "residual",
+    "norm",
+    "input_scaling",
+    "learn_input_scales",
+    "parametric_activation",
+    "rate_factors",
+    "preset",
+    "maxout_pieces",
+    "fit_intercept",
+)
+OF_ENGINES = ("device", "n_jobs")
 
-class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+
+class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedParameters, ABC):
     """The part of the estimators that reads a trained network."""
 
     # Set by the constructors of the two classes.
@@ -64,7 +85,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     n_jobs: int | None
     device: str
 
-    _own_parameters: dict[str, Any] = {}  # of a draft: what stood where its preset's parameters are
+    _own_parameters: dict[str, Any] = {}  # of a draft: the user's, where others have taken their place
+    _preset_parameters: frozenset[str] = frozenset()  # of them, those of the preset
 
     # Set by a fit.
     n_features_in_: int
@@ -91,7 +113,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         """Targets for the engine."""
 
-    def _learn_scales(self, y, sample_weight, goes_on: bool) -> None:
+    def _learn_scales(self, y, sample_weight, goes_on: bool, incremental: bool) -> None:
         """Set what `y` is scaled by, if anything."""
 
     def _class_weights(self, y) -> np.ndarray | None:
@@ -102,12 +124,11 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _check_weights(self, sample_weight, X, y) -> np.ndarray | None:
         """The weight of each row in the dtype of X, its labels' included; None where there are none."""
-        sample_weight, by_class = on_host(sample_weight), self._class_weights(y)
+        by_class = self._class_weights(y)
         if by_class is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64) * by_class
-        if sample_weight is None:
-            return None
-        return _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+            own = 1.0 if sample_weight is None else checked_weights(sample_weight, X, np.float64)
+            return checked_weights(own * by_class, X, X.dtype, "sample_weight * class_weight")
+        return None if sample_weight is None else checked_weights(sample_weight, X, X.dtype)
 
     def _draft(self) -> Self:
         """A second object with the same attributes, whose attributes may be set without changing this one."""
@@ -121,21 +142,36 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             return self
         task = "classifier" if isinstance(self, ClassifierMixin) else "regressor"
         changes = {**presets.changes(self, task), "preset": None}
+        draft = self._with(changes)
+        draft._preset_parameters = frozenset(changes)
+        return draft
+
+    def _with_plain_numbers(self) -> Self:
+        """This estimator, or a draft in which numbers of NumPy's and of other packages are Python's own."""
+        given = self.__dict__
+        others = [name for name in self._parameter_constraints if type(given.get(name)) not in PLAIN]
+        numbers = {name: python_number(given[name]) for name in others if name in given}
+        numbers = {name: number for name, number in numbers.items() if number is not given[name]}
+        return self._with(numbers) if numbers else self
+
+    def _with(self, changes: dict[str, Any]) -> Self:
+        """A draft with other parameters, which remembers those that it had."""
         draft = self._draft()
-        draft._own_parameters = {name: getattr(self, name) for name in changes}
+        draft._own_parameters = {**{name: getattr(self, name) for name in changes}, **self._own_parameters}
         draft.__dict__.update(changes)
         return draft
 
     def _is_of_preset(self, name: str) -> bool:
         """Whether a preset has set this parameter of a draft."""
-        return name in self._own_parameters
+        return name in self._preset_parameters
 
     def _set_by(self, name: str) -> str:
         """For messages: where a parameter comes from that the user has not set."""
         return f" (set by preset={self._own_parameters['preset']!r})" if self._is_of_preset(name) else ""
 
     def _take_own_parameters_back(self) -> None:
-        """Undo `_resolved` on a draft."""
+        """Undo `_resolved` and `_with_plain_numbers` on a draft."""
+        self.__dict__.pop("_preset_parameters", None)
         self.__dict__.update(self.__dict__.pop("_own_parameters", {}))
 
     def _activation_names(self) -> str | tuple[str, ...]:
@@ -151,7 +187,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             "out_activation": self.out_activation_,
             "loss": self.loss,
             "constants": self._loss_constants(),
-            "dropout": self.dropout if isinstance(self.dropout, Real) else _rates(self.dropout),
+            "dropout": dropout_rates(self.dropout),
             "input_dropout": float(self.input_dropout),
             "input_noise": float(self.input_noise),
             "residual": bool(self.residual),
@@ -183,6 +219,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _plan(self) -> tuple[NetworkPlan, weights.Weights]:
         """Plan, and coefs_, intercepts_ and feature_params_ as they are now, checked to fit together."""
         check_is_fitted(self, "coefs_")
+        self._check_parameters(OF_PREDICTIONS)
         coefs, intercepts = self._checked_weights()
         network = weights.cached_plan(
             n_inputs=coefs[0].shape[0],
@@ -246,6 +283,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _engine(self, X) -> ModuleType:
         """The engine for X."""
+        self._check_parameters(OF_ENGINES)
         return engine.get(self.device, X)
 
     def _forward(self, X, layer: int | str | None = None, **options) -> np.ndarray:
@@ -264,6 +302,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         # coefs_, intercepts_ and feature_params_ hold the same numbers
         return {name: value for name, value in super().__getstate__().items() if name != "_stored"}
 
+    @silent
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
         # Weights mapped from a file stay there: they may be shared by many processes.
@@ -276,6 +315,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     # --- What users may ask
 
+    @silent
     def transform(self, X):
         """Activations of the last hidden layer: the features that the network has learnt.
 
@@ -297,6 +337,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             return given if engine.on_gpu(given) else X
         return self._engine(X).forward(network, parameters, X, last_hidden, n_jobs=self.n_jobs)
 
+    @silent
     def activations(self, X) -> list[np.ndarray]:
         """Activations of every layer, from the first hidden layer to the output.
 
@@ -316,6 +357,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         n_dense = len(network.layer_shapes)
         return [forward(network, parameters, X, layer, n_jobs=self.n_jobs) for layer in range(1, n_dense + 1)]
 
+    @silent
     def loss_and_gradients(self, X, y, sample_weight=None) -> Bunch:
         """Value and gradient of the objective at the present weights, over all the given rows.
 
@@ -339,10 +381,11 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             `fit_intercept=False` those by intercepts are zero, as are those by what training leaves alone:
             the numbers of `input_scaling`, and the running means of `norm`, by which the loss is computed.
         """
+        self._validate_params()
         network, parameters = self._network()
         X, y = self._check_Xy(X, y, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
         X = canonical(X)
-        draft = self._resolved()._draft()
+        draft = self._resolved()._with_plain_numbers()._draft()
         draft._learn_targets(y, goes_on=True, incremental=True)
         if draft.n_outputs_ != network.n_outputs:
             raise ValueError(
@@ -360,10 +403,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             n_jobs=self.n_jobs,
         )
         coefs, intercepts = network.unpack(gradient)
-        if self.l1 > 0:
+        if draft.l1 > 0:
             for own, slope in zip(self.coefs_, coefs, strict=True):
-                loss += self.l1 * float(np.abs(own).sum())
-                slope += self.l1 * np.sign(own)
+                loss += draft.l1 * float(np.abs(own).sum())
+                slope += draft.l1 * np.sign(own)
         rows = [row.copy() for row in network.rows(gradient)]
         return Bunch(loss=float(loss), coefs=coefs, intercepts=intercepts, feature_params=rows)
 
@@ -390,12 +433,3 @@ def _rate_factors(given: dict | None) -> tuple[float, ...] | None:
     if given is None:
         return None
     return tuple(float(value) for value in resolve(RATE_FACTORS, given, "rate_factors", "a network"))
-
-
-def _rates(dropout) -> tuple[float, ...]:
-    """A list of rates of dropout, or ValueError."""
-    known = Parameter("dropout", 0.0, 0.0, 1.0)
-    rates = tuple(dropout)
-    if not all(known.holds(rate) for rate in rates):
-        raise ValueError(f"dropout must be in [0, 1), or a list of such numbers, got {dropout!r}.")
-    return tuple(float(rate) for rate in rates)

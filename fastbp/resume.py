@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse
 
 from fastbp.holdout import Rows
+from fastbp.parameter_checks import python_number
 from fastbp.plan import NetworkPlan
 from fastbp.training_plan import SolverState
 
@@ -218,6 +219,7 @@ def digest(*arrays: np.ndarray) -> bytes:
 
 def plain(value: Any) -> Any:
     """A parameter's value as JSON holds it; what it cannot hold stands by its name."""
+    value = python_number(value)
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if value is None or isinstance(value, bool | int | float | str):

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from fastbp.functions.initialisers import INITIALISERS
+from fastbp.functions.parameters import listed
+from fastbp.kinds import real_numbers
 from fastbp.network_plan import hidden_activations, network_plan, pieces_of
 from fastbp.plan import NetworkPlan
 
@@ -49,18 +52,18 @@ def _side_by_side(pieces: list[np.ndarray]) -> np.ndarray:
     return np.stack(pieces, axis=-1).reshape(*pieces[0].shape[:-1], -1)
 
 
-def given(network: NetworkPlan, arrays: Sequence, name: str) -> list[np.ndarray]:
+def given(network: NetworkPlan, arrays: Any, name: str) -> list[np.ndarray]:
     """The user's arrays `coefs_init` or `intercepts_init` in the network's dtype, or ValueError."""
     shapes = network.layer_shapes if name == "coefs_init" else [(n_out,) for _, n_out in network.layer_shapes]
-    if isinstance(arrays, str) or not hasattr(arrays, "__len__") or len(arrays) != len(shapes):
+    # an array of matrices, or of objects, is a list, too
+    layers = list(arrays) if isinstance(arrays, np.ndarray) and arrays.ndim else listed(arrays)
+    if layers is None or len(layers) != len(shapes):
         raise ValueError(f"{name} must be a list of {len(shapes)} arrays, one for each layer of weights.")
     checked = []
-    for layer, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
+    for layer, (array, shape) in enumerate(zip(layers, shapes, strict=True)):
         try:
-            if np.iscomplexobj(array):
-                raise TypeError
-            values = np.array(array, dtype=network.dtype, order="C")
-        except (TypeError, ValueError) as error:
+            values = np.array(real_numbers(array, f"{name}[{layer}]"), dtype=network.dtype, order="C")
+        except Exception as error:  # whatever an object that is no array raises
             raise ValueError(f"{name}[{layer}] must be an array of real numbers.") from error
         if values.shape != shape:
             raise ValueError(f"{name}[{layer}] must have the shape {shape}, got {values.shape}.")
@@ -74,7 +77,10 @@ def check_fitted(
     coefs: Sequence, intercepts: Sequence, activation: str | Sequence[str], maxout_pieces: int
 ) -> Layers:
     """`coefs_` and `intercepts_` as arrays that fit together; the user may have assigned anything."""
-    arrays = [np.asarray(coef) for coef in coefs], [np.asarray(intercept) for intercept in intercepts]
+    arrays = [
+        [np.asarray(real_numbers(array, f"{name}[{layer}]")) for layer, array in enumerate(given)]
+        for name, given in (("coefs_", coefs), ("intercepts_", intercepts))
+    ]
     widths = [coef.shape for coef in arrays[0]]
     chained, pieces = bool(widths) and all(len(shape) == 2 for shape in widths), [1]
     if chained:
@@ -91,12 +97,12 @@ def check_fitted(
             f"intercepts_ must be vectors of the lengths {[n_out for _, n_out in widths]}, "
             f"got the shapes {[intercept.shape for intercept in arrays[1]]}."
         )
-    return arrays
+    return arrays[0], arrays[1]
 
 
 def check_features(network: NetworkPlan, arrays: Sequence) -> list[np.ndarray]:
     """`feature_params_` as arrays that fit the network; the user may have changed them, or parameters."""
-    checked = [np.asarray(array) for array in arrays]
+    checked = [np.asarray(real_numbers(array, f"feature_params_[{row}]")) for row, array in enumerate(arrays)]
     shapes = [start.shape for start in network.start]
     if [array.shape for array in checked] != shapes:
         raise ValueError(

@@ -8,13 +8,36 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval, InvalidParameterError
 
 from fastbp.call_stack import warn
 from fastbp.callbacks.checkpoint_file import read, write
 from fastbp.callbacks.network_callback import NetworkCallback
+from fastbp.functions.parameters import shown
+from fastbp.parameter_checks import check, python_number
 from fastbp.resume import Keeper, Saved, differences, digest_of_text, plain
 from fastbp.tasks import Epoch
+
+CONSTRAINTS = {
+    "path": [str, os.PathLike],
+    "every": [Interval(Integral, 1, None, closed="left")],
+    "seconds": [Interval(Real, 0, None, closed="left")],
+    "resume": ["boolean"],
+}
+
+
+def path_of(value: Any) -> Path:
+    """The absolute path of a file or folder, or InvalidParameterError."""
+    try:
+        name = os.fspath(value)
+    except Exception:  # of a class of the user's
+        name = ""
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise InvalidParameterError(
+            "The 'path' parameter of Checkpoint must be the name of a file or of a folder. Got "
+            f"{shown(value)} instead."
+        )
+    return Path(name).absolute()
 
 
 @dataclass
@@ -78,21 +101,14 @@ class Checkpoint(NetworkCallback[Writing], Keeper):
     20 True
     """
 
-    @validate_params(
-        {
-            "path": [str, os.PathLike],
-            "every": [Interval(Integral, 1, None, closed="left")],
-            "seconds": [Interval(Real, 0, None, closed="left")],
-            "resume": ["boolean"],
-        },
-        prefer_skip_nested_validation=True,
-    )
     def __init__(self, path, *, every=1, seconds=0.0, resume=False):
         super().__init__()
-        self.path = Path(path).absolute()
-        self.every = every
-        self.seconds = seconds
-        self.resume = resume
+        given = {"path": path, "every": every, "seconds": seconds, "resume": resume}
+        check(CONSTRAINTS, given, "Checkpoint")
+        self.path = path_of(path)
+        self.every = python_number(every)
+        self.seconds = python_number(seconds)
+        self.resume = python_number(resume)
 
     def begin(self, estimator, context) -> Writing:
         if context.task_name != "fit":

@@ -1,6 +1,6 @@
 """The CPU engine: owns the memory of a fit and calls the kernels."""
 
-from typing import Any
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from fastbp.cpu.batch_norm import synced_address
 from fastbp.cpu.data import MOST_ROWS, ROW_NUMBER, Inputs, as_inputs, as_weights, flat_view
 from fastbp.cpu.predict import predict
 from fastbp.cpu.shuffle import shuffle_order
-from fastbp.cpu.team import SYNC_SIZE
 from fastbp.cpu.threads import Team, useful_threads
 from fastbp.functions.schedules import judge_epoch
 from fastbp.plan import Kind, NetworkPlan, aligned_zeros, padded
@@ -25,6 +24,7 @@ STATUS_NAMES = {
 }
 CURVE_CAPACITY = 1 << 16  # epochs that one call of the kernel may finish
 LOSS_BYTES = 4 << 20  # of the activations of a pass where only the loss is wanted
+PREDICTION_FLOPS = 5e9  # until Python looks around again: a fraction of a second
 
 
 class _Batches:
@@ -49,14 +49,9 @@ class _Batches:
         registers = padded(self.pass_rows, lanes) // lanes
         flops = network.flops_per_row * self.pass_rows
         self.team = Team(n_jobs, useful_threads(flops, registers, network.n_parameters))
-        try:
-            self._allocate()
-        except BaseException:
-            self.close()
-            raise
+        self._allocate()
 
     def _allocate(self) -> None:
-        """Take the memory; what fails here (it may be short) gives the team's threads back."""
         self.arena = plan_arena(self.network, self.pass_rows, self.team.n_threads, training=True)
         if any(op.sync for op in self.network.ops):
             self.arena.special[SYNCED] = synced_address(self.network.dtype)
@@ -65,22 +60,17 @@ class _Batches:
         self.order = index.copy() if index.size else np.arange(self.n_rows, dtype=ROW_NUMBER)
         self.starts = np.zeros(padded(self.pass_rows, 2 * lanes_of(self.network.dtype)), np.int64)
         self.sums = np.zeros(len(self.starts))
-        self.sync = np.zeros(SYNC_SIZE, np.int64)
 
     @property
     def layout(self) -> tuple[np.ndarray, ...]:
         arena = self.arena
         return functions.link(self.network), arena.buffers, arena.transposed, arena.tiles, arena.special
 
-    def close(self) -> None:
-        """End the threads of the team."""
-        self.team.close()
-
     def __enter__(self):
         return self
 
     def __exit__(self, *error) -> None:
-        self.close()
+        """Other engines give memory of their device back here."""
 
 
 class Trainer(_Batches):
@@ -173,7 +163,7 @@ class Trainer(_Batches):
             ints[kernel.SQUARES_OF] = functions.squares(extras.l1, self.network.dtype)
         if plan.has_rate_schedule:
             ints[kernel.RATE_SCHEDULE] = functions.schedule(plan.rate_schedule)
-        ints[kernel.TOTAL_STEPS] = plan.planned_epochs * self.n_steps_per_epoch
+        ints[kernel.TOTAL_STEPS] = plan.planned_steps(self.n_steps_per_epoch)
         ints[kernel.AVERAGE] = plan.averages
         ints[kernel.AVERAGE_AFTER] = round(plan.average_after * ints[kernel.TOTAL_STEPS])
         ints[kernel.SCHEDULE] = plan.schedule
@@ -263,7 +253,11 @@ class Trainer(_Batches):
     def train(self, max_steps: int, stop_at_epoch_end: bool = False) -> int:
         """Make up to `max_steps` steps; fewer when training ends or, if asked, when an epoch ends."""
         self._ints[kernel.CURVE_USED] = 0
-        done = self.team.run(lambda thread: self._run(thread, max_steps, stop_at_epoch_end))
+
+        def run(thread: int, n_threads: int) -> int:
+            return self._run(thread, n_threads, max_steps, stop_at_epoch_end)
+
+        done = self.team.run(run, ("train", self.network.dtype))
         used = int(self._ints[kernel.CURVE_USED])
         self.loss_curve.extend(self._curve[:used].tolist())
         if self.status != "non_finite" and not _all_finite(self.parameters):
@@ -275,10 +269,10 @@ class Trainer(_Batches):
             )
         return int(done)
 
-    def _run(self, thread: int, max_steps: int, stop_at_epoch_end: bool) -> int:
+    def _run(self, thread: int, n_threads: int, max_steps: int, stop_at_epoch_end: bool) -> int:
         return kernel.train(
             thread,
-            self.team.n_threads,
+            n_threads,
             max_steps,
             stop_at_epoch_end,
             *self.layout,
@@ -300,7 +294,7 @@ class Trainer(_Batches):
             self.sums,
             self._penalties,
             self._curve,
-            self.sync,
+            self.team.sync,
         )
 
     def take_up(self, loss_curve: list[float], best: float, n_stale: int, converged: bool) -> None:
@@ -355,16 +349,20 @@ class Objective(_Batches):
         flat = aligned_zeros(self.network.n_parameters, self.network.dtype)
         flat[:] = parameters
         gradient = aligned_zeros(self.network.n_parameters, self.network.dtype)
-        loss = self.team.run(lambda thread: self._run(thread, flat, gradient))
+
+        def run(thread: int, n_threads: int) -> float:
+            return self._run(thread, n_threads, flat, gradient)
+
+        loss = self.team.run(run, ("loss and gradient", self.network.dtype))
         self._loaded = self.pass_rows == self.n_rows
         weights = np.where(self._penalised, flat, 0)
         gradient += flat.dtype.type(self._penalty) * weights
         return loss + 0.5 * self._penalty * float(weights @ weights), gradient
 
-    def _run(self, thread: int, flat: np.ndarray, gradient: np.ndarray) -> float:
+    def _run(self, thread: int, n_threads: int, flat: np.ndarray, gradient: np.ndarray) -> float:
         return kernel.loss_and_gradient(
             thread,
-            self.team.n_threads,
+            n_threads,
             self.pass_rows,
             *self.layout,
             flat,
@@ -383,12 +381,12 @@ class Objective(_Batches):
             self.total_weight,
             self._loaded,
             functions.accumulate(self.network.dtype) if self.pass_rows < self.n_rows else 0,
-            self.sync,
+            self.team.sync,
         )
 
 
 class Loss(Objective):
-    """The objective without penalties, for repeated calls, in small passes: its bits do not depend on them."""
+    """The objective without penalties, for repeated calls, in small passes: they do not change its bits."""
 
     most_bytes = LOSS_BYTES
 
@@ -439,17 +437,20 @@ def forward(
     if not inputs.n_rows:
         return np.empty(0, np.intp) if largest else out
     panel = 2 * lanes_of(network.dtype)
-    flops = network.flops_per_row / 3 * inputs.n_rows
+    flops_per_row = network.flops_per_row / 3
     table = functions.link(network)
     flat = out.reshape(-1)
-    team = Team(n_jobs, useful_threads(flops, padded(inputs.n_rows, panel) // panel))
+    team = Team(n_jobs, useful_threads(flops_per_row * inputs.n_rows, padded(inputs.n_rows, panel) // panel))
     block = prediction_rows(network, inputs.n_rows, team.n_threads)
+    arena = plan_arena(network, block, 1, training=False)
+    stretch = padded(max(1, int(PREDICTION_FLOPS / flops_per_row)), panel)
 
-    def run(thread: int) -> Any:
-        panels = padded(inputs.n_rows, panel) // panel
-        first = panels * thread // team.n_threads * panel
-        last = min(panels * (thread + 1) // team.n_threads * panel, inputs.n_rows)
-        return predict(
+    def run(start: int, end: int, thread: int, n_threads: int) -> None:
+        panels = padded(end - start, panel) // panel
+        parts = max(n_threads, 1)
+        first = start + panels * thread // parts * panel
+        last = min(start + panels * (thread + 1) // parts * panel, end)
+        predict(
             table,
             arena.buffers,
             arena.special,
@@ -463,25 +464,21 @@ def forward(
             np.empty(block, np.int64),
             block,
             first,
-            last,
+            last if n_threads else first,
             stop,
             largest,
             flat,
         )
 
-    try:
-        arena = plan_arena(network, block, 1, training=False)
-        team.run(run)
-    finally:
-        team.close()
+    for start in range(0, inputs.n_rows, stretch):
+        end = min(start + stretch, inputs.n_rows)
+        team.run(partial(run, start, end), ("predict", network.dtype))
     return flat.astype(np.intp) if largest else out
 
 
 def _all_finite(vector: np.ndarray) -> bool:
     # A sum is not finite if an element is not; it may also overflow, so that a second look is needed.
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = vector.sum()
-    return bool(np.isfinite(total)) or bool(np.isfinite(vector).all())
+    return bool(np.isfinite(vector.sum())) or bool(np.isfinite(vector).all())
 
 
 def hold(network: NetworkPlan, X, index: np.ndarray | None = None) -> Inputs:

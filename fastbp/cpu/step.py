@@ -13,6 +13,7 @@ import numpy as np
 from fastbp.compiler import jit
 from fastbp.cpu import functions
 from fastbp.cpu.arena import FEW_ROWS_LIMIT, RULE_SIZE, RULES, SYNCED
+from fastbp.cpu.barrier import enter, meet
 from fastbp.cpu.call import call
 from fastbp.cpu.gather import gather_inputs, gather_targets, gather_weights, locate
 from fastbp.cpu.gradient import ADD, APPLY, APPLY_STORED, SQUARES, WRITE, gradient_tiles
@@ -20,7 +21,6 @@ from fastbp.cpu.memory import advance, lanes, load_scalar, pointer, store_scalar
 from fastbp.cpu.mode import flush_subnormals, restore_mode
 from fastbp.cpu.network import forward_and_backward
 from fastbp.cpu.shuffle import shuffle_order
-from fastbp.cpu.team import meet
 from fastbp.cpu.uniforms import step_key
 from fastbp.cpu.weights import average_weights, limit_norms
 from fastbp.functions.normalisation import MOMENTUM
@@ -256,8 +256,10 @@ def train(
     Returns
     -------
     int
-        Steps made.
+        Steps made; nothing was done where it is negative, since not all threads came.
     """
+    if not enter(sync, n_threads):
+        return -1
     mode = flush_subnormals()
     n_data, batch, pass_rows = ints[N_DATA], ints[BATCH], ints[PASS]
     position, steps, loaded = ints[POSITION], ints[STEPS], ints[LOADED] == 1
@@ -444,7 +446,12 @@ def loss_and_gradient(
     accumulate,
     sync,
 ):
-    """Loss of all rows without penalties, and its gradient into `gradient`; every thread returns the loss."""
+    """Loss of all rows without penalties, and its gradient into `gradient`; every thread returns the loss.
+
+    It is NaN where nothing was computed, since not all threads came.
+    """
+    if not enter(sync, n_threads):
+        return np.nan
     mode = flush_subnormals()
     n_data = order.shape[0]
     loss = 0.0

@@ -211,7 +211,7 @@ class Trainer(_Session):
         ints[books.MONITOR_LOSS] = plan.monitor_loss
         ints[books.EPOCH_LIMIT] = plan.max_epochs
         ints[books.EPOCH_STEPS] = self.n_steps_per_epoch
-        ints[books.TOTAL_STEPS] = plan.planned_epochs * self.n_steps_per_epoch
+        ints[books.TOTAL_STEPS] = plan.planned_steps(self.n_steps_per_epoch)
         ints[books.AVERAGE_AFTER] = round(plan.average_after * ints[books.TOTAL_STEPS])
         floats[books.S0 : books.S0 + len(plan.rate_constants)] = plan.rate_constants
         floats[books.RATE] = floats[books.RATE_INIT] = plan.rate_init
