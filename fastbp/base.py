@@ -38,7 +38,16 @@ from fastbp.parameter_checks import hidden_sizes
 from fastbp.plan import Kind, NetworkPlan
 from fastbp.presets import NAMES as PRESETS
 from fastbp.progress import make_progress
-from fastbp.resume import Begin, EpochPosition, Evaluations, Saved, begin_fit, fit_settings
+from fastbp.resume import (
+    ADDED_TO,
+    OTHER_ROWS,
+    Begin,
+    EpochPosition,
+    Evaluations,
+    Saved,
+    begin_fit,
+    fit_settings,
+)
 from fastbp.scaling import check_first_block, completed_robust_scales, n_rows_that_count, robust_scales
 from fastbp.scoring import is_defined, refuse_undefined, takes_scorer, validation_score
 from fastbp.stored import StoredWeights
@@ -78,9 +87,6 @@ FITTED = (
     "_memory",
     "_stored",
 )
-
-# Of them, what a fit that goes on adds to.
-ADDED_TO = ("t_", "best_loss_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
 @dataclass
@@ -410,7 +416,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         begin = saved = None
         if tasks is not None and tasks.keeps:
             settings = fit_settings(self, rows, held_out, engine.get(self.device, X).__name__)
-            saved = tasks.find(settings)
+            saved = tasks.find(settings, network)
             earlier = own_lists({name: self.__dict__[name] for name in ADDED_TO if name in self.__dict__})
             beginning = begin_fit(settings, network, random_state, draw, earlier, saved, goes_on)
             parameters, random_state, begin, saved = beginning
@@ -547,6 +553,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             position = prepared.saved.position
             memory = dataclasses.replace(memory, seed=begin.seed)
         assert position is None or isinstance(position, EpochPosition)
+        if position is not None and (position.scores is None) != (validation is None):
+            raise ValueError(OTHER_ROWS.format(prepared.saved.origin if prepared.saved else ""))
         training = self._training_plan(rows.X.shape[0], memory.seed, incremental)
         if tasks is not None:
             begin = None if begin is None else dataclasses.replace(begin, seed=memory.seed)
