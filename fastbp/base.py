@@ -21,6 +21,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from fastbp import engine, holdout, weights
 from fastbp.batches import check_for_norm, size_for_norm
 from fastbp.call_stack import warn
+from fastbp.callback_pickles import refuse_unpicklable
 from fastbp.curves import Added, extend, own_lists, restored_on_failure
 from fastbp.fitted import FittedNetwork
 from fastbp.float_errors import silent_fit
@@ -691,6 +692,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     # --- scikit-learn's protocols
 
     def __getstate__(self) -> dict:
+        refuse_unpicklable(self)
         state = own_lists(super().__getstate__())
         state.pop("_epoch", None)  # of a fit under way
         memory = state.get("_memory")
