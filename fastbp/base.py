@@ -21,6 +21,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from fastbp import engine, holdout, weights
 from fastbp.batches import check_for_norm, size_for_norm
 from fastbp.call_stack import warn
+from fastbp.callback_pickles import refuse_unpicklable
 from fastbp.curves import Added, extend, own_lists, restored_on_failure
 from fastbp.fitted import FittedNetwork
 from fastbp.float_errors import silent_fit
@@ -38,7 +39,16 @@ from fastbp.parameter_checks import hidden_sizes
 from fastbp.plan import Kind, NetworkPlan
 from fastbp.presets import NAMES as PRESETS
 from fastbp.progress import make_progress
-from fastbp.resume import Begin, EpochPosition, Evaluations, Saved, begin_fit, fit_settings
+from fastbp.resume import (
+    ADDED_TO,
+    OTHER_ROWS,
+    Begin,
+    EpochPosition,
+    Evaluations,
+    Saved,
+    begin_fit,
+    fit_settings,
+)
 from fastbp.scaling import check_first_block, completed_robust_scales, n_rows_that_count, robust_scales
 from fastbp.scoring import is_defined, refuse_undefined, takes_scorer, validation_score
 from fastbp.stored import StoredWeights
@@ -78,9 +88,6 @@ FITTED = (
     "_memory",
     "_stored",
 )
-
-# Of them, what a fit that goes on adds to.
-ADDED_TO = ("t_", "best_loss_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
 @dataclass
@@ -410,7 +417,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         begin = saved = None
         if tasks is not None and tasks.keeps:
             settings = fit_settings(self, rows, held_out, engine.get(self.device, X).__name__)
-            saved = tasks.find(settings)
+            saved = tasks.find(settings, network)
             earlier = own_lists({name: self.__dict__[name] for name in ADDED_TO if name in self.__dict__})
             beginning = begin_fit(settings, network, random_state, draw, earlier, saved, goes_on)
             parameters, random_state, begin, saved = beginning
@@ -546,6 +553,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             position = prepared.saved.position
             memory = dataclasses.replace(memory, seed=begin.seed)
         assert position is None or isinstance(position, EpochPosition)
+        if position is not None and (position.scores is None) != (validation is None):
+            raise ValueError(OTHER_ROWS.format(prepared.saved.origin if prepared.saved else ""))
         training = self._training_plan(len(rows), memory.seed, incremental)
         if tasks is not None:
             begin = None if begin is None else dataclasses.replace(begin, seed=memory.seed)
@@ -682,6 +691,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     # --- scikit-learn's protocols
 
     def __getstate__(self) -> dict:
+        refuse_unpicklable(self)
         state = own_lists(super().__getstate__())
         state.pop("_epoch", None)  # of a fit under way
         memory = state.get("_memory")

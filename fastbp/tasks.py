@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from fastbp.float_errors import silent, users_own
+from fastbp.plan import NetworkPlan
 from fastbp.resume import Begin, EpochPosition, Evaluations, Keeper, Saved
 
 Position = EpochPosition | Evaluations
@@ -99,10 +100,10 @@ class FitTasks:
         """Whether a callback keeps what the fit needs to go on."""
         return bool(self._keepers)
 
-    def find(self, settings: dict[str, Any]) -> Saved | None:
+    def find(self, settings: dict[str, Any], network: NetworkPlan) -> Saved | None:
         """The first fit with these settings that a callback has kept; all of them learn of the settings."""
         with users_own():
-            found = [keeper.find(self._estimator, settings) for keeper in self._keepers]
+            found = [keeper.find(self._estimator, settings, network) for keeper in self._keepers]
         return next((saved for saved in found if saved is not None), None)
 
     def begin_epoch(self, result: Callable[[], Any]) -> None:

@@ -513,7 +513,9 @@ class _Answers:
         return self._known.get(digest(x))
 
     def add(self, x: np.ndarray, loss: float, gradient: np.ndarray) -> None:
-        self._known[digest(x)] = loss, gradient
+        # What is not finite is computed again: in a file it would not differ from damage.
+        if np.isfinite(loss) and np.isfinite(gradient).all():
+            self._known[digest(x)] = loss, gradient
 
     def position(self, n_epochs: int, result: np.ndarray) -> Evaluations:
         points = np.frombuffer(b"".join(self._known), np.uint8).reshape(len(self._known), -1)

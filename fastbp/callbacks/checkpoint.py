@@ -11,11 +11,12 @@ from typing import Any
 from sklearn.utils._param_validation import Interval, InvalidParameterError
 
 from fastbp.call_stack import warn
-from fastbp.callbacks.checkpoint_file import read, write
+from fastbp.callbacks.checkpoint_file import damaged, read, remove_remainders, write
 from fastbp.callbacks.network_callback import NetworkCallback
 from fastbp.functions.parameters import shown
 from fastbp.parameter_checks import check, python_number
-from fastbp.resume import Keeper, Saved, differences, digest_of_text, plain
+from fastbp.plan import NetworkPlan
+from fastbp.resume import Keeper, Saved, differences, digest_of_text, misfit, plain
 from fastbp.tasks import Epoch
 
 CONSTRAINTS = {
@@ -118,12 +119,15 @@ class Checkpoint(NetworkCallback[Writing], Keeper):
             )
         return Writing(self.path, monotonic())
 
-    def find(self, estimator, settings: dict[str, Any]) -> Saved | None:
+    def find(self, estimator, settings: dict[str, Any], network: NetworkPlan) -> Saved | None:
         writing = self._fits[estimator]
         if self.path.is_dir():
             own = [settings, plain(estimator.max_iter)]
             writing.path = self.path / f"{digest_of_text(json.dumps(own))}.ckpt"
-        saved = read(writing.path) if self.resume else None
+        if not self.resume:
+            return None
+        remove_remainders(writing.path)
+        saved = read(writing.path)
         if saved is None:
             return None
         different = differences(saved.begin.settings, settings)
@@ -134,6 +138,9 @@ class Checkpoint(NetworkCallback[Writing], Keeper):
                 f"The checkpoint {os.fspath(writing.path)!r} is of another fit: {'; '.join(different)}. Fit "
                 "with the same parameters and data, delete the file to begin anew, or choose another path."
             )
+        if (fault := misfit(saved, settings, network)) is not None:
+            raise damaged(writing.path, fault)
+        saved.origin = f" {os.fspath(writing.path)!r}"
         return saved
 
     def on_fit_task_end(self, estimator, context) -> None:
