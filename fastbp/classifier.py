@@ -1,8 +1,9 @@
 """BPClassifier: scikit-learn's MLPClassifier, trained by compiled kernels."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
@@ -14,6 +15,7 @@ from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.classification import Labels
 from fastbp.float_errors import silent
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
+from fastbp.hints import Count, Flag, PerLayer, RandomState, Real, Scoring
 from fastbp.holdout import GivenRows, accuracy
 from fastbp.parameter_checks import naming, refuse_name_of_loss
 from fastbp.plan import NetworkPlan
@@ -420,67 +422,68 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     }
 
     class_weight: Any
+    classes_: np.ndarray
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
+        hidden_layer_sizes: ArrayLike = (100,),
         *,
-        activation="relu",
-        maxout_pieces=2,
-        out_activation="auto",
-        loss="log_loss",
-        loss_params=None,
-        class_weight=None,
-        solver="adam",
-        solver_params=None,
-        alpha=1e-4,
-        l2=0.0,
-        l1=0.0,
-        weight_decay=None,
-        clip_value=None,
-        clip_norm=None,
-        max_norm=None,
-        dropout=0.0,
-        input_dropout=0.0,
-        input_noise=0.0,
-        residual=False,
-        norm=None,
-        input_scaling=None,
-        learn_input_scales=False,
-        parametric_activation=False,
-        rate_factors=None,
-        average=None,
-        average_params=None,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        schedule=None,
-        schedule_params=None,
-        max_iter=200,
-        shuffle=True,
-        fit_intercept=True,
-        init="glorot",
-        out_init="auto",
-        out_bias=None,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        scoring=None,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        n_jobs=None,
-        device="cpu",
-        preset=None,
-    ):
+        activation: str | PerLayer = "relu",
+        maxout_pieces: Count = 2,
+        out_activation: str = "auto",
+        loss: str = "log_loss",
+        loss_params: dict[str, Any] | None = None,
+        class_weight: str | dict | list | None = None,
+        solver: str = "adam",
+        solver_params: dict[str, Any] | None = None,
+        alpha: Real = 1e-4,
+        l2: Real = 0.0,
+        l1: Real = 0.0,
+        weight_decay: Real | None = None,
+        clip_value: Real | None = None,
+        clip_norm: Real | None = None,
+        max_norm: Real | None = None,
+        dropout: Real | PerLayer = 0.0,
+        input_dropout: Real = 0.0,
+        input_noise: Real = 0.0,
+        residual: Flag = False,
+        norm: str | None = None,
+        input_scaling: str | None = None,
+        learn_input_scales: Flag = False,
+        parametric_activation: Flag = False,
+        rate_factors: dict[str, Any] | None = None,
+        average: str | None = None,
+        average_params: dict[str, Any] | None = None,
+        batch_size: str | Count = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: Real = 0.001,
+        power_t: Real = 0.5,
+        schedule: str | None = None,
+        schedule_params: dict[str, Any] | None = None,
+        max_iter: Count = 200,
+        shuffle: Flag = True,
+        fit_intercept: Flag = True,
+        init: str = "glorot",
+        out_init: str = "auto",
+        out_bias: str | None = None,
+        random_state: RandomState = None,
+        tol: Real = 1e-4,
+        verbose: Flag | Count = False,
+        warm_start: Flag = False,
+        momentum: Real = 0.9,
+        nesterovs_momentum: Flag = True,
+        early_stopping: Flag = False,
+        validation_fraction: Real = 0.1,
+        scoring: Scoring = None,
+        beta_1: Real = 0.9,
+        beta_2: Real = 0.999,
+        epsilon: Real = 1e-8,
+        n_iter_no_change: Real = 10,
+        max_fun: Count = 15000,
+        n_jobs: Count | None = None,
+        device: str = "cpu",
+        preset: str | None = None,
+    ) -> None:
         refuse_name_of_loss(hidden_layer_sizes, type(self).__name__)
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -541,16 +544,16 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        coefs_init=None,
-        intercepts_init=None,
-    ):
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        coefs_init: Any = None,
+        intercepts_init: Any = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -581,7 +584,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         )
 
     @available_if(has_partial_fit)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one epoch over the given rows, going on from the present weights and solver state.
 
         There is no `partial_fit` with solver='lbfgs'.
@@ -604,7 +607,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
     @silent
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Class labels of the rows of X.
 
         Parameters
@@ -626,7 +629,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     @available_if(_has_probabilities)
     @silent
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes.
 
         Parameters
@@ -651,7 +654,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     @available_if(_has_probabilities)
     @silent
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of the probabilities, computed from the logits: finite where these are.
 
         Parameters
@@ -686,7 +689,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     @available_if(_has_no_probabilities)
     @silent
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> np.ndarray:
         """Outputs, where they are no probabilities: minus 1/2, but those of hinge losses as they are.
 
         Parameters
@@ -705,7 +708,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return scores[:, 0] if labels.kind == "binary" else scores
 
     @silent
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy of the labels; of multilabel targets, the share of rows whose every label is right.
 
         Parameters

@@ -50,47 +50,47 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
 
     # Set by the constructors of the two classes.
     hidden_layer_sizes: Any
-    preset: str | None
-    activation: str
-    maxout_pieces: int
-    out_activation: str
-    loss: str
-    solver: str
-    alpha: float
-    l2: float
+    preset: Any
+    activation: Any
+    maxout_pieces: Any
+    out_activation: Any
+    loss: Any
+    solver: Any
+    alpha: Any
+    l2: Any
     batch_size: Any
-    learning_rate: str
-    learning_rate_init: float
-    power_t: float
-    max_iter: int
-    shuffle: bool
-    fit_intercept: bool
-    init: str
-    out_init: str
-    out_bias: str | None
+    learning_rate: Any
+    learning_rate_init: Any
+    power_t: Any
+    max_iter: Any
+    shuffle: Any
+    fit_intercept: Any
+    init: Any
+    out_init: Any
+    out_bias: Any
     random_state: Any
-    tol: float
-    verbose: bool | int
-    warm_start: bool
-    momentum: float
-    nesterovs_momentum: bool
-    early_stopping: bool
-    validation_fraction: float
+    tol: Any
+    verbose: Any
+    warm_start: Any
+    momentum: Any
+    nesterovs_momentum: Any
+    early_stopping: Any
+    validation_fraction: Any
     scoring: Any
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    n_iter_no_change: float
-    max_fun: int
-    n_jobs: int | None
-    device: str
+    beta_1: Any
+    beta_2: Any
+    epsilon: Any
+    n_iter_no_change: Any
+    max_fun: Any
+    n_jobs: Any
+    device: Any
 
     _own_parameters: dict[str, Any] = {}  # of a draft: the user's, where others have taken their place
     _preset_parameters: frozenset[str] = frozenset()  # of them, those of the preset
 
     # Set by a fit.
     n_features_in_: int
-    classes_: np.ndarray
+    feature_names_in_: np.ndarray
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
     feature_params_: list[np.ndarray]
@@ -98,6 +98,14 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
     n_layers_: int
     n_outputs_: int
     out_activation_: str
+    n_iter_: int
+    t_: int
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    validation_loss_curve_: list[float] | None
 
     # --- What the classifier and the regressor differ in
 
@@ -316,7 +324,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
     # --- What users may ask
 
     @silent
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Activations of the last hidden layer: the features that the network has learnt.
 
         Parameters
@@ -338,7 +346,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         return self._engine(X).forward(network, parameters, X, last_hidden, n_jobs=self.n_jobs)
 
     @silent
-    def activations(self, X) -> list[np.ndarray]:
+    def activations(self, X: Any) -> list[np.ndarray]:
         """Activations of every layer, from the first hidden layer to the output.
 
         Parameters
@@ -358,7 +366,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         return [forward(network, parameters, X, layer, n_jobs=self.n_jobs) for layer in range(1, n_dense + 1)]
 
     @silent
-    def loss_and_gradients(self, X, y, sample_weight=None) -> Bunch:
+    def loss_and_gradients(self, X: Any, y: Any, sample_weight: Any = None) -> Bunch:
         """Value and gradient of the objective at the present weights, over all the given rows.
 
         The objective is sum_i w_i loss_i / sum_i w_i + alpha ||W||^2 / (2 sum_i w_i) + l2 ||W||^2 / 2

@@ -2,13 +2,14 @@
 
 import dataclasses
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 
-from fastbp import engine
+from fastbp import engine, hints
 from fastbp.base import BackPropagation, draw_seed, is_stochastic
 from fastbp.float_errors import silent
 from fastbp.parameter_checks import check, python_number
@@ -68,7 +69,14 @@ class LearningRateRange:
 
 @silent
 def learning_rate_range(
-    estimator, X, y, *, smallest=1e-6, largest=10.0, n_steps=100, sample_weight=None
+    estimator: BackPropagation,
+    X: Any,
+    y: Any,
+    *,
+    smallest: hints.Real = 1e-6,
+    largest: hints.Real = 10.0,
+    n_steps: hints.Count = 100,
+    sample_weight: Any = None,
 ) -> LearningRateRange:
     """Train with a learning rate that grows from step to step, and see where the loss falls and rises.
 
@@ -122,7 +130,7 @@ def learning_rate_range(
     given = {"estimator": estimator, "smallest": smallest, "largest": largest, "n_steps": n_steps}
     check(CONSTRAINTS, given, "learning_rate_range")
     estimator._validate_params()
-    smallest, largest, n_steps = float(smallest), float(largest), python_number(n_steps)
+    smallest, largest, n_steps = float(smallest), float(largest), int(python_number(n_steps))
     if not is_stochastic(estimator):
         raise ValueError(
             f"solver={estimator.solver!r} has no learning rate; the range test is for solvers of "

@@ -1,7 +1,10 @@
 """BPRegressor: scikit-learn's MLPRegressor, trained by compiled kernels."""
 
+from typing import Any, Self
+
 import numpy as np
 import scipy.sparse
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
@@ -11,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.float_errors import silent
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
+from fastbp.hints import Count, Flag, PerLayer, RandomState, Real, Scoring
 from fastbp.holdout import GivenRows, d2_pinball, r_squared
 from fastbp.kinds import real_numbers
 from fastbp.parameter_checks import refuse_name_of_loss
@@ -417,64 +421,64 @@ class BPRegressor(RegressorMixin, BackPropagation):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
+        hidden_layer_sizes: ArrayLike = (100,),
         *,
-        activation="relu",
-        maxout_pieces=2,
-        out_activation="auto",
-        loss="squared_error",
-        loss_params=None,
-        solver="adam",
-        solver_params=None,
-        alpha=1e-4,
-        l2=0.0,
-        l1=0.0,
-        weight_decay=None,
-        clip_value=None,
-        clip_norm=None,
-        max_norm=None,
-        dropout=0.0,
-        input_dropout=0.0,
-        input_noise=0.0,
-        residual=False,
-        norm=None,
-        input_scaling=None,
-        learn_input_scales=False,
-        parametric_activation=False,
-        rate_factors=None,
-        target_scaling=None,
-        average=None,
-        average_params=None,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        schedule=None,
-        schedule_params=None,
-        max_iter=200,
-        shuffle=True,
-        fit_intercept=True,
-        init="glorot",
-        out_init="auto",
-        out_bias=None,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        scoring=None,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        n_jobs=None,
-        device="cpu",
-        preset=None,
-    ):
+        activation: str | PerLayer = "relu",
+        maxout_pieces: Count = 2,
+        out_activation: str = "auto",
+        loss: str = "squared_error",
+        loss_params: dict[str, Any] | None = None,
+        solver: str = "adam",
+        solver_params: dict[str, Any] | None = None,
+        alpha: Real = 1e-4,
+        l2: Real = 0.0,
+        l1: Real = 0.0,
+        weight_decay: Real | None = None,
+        clip_value: Real | None = None,
+        clip_norm: Real | None = None,
+        max_norm: Real | None = None,
+        dropout: Real | PerLayer = 0.0,
+        input_dropout: Real = 0.0,
+        input_noise: Real = 0.0,
+        residual: Flag = False,
+        norm: str | None = None,
+        input_scaling: str | None = None,
+        learn_input_scales: Flag = False,
+        parametric_activation: Flag = False,
+        rate_factors: dict[str, Any] | None = None,
+        target_scaling: str | None = None,
+        average: str | None = None,
+        average_params: dict[str, Any] | None = None,
+        batch_size: str | Count = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: Real = 0.001,
+        power_t: Real = 0.5,
+        schedule: str | None = None,
+        schedule_params: dict[str, Any] | None = None,
+        max_iter: Count = 200,
+        shuffle: Flag = True,
+        fit_intercept: Flag = True,
+        init: str = "glorot",
+        out_init: str = "auto",
+        out_bias: str | None = None,
+        random_state: RandomState = None,
+        tol: Real = 1e-4,
+        verbose: Flag | Count = False,
+        warm_start: Flag = False,
+        momentum: Real = 0.9,
+        nesterovs_momentum: Flag = True,
+        early_stopping: Flag = False,
+        validation_fraction: Real = 0.1,
+        scoring: Scoring = None,
+        beta_1: Real = 0.9,
+        beta_2: Real = 0.999,
+        epsilon: Real = 1e-8,
+        n_iter_no_change: Real = 10,
+        max_fun: Count = 15000,
+        n_jobs: Count | None = None,
+        device: str = "cpu",
+        preset: str | None = None,
+    ) -> None:
         refuse_name_of_loss(hidden_layer_sizes, type(self).__name__)
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -535,16 +539,16 @@ class BPRegressor(RegressorMixin, BackPropagation):
 
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        coefs_init=None,
-        intercepts_init=None,
-    ):
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        coefs_init: Any = None,
+        intercepts_init: Any = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -574,7 +578,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         )
 
     @available_if(has_partial_fit)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch over the given rows, going on from the present weights and solver state.
 
         There is no `partial_fit` with solver='lbfgs'.
@@ -595,7 +599,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         return self._fit(X, y, sample_weight, incremental=True)
 
     @silent
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Outputs of the network.
 
         Parameters
@@ -616,7 +620,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         return outputs
 
     @silent
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R², or for several quantiles the mean of their D² (`sklearn.metrics.d2_pinball_score`).
 
         Parameters

@@ -10,6 +10,7 @@ from typing import Any
 
 from sklearn.utils._param_validation import Interval, InvalidParameterError
 
+from fastbp import hints
 from fastbp.call_stack import warn
 from fastbp.callbacks.checkpoint_file import damaged, read, remove_remainders, write
 from fastbp.callbacks.network_callback import NetworkCallback
@@ -102,7 +103,14 @@ class Checkpoint(NetworkCallback[Writing], Keeper):
     20 True
     """
 
-    def __init__(self, path, *, every=1, seconds=0.0, resume=False):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every: hints.Count = 1,
+        seconds: hints.Real = 0.0,
+        resume: hints.Flag = False,
+    ) -> None:
         super().__init__()
         given = {"path": path, "every": every, "seconds": seconds, "resume": resume}
         check(CONSTRAINTS, given, "Checkpoint")

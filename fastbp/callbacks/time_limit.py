@@ -5,6 +5,7 @@ from time import monotonic
 
 from sklearn.utils._param_validation import Interval
 
+from fastbp import hints
 from fastbp.callbacks.network_callback import NetworkCallback
 from fastbp.parameter_checks import check, python_number
 
@@ -29,7 +30,7 @@ class TimeLimit(NetworkCallback[float]):
     1
     """
 
-    def __init__(self, seconds):
+    def __init__(self, seconds: hints.Real) -> None:
         super().__init__()
         check({"seconds": [Interval(Real, 0, None, closed="left")]}, {"seconds": seconds}, "TimeLimit")
         self.seconds = python_number(seconds)
