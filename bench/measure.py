@@ -168,3 +168,12 @@ def progress(message: str) -> None:
         print(f"\r\x1b[K{message}", end="", file=sys.stderr, flush=True)
     elif message:
         print(message, file=sys.stderr, flush=True)
+
+
+def bar(done: int, total: int, seconds: float, note: str) -> None:
+    """Draw the progress: on each call where standard error is a terminal, else in tenths."""
+    if sys.stderr.isatty() or done * 10 // total > (done - 1) * 10 // total:
+        filled = 24 * done // total
+        left = seconds * (total - done) / done
+        drawn = "█" * filled + "░" * (24 - filled)
+        progress(f"{drawn} {100 * done // total:3d} %, {note}, {left:.0f} s left")

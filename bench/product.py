@@ -30,7 +30,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import peers  # noqa: F401  (finds the fastbp of this checkout)
-from measure import progress
+from measure import bar, progress
 from report import machine, table
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
@@ -153,15 +153,6 @@ def repeat(case: tuple[str, ...], seed: int) -> str:
     """Return the command that checks one case again."""
     only = " ".join(f"{factor}={name}" for factor, name in zip(ALL, case, strict=True))
     return f"python bench/product.py --seed {seed} --only {only}"
-
-
-def bar(done: int, total: int, seconds: float, note: str) -> None:
-    """Draw the progress: on each call where standard error is a terminal, else in tenths."""
-    if sys.stderr.isatty() or done * 10 // total > (done - 1) * 10 // total:
-        filled = 24 * done // total
-        left = seconds * (total - done) / done
-        drawn = "█" * filled + "░" * (24 - filled)
-        progress(f"{drawn} {100 * done // total:3d} %, {note}, {left:.0f} s left")
 
 
 def parse_arguments():

@@ -1,4 +1,4 @@
-"""The command line: ``python -m fastbp demo`` and ``python -m fastbp --version``."""
+"""The command line: ``python -m fastbp demo``, ``compile`` and ``--version``."""
 
 import argparse
 import sys
@@ -40,6 +40,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--epochs", type=_positive, default=50, help="epochs of training (default: 50)")
     demo.add_argument("--seed", type=_seed, default=0, help="random state (default: 0)")
+    compile_ = commands.add_parser(
+        "compile",
+        help="compile kernels beforehand, for images, read-only systems and tests",
+        description="Compile what usual fits and predictions need, and keep it on disk: in NUMBA_CACHE_DIR, "
+        "if that is set, else in the user's cache folder. Kernels are for this processor, or for the one "
+        "that NUMBA_CPU_NAME and NUMBA_CPU_FEATURES name.",
+    )
+    compile_.add_argument(
+        "--all",
+        action="store_true",
+        help="every registered activation, loss, solver and schedule, with every option (some minutes)",
+    )
     return parser
 
 
@@ -50,10 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help()
         return 2
-    from fastbp.demo import run  # scikit-learn's data sets are not needed for --help
-
     try:
-        run(epochs=options.epochs, seed=options.seed)
+        if options.command == "compile":
+            from fastbp import precompile
+
+            return precompile.run(options.all)
+        from fastbp import demo  # scikit-learn's data sets are not needed for --help
+
+        demo.run(epochs=options.epochs, seed=options.seed)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130

@@ -17,37 +17,50 @@ from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight
 
 from fastbp import engine, holdout, weights
+from fastbp.batches import check_for_norm, size_for_norm
 from fastbp.call_stack import warn
+from fastbp.callback_pickles import refuse_unpicklable
+from fastbp.curves import Added, extend, own_lists, restored_on_failure
 from fastbp.fitted import FittedNetwork
+from fastbp.float_errors import silent_fit
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.losses import find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
-from fastbp.functions.solvers import STOCHASTIC
+from fastbp.functions.solvers import SOLVERS, STOCHASTIC
 from fastbp.holdout import NO_ROWS, GivenRows, Rows
-from fastbp.network_plan import refuse_output
+from fastbp.kinds import real_numbers
+from fastbp.network_plan import hidden_activations, pieces_of
+from fastbp.network_size import refuse_too_large
 from fastbp.output_bias import with_data_bias
+from fastbp.parameter_checks import hidden_sizes
 from fastbp.plan import Kind, NetworkPlan
 from fastbp.presets import NAMES as PRESETS
 from fastbp.progress import make_progress
-from fastbp.resume import Begin, EpochPosition, Evaluations, Saved, begin_fit, fit_settings
-from fastbp.scaling import robust_scales
-from fastbp.scoring import validation_score
+from fastbp.resume import (
+    ADDED_TO,
+    OTHER_ROWS,
+    Begin,
+    EpochPosition,
+    Evaluations,
+    Saved,
+    begin_fit,
+    fit_settings,
+)
+from fastbp.scaling import check_first_block, completed_robust_scales, n_rows_that_count, robust_scales
+from fastbp.scoring import is_defined, refuse_undefined, takes_scorer, validation_score
 from fastbp.stored import StoredWeights
 from fastbp.tasks import Epoch, FitTasks
 from fastbp.training import Result, Validation, adapt_rate, fit_lbfgs, fit_stochastic
-from fastbp.training_plan import AVERAGES, SolverState, TrainingPlan, training_plan
-from fastbp.validation import canonical
+from fastbp.training_plan import AVERAGES, SolverState, TrainingPlan, rule_of, training_plan
+from fastbp.validation import canonical, checked_weights
+from fastbp.validation_scale import warn_of_another_scale
 
 AUTO_BATCH_SIZE = 200
 FEWEST_ROWS_TO_SPLIT = 20  # a preset trains on all of fewer rows
 FLOATS = [np.float64, np.float32]
-
-MAX_REMEMBERED = 1024
-_valid_parameters: set[tuple] = set()  # found valid by scikit-learn's check
 
 # What a fit sets; a fit that starts afresh starts without them.
 FITTED = (
@@ -75,9 +88,6 @@ FITTED = (
     "_memory",
     "_stored",
 )
-
-# Of them, what a fit that goes on adds to.
-ADDED_TO = ("t_", "best_loss_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
 @dataclass
@@ -123,6 +133,8 @@ class Prepared:
         For callbacks that keep the fit.
     saved : Saved or None
         What one of them has kept of it.
+    source : tuple or None
+        X and y of the user's that `held_out` are rows of, where a scorer shall see them.
     """
 
     network: NetworkPlan
@@ -133,13 +145,7 @@ class Prepared:
     goes_on: bool
     begin: Begin | None = None
     saved: Saved | None = None
-
-
-def _is_plain(value) -> bool:
-    """Whether a parameter's value can be remembered: it cannot change, and equality says all about it."""
-    if type(value) is tuple:
-        return all(type(size) is int for size in value)
-    return value is None or type(value) in (str, bool, int, float)
+    source: tuple[Any, Any] | None = None
 
 
 def draw_seed(random_state: np.random.RandomState) -> int:
@@ -161,8 +167,8 @@ def is_stochastic(estimator) -> bool:
 
 
 def has_partial_fit(estimator) -> bool:
-    """For `available_if`: true, or AttributeError with the reason."""
-    if not is_stochastic(estimator):
+    """For `available_if`: true, or AttributeError with the reason. The call refuses unknown solvers."""
+    if isinstance(estimator.solver, str) and estimator.solver == "lbfgs":
         raise AttributeError(
             f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
         )
@@ -244,12 +250,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     # --- What the two classes differ in
 
     @abstractmethod
-    def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
+    def _held_out_score(self, outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
         """The score that early stopping watches."""
-
-    @abstractmethod
-    def _decode(self, targets: np.ndarray) -> Any:
-        """Targets of the engine as the user has them, for scorers."""
 
     @abstractmethod
     def _stratified(self) -> bool:
@@ -257,35 +259,17 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
 
     # --- Fitting
 
-    def _validate_params(self) -> None:
-        # scikit-learn's check of 28 parameters takes as long as a thousand steps of a tiny network, and a
-        # search fits the same values again and again.
-        given = self.__dict__
-        values = tuple(given.get(name) for name in self._parameter_constraints)
-        key = (type(self), tuple(map(type, values)), values)
-        refuse_output(given.get("out_activation"))
-        if not all(_is_plain(value) for value in values):
-            super()._validate_params()
-        elif key not in _valid_parameters:
-            super()._validate_params()
-            if len(_valid_parameters) >= MAX_REMEMBERED:
-                _valid_parameters.clear()
-            _valid_parameters.add(key)
-
     def _fit(self, *arguments, **options) -> Self:
         """Fit; what fails, callbacks included, leaves this object as it was."""
-        if not hasattr(self, "_skl_callbacks"):
+        with restored_on_failure(self):
+            if hasattr(self, "_skl_callbacks"):
+                # on which callbacks and their context are kept while the fit lasts
+                self.__dict__ = dict(self.__dict__)
             return self._fit_draft(*arguments, **options)
-        before = self.__dict__
-        self.__dict__ = dict(before)  # on which callbacks and their context are kept while the fit lasts
-        try:
-            return self._fit_draft(*arguments, **options)
-        except BaseException:
-            self.__dict__ = before
-            raise
 
     # Not called partial_fit, for which scikit-learn skips the validation of parameters once it is fitted.
     @_fit_context(prefer_skip_nested_validation=True)
+    @silent_fit
     def _fit_draft(
         self,
         X,
@@ -300,9 +284,9 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     ) -> Self:
         tasks = None
         if hasattr(self, "_skl_callbacks"):
-            name, n_epochs = ("partial_fit", 1) if incremental else ("fit", self._resolved().max_iter)
+            name, n_epochs = ("partial_fit", 1) if incremental else ("fit", int(self._resolved().max_iter))
             tasks = FitTasks(self, X, y, sample_weight, name, n_epochs)
-        draft = self._resolved()._draft()  # with what the callbacks have set
+        draft = self._resolved()._with_plain_numbers()._draft()  # with what the callbacks have set
         if incremental:
             draft.early_stopping = self.early_stopping  # a preset's is for whole fits
         if not (incremental or self.warm_start):
@@ -310,8 +294,9 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
                 draft.__dict__.pop(name, None)
         if incremental:
             draft._check_classes(classes)
-        draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init, given, tasks)
+        added = draft._train(X, y, sample_weight, incremental, coefs_init, intercepts_init, given, tasks)
         draft._take_own_parameters_back()
+        extend(draft.__dict__, added)
         self.__dict__ = draft.__dict__
         if tasks is not None:
             tasks.end()
@@ -330,8 +315,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         intercepts_init,
         given: GivenRows,
         tasks: FitTasks | None = None,
-    ) -> None:
-        """Fit this object in place."""
+    ) -> Added:
+        """Fit this object in place, but for the lists that grow with the epochs."""
         prepared = self._prepare(X, y, sample_weight, incremental, coefs_init, intercepts_init, given, tasks)
         network, rows = prepared.network, prepared.rows
         if coefs_init is not None or intercepts_init is not None or not hasattr(self, "_memory"):
@@ -361,7 +346,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
                 resumed=position,
             )
             self._memory = None
-        self._take_over(network, result)
+        return self._take_over(network, result)
 
     def _refuse_without_batches(self, network: NetworkPlan) -> None:
         """ValueError for what solver='lbfgs' cannot minimise."""
@@ -399,8 +384,11 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         if self.out_bias is not None and not self.fit_intercept:
             raise ValueError("out_bias='data' sets intercepts, so it needs fit_intercept=True.")
         validates_on_given = given.check(self.early_stopping, is_stochastic(self))
-        hidden = self._hidden_sizes()
+        hidden = hidden_sizes(self.hidden_layer_sizes)
         goes_on = getattr(self, "coefs_", None) is not None
+        source = None
+        if takes_scorer(self):
+            source = (given.X_val, given.y_val) if validates_on_given else (X, y)
         dtype = self._fitted_dtype() if goes_on else FLOATS
         # Weights may have been assigned to an estimator that was never fitted.
         reset = not (goes_on and hasattr(self, "n_features_in_"))
@@ -409,7 +397,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         engine.get(self.device, X)  # refuses what it lacks before anything is computed
         self._learn_targets(y, goes_on=goes_on, incremental=incremental)
         sample_weight = self._check_weights(sample_weight, X, y)
-        self._learn_scales(y, sample_weight, goes_on)
+        self._learn_scales(y, sample_weight, goes_on, incremental)
+        self._refuse_too_large(X, hidden)
         network = weights.cached_plan(
             n_inputs=X.shape[1],
             hidden_layer_sizes=hidden,
@@ -420,42 +409,64 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         )
         rows = Rows(X, self._encode(y, network), sample_weight)
         held_out = self._check_given(given, network) if validates_on_given else None
+        if held_out is not None:
+            warn_of_another_scale(rows, held_out)
         random_state = check_random_state(self.random_state)
 
         def draw(random_state: np.random.RandomState) -> np.ndarray:
-            return self._start(network, rows, random_state, goes_on, coefs_init, intercepts_init)
+            return self._start(network, rows, random_state, goes_on, incremental, coefs_init, intercepts_init)
 
         begin = saved = None
         if tasks is not None and tasks.keeps:
             settings = fit_settings(self, rows, held_out, engine.get(self.device, X).__name__)
-            saved = tasks.find(settings)
-            earlier = {name: self.__dict__[name] for name in ADDED_TO if name in self.__dict__}
+            saved = tasks.find(settings, network)
+            earlier = own_lists({name: self.__dict__[name] for name in ADDED_TO if name in self.__dict__})
             beginning = begin_fit(settings, network, random_state, draw, earlier, saved, goes_on)
             parameters, random_state, begin, saved = beginning
-            if begin.earlier:
-                self.__dict__.update(begin.earlier)
+            if saved is not None:
+                self.__dict__.update(own_lists(begin.earlier))
         else:
             parameters = draw(random_state)
-        if self._is_of_preset("early_stopping") and len(rows.targets) < FEWEST_ROWS_TO_SPLIT:
+        if self._is_of_preset("early_stopping") and len(rows) < FEWEST_ROWS_TO_SPLIT:
             self.early_stopping = held_out is not None
         if self.early_stopping and is_stochastic(self) and held_out is None:
             stratified = self._stratified()
             if stratified and self._is_of_preset("early_stopping"):
                 stratified = np.unique(rows.targets, return_counts=True)[1].min() > 1
             rows, held_out = holdout.split(rows, self.validation_fraction, random_state, stratified)
+            # Nobody has chosen these rows, or others would be no better.
+            free = self._is_of_preset("early_stopping") or (rows.targets == held_out.targets[0]).all()
+            if self.scoring is None and free and not is_defined(self, held_out):
+                self._own_parameters, self.scoring = {**self._own_parameters, "scoring": None}, "loss"
+        if held_out is not None:
+            refuse_undefined(self, held_out, validates_on_given)
+        if self._normalises_batches():
+            check_for_norm(self._batch_size(len(rows)), len(rows), rows.labels()[1])
         if self.out_bias is not None and not goes_on and intercepts_init is None:
             head = find_loss(self.loss, self.out_activation_)
             parameters = with_data_bias(network, parameters, rows, head, self.out_activation_)
-        return Prepared(network, rows, held_out, parameters, random_state, goes_on, begin, saved)
+        return Prepared(network, rows, held_out, parameters, random_state, goes_on, begin, saved, source)
 
-    def _hidden_sizes(self) -> tuple[int, ...]:
-        sizes = self.hidden_layer_sizes
-        sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
-        if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")
-        if any(size <= 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        return tuple(int(size) for size in sizes)
+    def _refuse_too_large(self, X, hidden: tuple[int, ...]) -> None:
+        """MemoryError or ValueError where memory does not hold a network and its training."""
+        names, n_moments, n_rows = hidden_activations(self.activation, len(hidden)), None, X.shape[0]
+        if self.early_stopping:
+            n_rows = int(n_rows * (1 - self.validation_fraction))
+        if is_stochastic(self):
+            rule = rule_of(self.solver, self.momentum, self.nesterovs_momentum)
+            n_moments = SOLVERS[rule].n_states + (self.average is not None)
+            n_rows = min(n_rows, AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size)
+        refuse_too_large(
+            X.shape[1],
+            hidden,
+            self.n_outputs_,
+            pieces=[pieces_of(name, self.maxout_pieces) for name in names],
+            fit_intercept=self.fit_intercept,
+            n_moments=n_moments,
+            # A GPU takes fewer rows at a time where it has to.
+            n_rows=n_rows if engine.get(self.device, X).__name__ == "fastbp.cpu.engine" else 0,
+            dtype=X.dtype,
+        )
 
     def _start(
         self,
@@ -463,6 +474,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         rows: Rows,
         random_state: np.random.RandomState,
         goes_on: bool,
+        incremental: bool,
         coefs_init,
         intercepts_init,
     ) -> np.ndarray:
@@ -481,17 +493,21 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
                     f"coefs_ of the shapes {shapes}."
                 )
             coefs, intercepts = self._checked_weights()
-        if goes_on and hasattr(self, "feature_params_"):
-            features = weights.check_features(network, self.feature_params_)
-        else:
-            features = network.start
-            if self.input_scaling == "robust":
-                if scipy.sparse.issparse(rows.X):
-                    raise ValueError(
-                        f"input_scaling='robust'{self._set_by('input_scaling')} makes zeros other numbers: "
-                        "it needs a dense X, got a sparse one."
-                    )
+        known = goes_on and hasattr(self, "feature_params_")
+        features = weights.check_features(network, self.feature_params_) if known else network.start
+        if self.input_scaling == "robust":
+            robust = f"input_scaling='robust'{self._set_by('input_scaling')}"
+            if scipy.sparse.issparse(rows.X):
+                raise ValueError(f"{robust} makes zeros other numbers: it needs a dense X, got a sparse one.")
+            if not isinstance(rows.X, np.ndarray):
+                pass  # it lies on the GPU, whose engine refuses the network
+            elif known:
+                features[0] = completed_robust_scales(features[0], rows.X, rows.sample_weight)
+            else:
                 features[0] = robust_scales(rows.X, rows.sample_weight)
+                if incremental:
+                    n_rows = n_rows_that_count(rows.targets, rows.sample_weight)
+                    check_first_block(features[0][1] != 0, n_rows, robust, "column of X")
         if coefs_init is not None:
             coefs = weights.given(network, coefs_init, "coefs_init")
         if intercepts_init is not None:
@@ -508,6 +524,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         """The user's validation rows, ready for the engine; or ValueError."""
         draft = self._draft()
         try:
+            real_numbers(given.X_val, "X_val")
             X, y = draft._check_Xy(
                 given.X_val, given.y_val, reset=False, accept_sparse="csr", dtype=network.dtype, order="C"
             )
@@ -516,10 +533,14 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             draft._learn_targets(y, goes_on=True, incremental=True)
             weight = given.sample_weight_val
             if weight is not None:
-                weight = _check_sample_weight(weight, X, dtype=X.dtype, ensure_non_negative=True)
+                weight = checked_weights(weight, X, X.dtype, "sample_weight_val")
             return Rows(X, draft._encode(y, network), weight)
-        except ValueError as error:
-            raise ValueError(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # an overflow, or an error of a class of the user's
+            is_of_type = isinstance(error, TypeError) and not isinstance(error, ValueError)
+            kind = TypeError if is_of_type else ValueError
+            raise kind(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
 
     def _train_stochastic(
         self, prepared: Prepared, scoring: ExitStack, incremental: bool, tasks: FitTasks | None
@@ -527,7 +548,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         network, rows, parameters = prepared.network, prepared.rows, prepared.parameters
         validation = None
         if prepared.held_out is not None:
-            score = scoring.enter_context(validation_score(self, network, prepared.held_out))
+            score = scoring.enter_context(validation_score(self, network, prepared.held_out, prepared.source))
             validation = Validation(score, parameters if prepared.goes_on else None)
         memory = self._memory or Memory(None, draw_seed(prepared.random_state))
         begin, position = prepared.begin, None
@@ -535,7 +556,9 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             position = prepared.saved.position
             memory = dataclasses.replace(memory, seed=begin.seed)
         assert position is None or isinstance(position, EpochPosition)
-        training = self._training_plan(rows.X.shape[0], memory.seed, incremental)
+        if position is not None and (position.scores is None) != (validation is None):
+            raise ValueError(OTHER_ROWS.format(prepared.saved.origin if prepared.saved else ""))
+        training = self._training_plan(len(rows), memory.seed, incremental)
         if tasks is not None:
             begin = None if begin is None else dataclasses.replace(begin, seed=memory.seed)
             tasks.describe(
@@ -559,9 +582,15 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             progress=make_progress(self.verbose, training.max_epochs),
             n_jobs=self.n_jobs,
             # A schedule that ends with the fit, and no rule that would stop it: it was meant to take so long.
-            warn_at_end=not (incremental or training.has_rate_schedule and training.patience == np.inf),
+            # Of targets that are all the same there is nothing that more epochs would find.
+            warn_at_end=not (
+                incremental
+                or (training.has_rate_schedule and training.patience == np.inf)
+                or "scoring" in self._own_parameters
+            ),
             tasks=tasks,
             resumed=position,
+            is_stream=incremental,
         )
         self._memory = _remembered(training, memory, result, incremental)
         return result
@@ -576,27 +605,34 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     ) -> Self:
         """An estimator of its own, fitted as this one would be if the fit ended with `result`."""
         model = self._draft()
+        model.__dict__ = own_lists(model.__dict__)
         model._memory = None
         if training is not None and memory is not None and result.state is not None:
             moments = result.state.moments.copy()  # the fit goes on with them
             result.state = dataclasses.replace(result.state, moments=moments)
             model._memory = _remembered(training, memory, result, incremental)
-        model._take_over(network, result)
+        extend(model.__dict__, model._take_over(network, result))
         model._take_own_parameters_back()
         return model
 
     def _watches_loss(self) -> bool:
         return isinstance(self.scoring, str) and self.scoring == "loss"
 
+    def _batch_size(self, n_rows: int) -> int:
+        return min(AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size, n_rows)
+
+    def _normalises_batches(self) -> bool:
+        return self.norm == "batch" and is_stochastic(self) and len(hidden_sizes(self.hidden_layer_sizes)) > 0
+
     def _training_plan(self, n_rows: int, seed: int, incremental: bool) -> TrainingPlan:
-        if self.batch_size == "auto":
-            batch_size = min(AUTO_BATCH_SIZE, n_rows)
-        else:
-            if self.batch_size > n_rows and not self._is_of_preset("batch_size"):
-                warn(
-                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
-                )
-            batch_size = min(self.batch_size, n_rows)
+        batch_size = self._batch_size(n_rows)
+        if self.batch_size != "auto" and self.batch_size > n_rows and not self._is_of_preset("batch_size"):
+            warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
+                f"batch_size={self.batch_size} is taken as the {n_rows} rows that there are to train on."
+            )
+        if self._normalises_batches():
+            batch_size = size_for_norm(batch_size, n_rows)
         return training_plan(
             solver=self.solver,
             solver_params=self.solver_params,
@@ -629,8 +665,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             monitor="external" if self.early_stopping else "loss",
         )
 
-    def _take_over(self, network: NetworkPlan, result: Result) -> None:
-        """Set the fitted attributes."""
+    def _take_over(self, network: NetworkPlan, result: Result) -> Added:
+        """Set the fitted attributes, but for the lists that grow with the epochs: what they grow by."""
         self._store(StoredWeights(network, network.to_row_major(result.parameters)))
         self.n_layers_ = len(self.coefs_) + 1
         self.n_iter_ = result.n_epochs
@@ -638,34 +674,44 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         earlier: dict = self.__dict__
         self.t_ = earlier.get("t_", 0) + result.n_samples
         if not is_stochastic(self):
-            return
-        self.loss_curve_ = [*earlier.get("loss_curve_", []), *result.loss_curve]
-        self.validation_scores_: list[float] | None
+            return {}
+        scores = losses = None
         if self.early_stopping:
-            self.validation_scores_ = [*(earlier.get("validation_scores_") or []), *(result.scores or [])]
+            scores = result.scores or []
+            losses = [-score for score in scores] if self._watches_loss() else None
             self.best_validation_score_ = result.best_score
             self.best_loss_ = None
         else:
             before = earlier.get("best_loss_")
             self.best_loss_ = min([np.inf if before is None else before, *result.loss_curve])
-            self.validation_scores_ = None
             self.best_validation_score_ = None
-        losses: list[float] | None = None
-        if self.early_stopping and self._watches_loss():
-            before = earlier.get("validation_loss_curve_") or []
-            losses = [*before, *(-score for score in result.scores or [])]
-        self.validation_loss_curve_ = losses
+        return {
+            "loss_curve_": result.loss_curve,
+            "validation_scores_": scores,
+            "validation_loss_curve_": losses,
+        }
 
     # --- scikit-learn's protocols
 
     def __getstate__(self) -> dict:
-        state = super().__getstate__()
+        refuse_unpicklable(self)
+        state = own_lists(super().__getstate__())
         state.pop("_epoch", None)  # of a fit under way
         memory = state.get("_memory")
         # twice the size of the network, and of no use unless training goes on
-        if memory is not None and not (self.warm_start or memory.incremental):
-            state = {**state, "_memory": None}
+        if memory is not None:
+            kept = self.warm_start or memory.incremental
+            # plain values, so that formats that trust no classes (skops) hold an estimator, too
+            state = {**state, "_memory": dataclasses.asdict(memory) if kept else None}
         return state
+
+    def __setstate__(self, state: dict) -> None:
+        memory = state.get("_memory")
+        if memory is not None:
+            solver_state = memory["state"]
+            whole = None if solver_state is None else SolverState(**solver_state)
+            state = {**state, "_memory": Memory(**{**memory, "state": whole})}
+        super().__setstate__(state)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -114,13 +114,6 @@ class Labels:
         except (TypeError, ValueError) as error:
             raise ValueError(f"class_weight must hold numbers, got {class_weight}.") from error
 
-    def of_targets(self, targets: np.ndarray) -> Any:
-        """The labels that `encode` made these targets of."""
-        if self.indicator is not None:
-            return self._matrix(targets.astype(int))
-        index = targets.argmax(axis=1) if targets.shape[1] > 1 else targets[:, 0].astype(np.intp)
-        return self.classes[index]
-
     def one_of_many(self, n_outputs: int) -> bool:
         """Whether the largest of several outputs gives the label."""
         return self.indicator is None and n_outputs > 1

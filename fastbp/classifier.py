@@ -1,8 +1,9 @@
 """BPClassifier: scikit-learn's MLPClassifier, trained by compiled kernels."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
@@ -13,17 +14,20 @@ from sklearn.utils.metaestimators import available_if
 from fastbp.base import BackPropagation, has_partial_fit
 from fastbp.classification import Labels, target_kind
 from fastbp.exact_labels import compares_exactly, holds_integers, label_array, positions
+from fastbp.float_errors import silent
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
-from fastbp.holdout import GivenRows, Rows, accuracy
+from fastbp.hints import Count, Flag, PerLayer, RandomState, Real, Scoring
+from fastbp.holdout import GivenRows, accuracy
+from fastbp.parameter_checks import naming, refuse_name_of_loss
 from fastbp.plan import NetworkPlan
-from fastbp.validation import validated
+from fastbp.validation import one_column, validated
 
 
 def _has_probabilities(estimator) -> bool:
     out = getattr(estimator, "out_activation_", estimator.out_activation)
-    if out == "auto":
+    if isinstance(out, str) and out == "auto":
         return estimator.loss not in LOSSES or not LOSSES[estimator.loss].signed
-    return out in ("logistic", "softmax")
+    return isinstance(out, str) and out in ("logistic", "softmax")
 
 
 def _has_no_probabilities(estimator) -> bool:
@@ -109,7 +113,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     input_scaling : {'robust'}, default=None
         What is done to the inputs first, inside the network. 'robust': t / sqrt(1 + (t / 3)^2) with t = (x -
         median) / interquartile range of the first training set's features (rows set aside included), so that
-        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). Needs a dense X.
+        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). A constant feature is 0 until it
+        varies, in a later call of `partial_fit` or a warm start. Needs a dense X.
     learn_input_scales : bool, default=False
         Whether each input is multiplied by a factor that is learned.
     parametric_activation : bool, default=False
@@ -126,7 +131,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         Of 'ema' `decay` in [0, 1), 0.999; of 'swa' `start` in [0, 1), the share of the fit before, 0.75.
     batch_size : int or 'auto', default='auto'
         At least 1; the last batch of an epoch may be smaller. 'auto' is ``min(200, n_samples)``. A size
-        beyond the number of rows is clipped, with a warning.
+        beyond the number of rows is clipped, with a warning. With norm='batch' at least 2, and the nearest
+        size is taken of which the last batch has half the rows or more: fewer would spoil its statistics.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         Schedule of solver='sgd'. 'invscaling': after each epoch
         ``learning_rate_init / (t_ + 1) ** power_t``. 'adaptive': divided by 5, as long as it is > 1e-6, where
@@ -174,8 +180,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         if its score is below the best plus `tol`). For 'lbfgs', the largest entry of the projected gradient
         at which it stops.
     verbose : bool or int, default=False
-        True or 1: a progress bar where standard output is a terminal, and scikit-learn's lines ("Iteration 1,
-        loss = ...") elsewhere. Above 1: always lines.
+        True or 1: a progress bar where standard output is a terminal or a notebook's, and scikit-learn's
+        lines ("Iteration 1, loss = ...") elsewhere. Above 1: always lines.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights, and from the solver's state, of the fit before.
     momentum : float, default=0.9
@@ -184,8 +190,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         Whether 'sgd' with momentum > 0 moves by momentum * v - rate * gradient instead of by v.
     early_stopping : bool, default=False
         Whether `validation_fraction` of the rows is set aside, or `X_val` given to `fit`, its score
-        (accuracy, or `scoring`) takes the place of the loss in the stopping rule, and the weights with the
-        best score are restored in the end. For 'sgd' and 'adam'.
+        (accuracy, or `scoring`) takes the place of the loss in the stopping rule, and the weights of the
+        epoch with the best score are kept: of several with the same score those of the last, since the
+        accuracy of few rows is soon the best it can be. Not for 'lbfgs'.
     validation_fraction : float, default=0.1
         In [0, 1), of the rows, for early stopping; at least two rows. With two classes, the split keeps their
         shares, as scikit-learn's does.
@@ -193,7 +200,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         What early stopping watches on the validation rows. None: accuracy. 'loss': the
         mean of their losses, weighted and without penalties; lower is better. The name of a scorer of
         scikit-learn's, or ``scorer(estimator, X, y)``, higher is better: the estimator predicts with the
-        weights of that epoch. Weights are passed on to scorers that have `sample_weight`.
+        weights of that epoch, X and y are rows as they were given to `fit`. Weights are passed on to scorers
+        that have `sample_weight`.
     beta_1, beta_2 : float, default=0.9, 0.999
         In [0, 1). Decay of the moments of 'adam'.
     epsilon : float, default=1e-8
@@ -213,8 +221,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     preset : {'tabular'}, default=None
         Other defaults, for dense X on the CPU: a parameter that is at its own default, in a search too, is
         the preset's where it goes with the loss. 'tabular': three hidden layers of 128, robust and learned
-        scales of the inputs, Adam with a cyclic schedule of 64 epochs and the best of them by a tenth of the
-        rows, smoothed labels. `fastbp.presets.parameters` gives them as a dictionary.
+        scales of the inputs, smoothed labels, Adam with a cyclic schedule of 64 epochs. All of them are
+        made; kept is the one with the best accuracy on a tenth of the rows, the last of several.
+        `fastbp.presets.parameters` gives them as a dictionary.
 
     Attributes
     ----------
@@ -248,7 +257,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     loss_ : float
         Mean loss of the last epoch, penalties included; for 'lbfgs' the final one.
     loss_curve_ : list of float
-        `loss_` of each epoch. Not for 'lbfgs'.
+        `loss_` of each epoch. Not for 'lbfgs'. `partial_fit` and warm starts extend this list in place, so
+        that a call takes no longer for the epochs before it: keep a copy, not the list. So with the two
+        lists below.
     best_loss_ : float or None
         Least loss of an epoch; None under early stopping. Not for 'lbfgs'.
     validation_scores_ : list of float or None
@@ -266,6 +277,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         bad data, and when loss or weights stop being finite: the message then names epoch, step and learning
         rate. The estimator is what it was before the call. (Under early stopping with finite best weights,
         those are restored instead, with a ConvergenceWarning.)
+    MemoryError
+        By `fit` and `partial_fit`, at once, for a network that the machine's memory does not hold.
 
     See Also
     --------
@@ -367,7 +380,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     hold the solver's state only after `partial_fit` or with `warm_start=True`; float32 or float64 inputs are
     computed with as they are.
 
-    Ctrl-C ends a fit within a fraction of a second, keeps the weights so far and warns.
+    Ctrl-C ends a fit within a fraction of a second, keeps the weights so far and warns. In a call of
+    `partial_fit`, and in a fit that is a part of a search, an ensemble or a cross-validation, it leaves the
+    estimator as it was and goes on as KeyboardInterrupt: one Ctrl-C ends the whole.
 
     References
     ----------
@@ -408,68 +423,70 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     }
 
     class_weight: Any
+    classes_: np.ndarray
     _indicator: str | None = None  # of multilabel targets, how they came: "dense" or "sparse"
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
+        hidden_layer_sizes: ArrayLike = (100,),
         *,
-        activation="relu",
-        maxout_pieces=2,
-        out_activation="auto",
-        loss="log_loss",
-        loss_params=None,
-        class_weight=None,
-        solver="adam",
-        solver_params=None,
-        alpha=1e-4,
-        l2=0.0,
-        l1=0.0,
-        weight_decay=None,
-        clip_value=None,
-        clip_norm=None,
-        max_norm=None,
-        dropout=0.0,
-        input_dropout=0.0,
-        input_noise=0.0,
-        residual=False,
-        norm=None,
-        input_scaling=None,
-        learn_input_scales=False,
-        parametric_activation=False,
-        rate_factors=None,
-        average=None,
-        average_params=None,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        schedule=None,
-        schedule_params=None,
-        max_iter=200,
-        shuffle=True,
-        fit_intercept=True,
-        init="glorot",
-        out_init="auto",
-        out_bias=None,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        scoring=None,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        n_jobs=None,
-        device="cpu",
-        preset=None,
-    ):
+        activation: str | PerLayer = "relu",
+        maxout_pieces: Count = 2,
+        out_activation: str = "auto",
+        loss: str = "log_loss",
+        loss_params: dict[str, Any] | None = None,
+        class_weight: str | dict | list | None = None,
+        solver: str = "adam",
+        solver_params: dict[str, Any] | None = None,
+        alpha: Real = 1e-4,
+        l2: Real = 0.0,
+        l1: Real = 0.0,
+        weight_decay: Real | None = None,
+        clip_value: Real | None = None,
+        clip_norm: Real | None = None,
+        max_norm: Real | None = None,
+        dropout: Real | PerLayer = 0.0,
+        input_dropout: Real = 0.0,
+        input_noise: Real = 0.0,
+        residual: Flag = False,
+        norm: str | None = None,
+        input_scaling: str | None = None,
+        learn_input_scales: Flag = False,
+        parametric_activation: Flag = False,
+        rate_factors: dict[str, Any] | None = None,
+        average: str | None = None,
+        average_params: dict[str, Any] | None = None,
+        batch_size: str | Count = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: Real = 0.001,
+        power_t: Real = 0.5,
+        schedule: str | None = None,
+        schedule_params: dict[str, Any] | None = None,
+        max_iter: Count = 200,
+        shuffle: Flag = True,
+        fit_intercept: Flag = True,
+        init: str = "glorot",
+        out_init: str = "auto",
+        out_bias: str | None = None,
+        random_state: RandomState = None,
+        tol: Real = 1e-4,
+        verbose: Flag | Count = False,
+        warm_start: Flag = False,
+        momentum: Real = 0.9,
+        nesterovs_momentum: Flag = True,
+        early_stopping: Flag = False,
+        validation_fraction: Real = 0.1,
+        scoring: Scoring = None,
+        beta_1: Real = 0.9,
+        beta_2: Real = 0.999,
+        epsilon: Real = 1e-8,
+        n_iter_no_change: Real = 10,
+        max_fun: Count = 15000,
+        n_jobs: Count | None = None,
+        device: str = "cpu",
+        preset: str | None = None,
+    ) -> None:
+        refuse_name_of_loss(hidden_layer_sizes, type(self).__name__)
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.maxout_pieces = maxout_pieces
@@ -529,16 +546,16 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        coefs_init=None,
-        intercepts_init=None,
-    ):
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        coefs_init: Any = None,
+        intercepts_init: Any = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -569,7 +586,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         )
 
     @available_if(has_partial_fit)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one epoch over the given rows, going on from the present weights and solver state.
 
         There is no `partial_fit` with solver='lbfgs'.
@@ -591,7 +608,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         """
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
-    def predict(self, X):
+    @silent
+    def predict(self, X: Any) -> np.ndarray:
         """Class labels of the rows of X.
 
         Parameters
@@ -612,7 +630,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return labels.decode(self._forward(X), self._threshold())
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X):
+    @silent
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes.
 
         Parameters
@@ -636,7 +655,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return np.exp(self._log_proba(X))
 
     @available_if(_has_probabilities)
-    def predict_log_proba(self, X):
+    @silent
+    def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of the probabilities, computed from the logits: finite where these are.
 
         Parameters
@@ -670,7 +690,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return _log_softmax(positive)
 
     @available_if(_has_no_probabilities)
-    def decision_function(self, X):
+    @silent
+    def decision_function(self, X: Any) -> np.ndarray:
         """Outputs, where they are no probabilities: minus 1/2, but those of hinge losses as they are.
 
         Parameters
@@ -688,15 +709,16 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         scores = self._forward(X) - self._threshold()
         return scores[:, 0] if labels.kind == "binary" else scores
 
-    def score(self, X, y, sample_weight=None):
-        """Accuracy: the share of rows whose predicted label is right, of multilabel targets all labels.
+    @silent
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy of the labels; of multilabel targets, the share of rows whose every label is right.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The input data.
         y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape (n_samples, n_labels)
-            True labels.
+            The true labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
 
@@ -708,7 +730,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         if labels.indicator is not None or not _rounds(y, labels.classes):
             return super().score(X, y, sample_weight)
         found, predicted = (positions(column_or_1d(one), labels.classes) for one in (y, self.predict(X)))
-        return accuracy_score(found, predicted, sample_weight=sample_weight)
+        return float(accuracy_score(found, predicted, sample_weight=sample_weight))
 
     # --- The adapter's hooks
 
@@ -717,7 +739,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return 0.0 if find_loss(self.loss, self._out_activation(), "classifier").signed else 0.5
 
     def _labels(self) -> Labels:
-        classes = self.classes_
+        classes: Any = self.classes_
         if not isinstance(classes, np.ndarray):  # assigned
             classes = np.asarray(label_array(classes))
         return Labels(classes, self._indicator)
@@ -753,7 +775,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
             if getattr(self, "classes_", None) is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
             return
-        listed = Labels.listed(classes)
+        with naming("classes"):
+            listed = Labels.listed(classes)
         if getattr(self, "classes_", None) is None:
             self.classes_ = listed.classes
         elif not self._labels().are(listed):
@@ -764,9 +787,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     def _check_Xy(self, X, y, *, reset, **check):
         X, y = validated(self, X, label_array(y), reset=reset, multi_output=True, **check)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return X, y
+        return X, one_column(y)
 
     def _learn_targets(self, y, *, goes_on, incremental):
         known = getattr(self, "classes_", None) is not None
@@ -793,13 +814,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         return self._labels().encode(y, network)
 
-    def _decode(self, targets: np.ndarray) -> Any:
-        return self._labels().of_targets(targets)
-
-    def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
-        return accuracy(
-            outputs, rows.targets, rows.sample_weight, self._indicator is not None, self._threshold()
-        )
+    def _held_out_score(self, outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
+        return accuracy(outputs, targets, weight, self._indicator is not None, self._threshold())
 
     def _stratified(self) -> bool:
         # scikit-learn's rule, so that the same random state sets the same rows aside

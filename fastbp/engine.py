@@ -1,23 +1,26 @@
 """Chooses an engine and imports it at its first use: importing fastbp imports no compiler.
 
+The imports are statements, so that tools that make a program of a package (PyInstaller, cx_Freeze, Nuitka)
+see them.
+
 Every engine is a module with the same few names:
 
-- ``Trainer(network, training, X, targets, sample_weight, parameters, state=None, n_jobs=None)``
-- ``Objective(network, X, targets, sample_weight, alpha, l2, n_jobs=None)``
+- ``Trainer(network, training, X, targets, sample_weight, parameters, state=None, n_jobs=None, index=None)``
+- ``Objective(network, X, targets, sample_weight, alpha, l2, n_jobs=None, index=None)``
+- ``Loss(network, X, targets, sample_weight, n_jobs=None, index=None)``
 - ``forward(network, parameters, X, layer=None, n_jobs=None, largest=False)``
-- ``hold(network, X)``: what `forward` takes in place of rows that are asked for again and again
+- ``hold(network, X, index=None)``: what `forward` takes in place of rows that are asked for again and again
 - ``rows_of(X, dtypes)``, ``to_host(values)``, of "cuda" only: for arrays that lie on the GPU
 - ``loss_and_gradient(network, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None)``
+
+Where there is an `index`, it holds the numbers of the rows of X, targets and weights that are meant.
 """
 
-import importlib
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import scipy.sparse
-
-ENGINES = {"cpu": "fastbp.cpu.engine", "cuda": "fastbp.cuda.engine"}
 
 
 def get(device: str = "cpu", X=None) -> ModuleType:
@@ -43,7 +46,9 @@ def get(device: str = "cpu", X=None) -> ModuleType:
                 "X lies on the GPU, where device='cpu' does not compute. Choose device='cuda', or pass a "
                 "NumPy array."
             )
-        return importlib.import_module(ENGINES["cpu"])
+        from fastbp.cpu import engine as cpu_engine
+
+        return cpu_engine
     sparse = scipy.sparse.issparse(X)
     if device == "auto":
         return get("cuda" if not sparse and _what_cuda_lacks() is None else "cpu", X)
@@ -55,7 +60,9 @@ def get(device: str = "cpu", X=None) -> ModuleType:
             "device='cuda' takes no sparse X. Pass X.toarray() where that fits into memory, or choose "
             "device='cpu', which takes sparse X as it is."
         )
-    return importlib.import_module(ENGINES["cuda"])
+    from fastbp.cuda import engine as cuda_engine
+
+    return cuda_engine
 
 
 def on_gpu(values: Any) -> bool:

@@ -5,71 +5,92 @@ The weights are read from `coefs_` and `intercepts_` anew at each call, since th
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from numbers import Real
 from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch
-from sklearn.utils.validation import _check_sample_weight
 
 from fastbp import engine, presets, weights
+from fastbp.float_errors import silent
 from fastbp.functions.losses import find_loss
 from fastbp.functions.parameters import Parameter, resolve
+from fastbp.parameter_checks import PLAIN, CheckedParameters, dropout_rates, python_number
 from fastbp.plan import NetworkPlan
 from fastbp.stored import StoredWeights
-from fastbp.validation import canonical, on_host, validated
+from fastbp.validation import canonical, checked_weights, validated
 
 FEW_ROWS = 64
 
+# Parameters that predictions depend on, and those that say where they are computed.
+OF_PREDICTIONS = (
+    "activation",
+    "loss",
+    "loss_params",
+    "dropout",
+    "input_dropout",
+    "input_noise",
+    "residual",
+    "norm",
+    "input_scaling",
+    "learn_input_scales",
+    "parametric_activation",
+    "rate_factors",
+    "preset",
+    "maxout_pieces",
+    "fit_intercept",
+)
+OF_ENGINES = ("device", "n_jobs")
 
-class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+
+class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedParameters, ABC):
     """The part of the estimators that reads a trained network."""
 
     # Set by the constructors of the two classes.
     hidden_layer_sizes: Any
-    preset: str | None
-    activation: str
-    maxout_pieces: int
-    out_activation: str
-    loss: str
-    solver: str
-    alpha: float
-    l2: float
+    preset: Any
+    activation: Any
+    maxout_pieces: Any
+    out_activation: Any
+    loss: Any
+    solver: Any
+    alpha: Any
+    l2: Any
     batch_size: Any
-    learning_rate: str
-    learning_rate_init: float
-    power_t: float
-    max_iter: int
-    shuffle: bool
-    fit_intercept: bool
-    init: str
-    out_init: str
-    out_bias: str | None
+    learning_rate: Any
+    learning_rate_init: Any
+    power_t: Any
+    max_iter: Any
+    shuffle: Any
+    fit_intercept: Any
+    init: Any
+    out_init: Any
+    out_bias: Any
     random_state: Any
-    tol: float
-    verbose: bool | int
-    warm_start: bool
-    momentum: float
-    nesterovs_momentum: bool
-    early_stopping: bool
-    validation_fraction: float
+    tol: Any
+    verbose: Any
+    warm_start: Any
+    momentum: Any
+    nesterovs_momentum: Any
+    early_stopping: Any
+    validation_fraction: Any
     scoring: Any
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    n_iter_no_change: float
-    max_fun: int
-    n_jobs: int | None
-    device: str
+    beta_1: Any
+    beta_2: Any
+    epsilon: Any
+    n_iter_no_change: Any
+    max_fun: Any
+    n_jobs: Any
+    device: Any
 
-    _own_parameters: dict[str, Any] = {}  # of a draft: what stood where its preset's parameters are
+    _own_parameters: dict[str, Any] = {}  # of a draft: the user's, where others have taken their place
+    _preset_parameters: frozenset[str] = frozenset()  # of them, those of the preset
 
     # Set by a fit.
     n_features_in_: int
-    classes_: np.ndarray
+    feature_names_in_: np.ndarray
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
     feature_params_: list[np.ndarray]
@@ -77,6 +98,14 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     n_layers_: int
     n_outputs_: int
     out_activation_: str
+    n_iter_: int
+    t_: int
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    validation_loss_curve_: list[float] | None
 
     # --- What the classifier and the regressor differ in
 
@@ -96,7 +125,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _default_output(self) -> str:
         """What ``out_activation="auto"`` stands for, by the weights as they are."""
 
-    def _learn_scales(self, y, sample_weight, goes_on: bool) -> None:
+    def _learn_scales(self, y, sample_weight, goes_on: bool, incremental: bool) -> None:
         """Set what `y` is scaled by, if anything."""
 
     def _class_weights(self, y) -> np.ndarray | None:
@@ -107,12 +136,11 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _check_weights(self, sample_weight, X, y) -> np.ndarray | None:
         """The weight of each row in the dtype of X, its labels' included; None where there are none."""
-        sample_weight, by_class = on_host(sample_weight), self._class_weights(y)
+        by_class = self._class_weights(y)
         if by_class is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64) * by_class
-        if sample_weight is None:
-            return None
-        return _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+            own = 1.0 if sample_weight is None else checked_weights(sample_weight, X, np.float64)
+            return checked_weights(own * by_class, X, X.dtype, "sample_weight * class_weight")
+        return None if sample_weight is None else checked_weights(sample_weight, X, X.dtype)
 
     def _draft(self) -> Self:
         """A second object with the same attributes, whose attributes may be set without changing this one."""
@@ -126,21 +154,36 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             return self
         task = "classifier" if isinstance(self, ClassifierMixin) else "regressor"
         changes = {**presets.changes(self, task), "preset": None}
+        draft = self._with(changes)
+        draft._preset_parameters = frozenset(changes)
+        return draft
+
+    def _with_plain_numbers(self) -> Self:
+        """This estimator, or a draft in which numbers of NumPy's and of other packages are Python's own."""
+        given = self.__dict__
+        others = [name for name in self._parameter_constraints if type(given.get(name)) not in PLAIN]
+        numbers = {name: python_number(given[name]) for name in others if name in given}
+        numbers = {name: number for name, number in numbers.items() if number is not given[name]}
+        return self._with(numbers) if numbers else self
+
+    def _with(self, changes: dict[str, Any]) -> Self:
+        """A draft with other parameters, which remembers those that it had."""
         draft = self._draft()
-        draft._own_parameters = {name: getattr(self, name) for name in changes}
+        draft._own_parameters = {**{name: getattr(self, name) for name in changes}, **self._own_parameters}
         draft.__dict__.update(changes)
         return draft
 
     def _is_of_preset(self, name: str) -> bool:
         """Whether a preset has set this parameter of a draft."""
-        return name in self._own_parameters
+        return name in self._preset_parameters
 
     def _set_by(self, name: str) -> str:
         """For messages: where a parameter comes from that the user has not set."""
         return f" (set by preset={self._own_parameters['preset']!r})" if self._is_of_preset(name) else ""
 
     def _take_own_parameters_back(self) -> None:
-        """Undo `_resolved` on a draft."""
+        """Undo `_resolved` and `_with_plain_numbers` on a draft."""
+        self.__dict__.pop("_preset_parameters", None)
         self.__dict__.update(self.__dict__.pop("_own_parameters", {}))
 
     def _activation_names(self) -> str | tuple[str, ...]:
@@ -156,7 +199,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             "out_activation": self._out_activation(),
             "loss": self.loss,
             "constants": self._loss_constants(),
-            "dropout": self.dropout if isinstance(self.dropout, Real) else _rates(self.dropout),
+            "dropout": dropout_rates(self.dropout),
             "input_dropout": float(self.input_dropout),
             "input_noise": float(self.input_noise),
             "residual": bool(self.residual),
@@ -215,6 +258,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _plan(self) -> tuple[NetworkPlan, weights.Weights]:
         """Plan, and coefs_, intercepts_ and feature_params_ as they are now, checked to fit together."""
+        self._require("coefs_", "intercepts_")
+        self._check_parameters(OF_PREDICTIONS)
         coefs, intercepts = self._checked_weights()
         network = weights.cached_plan(
             n_inputs=coefs[0].shape[0],
@@ -278,6 +323,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _engine(self, X) -> ModuleType:
         """The engine for X."""
+        self._check_parameters(OF_ENGINES)
         return engine.get(self.device, X)
 
     def _forward(self, X, layer: int | str | None = None, **options) -> np.ndarray:
@@ -296,6 +342,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         # coefs_, intercepts_ and feature_params_ hold the same numbers
         return {name: value for name, value in super().__getstate__().items() if name != "_stored"}
 
+    @silent
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
         # Weights mapped from a file stay there: they may be shared by many processes.
@@ -308,7 +355,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     # --- What users may ask
 
-    def transform(self, X):
+    @silent
+    def transform(self, X: Any) -> Any:
         """Activations of the last hidden layer: the features that the network has learnt.
 
         Parameters
@@ -329,7 +377,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             return given if engine.on_gpu(given) else X
         return self._engine(X).forward(network, parameters, X, last_hidden, n_jobs=self.n_jobs)
 
-    def activations(self, X) -> list[np.ndarray]:
+    @silent
+    def activations(self, X: Any) -> list[np.ndarray]:
         """Activations of every layer, from the first hidden layer to the output.
 
         Parameters
@@ -348,7 +397,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         n_dense = len(network.layer_shapes)
         return [forward(network, parameters, X, layer, n_jobs=self.n_jobs) for layer in range(1, n_dense + 1)]
 
-    def loss_and_gradients(self, X, y, sample_weight=None) -> Bunch:
+    @silent
+    def loss_and_gradients(self, X: Any, y: Any, sample_weight: Any = None) -> Bunch:
         """Value and gradient of the objective at the present weights, over all the given rows.
 
         The objective is sum_i w_i loss_i / sum_i w_i + alpha ||W||^2 / (2 sum_i w_i) + l2 ||W||^2 / 2
@@ -371,11 +421,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             `fit_intercept=False` those by intercepts are zero, as are those by what training leaves alone:
             the numbers of `input_scaling`, and the running means of `norm`, by which the loss is computed.
         """
+        self._validate_params()
         network, parameters = self._network()
         X, y = self._check_Xy(X, y, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
         _check_width(X, network)
         X = canonical(X)
-        draft = self._resolved()._draft()
+        draft = self._resolved()._with_plain_numbers()._draft()
         draft._learn_targets(y, goes_on=True, incremental=True)
         if draft.n_outputs_ != network.n_outputs:
             raise ValueError(
@@ -393,10 +444,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             n_jobs=self.n_jobs,
         )
         coefs, intercepts = network.unpack(gradient)
-        if self.l1 > 0:
+        if draft.l1 > 0:
             for own, slope in zip(self.coefs_, coefs, strict=True):
-                loss += self.l1 * float(np.abs(own).sum())
-                slope += self.l1 * np.sign(own)
+                loss += draft.l1 * float(np.abs(own).sum())
+                slope += draft.l1 * np.sign(own)
         rows = [row.copy() for row in network.rows(gradient)]
         return Bunch(loss=float(loss), coefs=coefs, intercepts=intercepts, feature_params=rows)
 
@@ -428,12 +479,3 @@ def _rate_factors(given: dict | None) -> tuple[float, ...] | None:
     if given is None:
         return None
     return tuple(float(value) for value in resolve(RATE_FACTORS, given, "rate_factors", "a network"))
-
-
-def _rates(dropout) -> tuple[float, ...]:
-    """A list of rates of dropout, or ValueError."""
-    known = Parameter("dropout", 0.0, 0.0, 1.0)
-    rates = tuple(dropout)
-    if not all(known.holds(rate) for rate in rates):
-        raise ValueError(f"dropout must be in [0, 1), or a list of such numbers, got {dropout!r}.")
-    return tuple(float(rate) for rate in rates)

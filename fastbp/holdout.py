@@ -1,26 +1,47 @@
 """The rows that early stopping watches, set aside or given by the user, and their score."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
 from sklearn.metrics import d2_pinball_score
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import ShuffleSplit, train_test_split
+from sklearn.model_selection._split import _validate_shuffle_split
+from sklearn.utils.extmath import _approximate_mode
 
 
 @dataclass
 class Rows:
-    """Inputs, encoded targets and weights of the same rows."""
+    """Inputs, encoded targets and weights of the same rows.
+
+    Where there is an `index`, only the rows of these numbers are meant, in their order. The arrays are not
+    copied for it.
+    """
 
     X: np.ndarray | scipy.sparse.csr_matrix
     targets: np.ndarray
     sample_weight: np.ndarray | None
+    index: np.ndarray | None = None
 
-    def take(self, index: np.ndarray) -> "Rows":
-        weight = None if self.sample_weight is None else self.sample_weight[index]
-        return Rows(self.X[index], self.targets[index], weight)
+    def __len__(self) -> int:
+        return len(self.targets if self.index is None else self.index)
+
+    def only(self, index: np.ndarray) -> "Rows":
+        """The rows of these numbers."""
+        return replace(self, index=index)
+
+    def labels(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Targets and weights of the rows that are meant: copies where these are not all."""
+        if self.index is None:
+            return self.targets, self.sample_weight
+        weight = None if self.sample_weight is None else self.sample_weight[self.index]
+        return self.targets[self.index], weight
+
+    def taken(self) -> "Rows":
+        """The rows that are meant, without an index."""
+        return self if self.index is None else Rows(self.X[self.index], *self.labels())
 
 
 class GivenRows(NamedTuple):
@@ -51,6 +72,7 @@ class GivenRows(NamedTuple):
 
 
 NO_ROWS = GivenRows()
+ROW_NUMBER = np.uint32
 
 
 def split(
@@ -59,25 +81,50 @@ def split(
     """Rows to train on and rows to validate on: scikit-learn's own split for the same random state."""
     if fraction == 0:
         raise ValueError("early_stopping=True needs validation_fraction > 0, got validation_fraction=0.")
-    n_rows = rows.targets.shape[0]
-    train, held_out = train_test_split(
-        np.arange(n_rows),
-        random_state=random_state,
-        test_size=fraction,
-        # the same values as scikit-learn's, so that its error about small classes reads the same
-        stratify=rows.targets.astype(bool) if stratify else None,
-    )
+    if stratify:
+        train, held_out = _stratified_split(rows.targets, fraction, random_state)
+    else:
+        splitter = ShuffleSplit(test_size=fraction, random_state=random_state)
+        train, held_out = (index.astype(ROW_NUMBER) for index in next(splitter.split(rows.targets)))
     if len(held_out) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
         )
-    parts = rows.take(train), rows.take(held_out)
+    parts = rows.only(train), rows.only(held_out)
     for part, name in zip(parts, ("training", "validation"), strict=True):
-        if part.sample_weight is not None and not part.sample_weight.any():
+        weight = part.sample_weight
+        if weight is not None and not weight[part.index].any():
             raise ValueError(
                 f"Sample weights must contain at least one non-zero number among the {name} rows."
             )
     return parts
+
+
+def _stratified_split(
+    targets: np.ndarray, fraction: float, random_state: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers that scikit-learn's ``StratifiedShuffleSplit`` would draw for two classes.
+
+    It makes lists of Python's integers, and a text of each row of a matrix: hundreds of bytes a row.
+    """
+    n_train, n_test = _validate_shuffle_split(len(targets), fraction, None)
+    second = targets[:, 0].astype(bool)
+    classes = [np.flatnonzero(of_class).astype(ROW_NUMBER) for of_class in (~second, second)]
+    classes = [rows for rows in classes if len(rows)]
+    counts = np.array([len(rows) for rows in classes])
+    if counts.min() < 2 or min(n_train, n_test) < len(classes):
+        labels = targets.astype(bool)
+        train_test_split(
+            labels, random_state=0, test_size=fraction, stratify=labels
+        )  # raises, in its own words
+    of_train = _approximate_mode(counts, n_train, random_state)
+    of_test = _approximate_mode(counts - of_train, n_test, random_state)
+    train, test = [], []
+    for rows, k, m in zip(classes, of_train, of_test, strict=True):
+        permuted = rows[random_state.permutation(len(rows))]
+        train.append(permuted[:k])
+        test.append(permuted[k : k + m])
+    return random_state.permutation(np.concatenate(train)), random_state.permutation(np.concatenate(test))
 
 
 def accuracy(

@@ -2,8 +2,8 @@
 
 A KeyboardInterrupt is raised between two byte codes, wherever the interpreter happens to be: in the middle of
 a solver's bookkeeping, for instance. While a fit runs in the main thread, the signal therefore only sets a
-flag; the second one is raised as usual. In another thread no signal arrives, but a fit there must not hold
-the interpreter back when the main thread has ended: that counts as an interruption, too.
+flag; the second one is raised as usual. In another thread no signal arrives. That the main thread has ended
+is no interruption: threads, executors and atexit functions finish what they do before the interpreter ends.
 """
 
 import signal
@@ -21,7 +21,7 @@ class Interruption:
 
     @property
     def pending(self) -> bool:
-        return self._requested or not threading.main_thread().is_alive()
+        return self._requested
 
     def check(self) -> None:
         """Raise KeyboardInterrupt, at a point that the caller has chosen, if one is pending."""

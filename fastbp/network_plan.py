@@ -16,6 +16,7 @@ from fastbp.functions.activations import (
 )
 from fastbp.functions.losses import LOSSES, find_loss
 from fastbp.functions.noise import NOISES
+from fastbp.functions.parameters import shown
 from fastbp.functions.parametric import PARAMETRICS
 from fastbp.plan import ALIGNMENT, PANEL_BYTES, Kind, Layout, NetworkPlan, Op, padded
 
@@ -237,17 +238,24 @@ def _activation(name: str, buffer: int, next_buffer: int, width: int, n_out: int
 
 def hidden_activations(activation: str | Sequence[str], n_layers: int) -> list[str]:
     """The activation of each hidden layer, or ValueError."""
-    known = [entry.name for entry in ACTIVATIONS if entry.hidden] + GROUP_ACTIVATIONS.names()
     names = [activation] * n_layers if isinstance(activation, str) else list(activation)
     for name in [activation] if isinstance(activation, str) else names:
-        if name not in known:
-            raise ValueError(f"activation={name!r} is unknown for hidden layers; choose one of {known}.")
+        refuse_hidden(name)
     if len(names) != n_layers:
         raise ValueError(
             f"activation={activation!r} names {len(names)} activations for {n_layers} hidden layers; give "
             "one name for all, or a list with one for each."
         )
     return names
+
+
+def refuse_hidden(activation: object) -> None:
+    """ValueError for what is no activation of hidden layers."""
+    known = [entry.name for entry in ACTIVATIONS if entry.hidden] + GROUP_ACTIVATIONS.names()
+    if not isinstance(activation, str) or activation not in known:
+        raise ValueError(
+            f"activation={shown(activation)} is unknown for hidden layers; choose one of {known}."
+        )
 
 
 def pieces_of(activation: str, maxout_pieces: int) -> int:

@@ -42,7 +42,7 @@ def with_data_bias(
 def data_bias(network: NetworkPlan, rows: Rows, loss: Loss, out_activation: str) -> np.ndarray:
     """Intercepts of the output layer, float64 of shape (n_outputs,)."""
     # Half a row: what a class without rows counts as, for no intercept could make it impossible.
-    least = 0.5 / len(rows.targets)
+    least = 0.5 / len(rows)
     wanted = best_constant(loss, network, rows)
     if out_activation == "softmax":
         return np.log(np.maximum(wanted, least))
@@ -53,8 +53,9 @@ def data_bias(network: NetworkPlan, rows: Rows, loss: Loss, out_activation: str)
 
 def best_constant(loss: Loss, network: NetworkPlan, rows: Rows) -> np.ndarray:
     """Outputs that are best for all rows alike, of shape (n_outputs,); of classes, their shares."""
-    targets = rows.targets.astype(np.float64)
-    weight = np.ones(len(targets)) if rows.sample_weight is None else rows.sample_weight.astype(np.float64)
+    targets, weight = rows.labels()
+    targets = targets.astype(np.float64)
+    weight = np.ones(len(targets)) if weight is None else weight.astype(np.float64)
     if loss.class_targets:
         counts = np.bincount(targets[:, 0].astype(np.intp), weight, minlength=network.n_outputs)
         return counts / counts.sum()

@@ -2,14 +2,17 @@
 
 import dataclasses
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from sklearn.base import clone
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from sklearn.utils._param_validation import Interval
 
-from fastbp import engine
+from fastbp import engine, hints
 from fastbp.base import BackPropagation, draw_seed, is_stochastic
+from fastbp.float_errors import silent
+from fastbp.parameter_checks import check, python_number
 
 FEWEST_STEPS = 10
 STEPS_PER_WIDTH = 25  # the standard deviation of the smoothing is this part of the steps
@@ -64,8 +67,16 @@ class LearningRateRange:
     suggestion: float | None
 
 
+@silent
 def learning_rate_range(
-    estimator, X, y, *, smallest=1e-6, largest=10.0, n_steps=100, sample_weight=None
+    estimator: BackPropagation,
+    X: Any,
+    y: Any,
+    *,
+    smallest: hints.Real = 1e-6,
+    largest: hints.Real = 10.0,
+    n_steps: hints.Count = 100,
+    sample_weight: Any = None,
 ) -> LearningRateRange:
     """Train with a learning rate that grows from step to step, and see where the loss falls and rises.
 
@@ -117,7 +128,9 @@ def learning_rate_range(
     >>> model = BPClassifier((20,), batch_size=30, learning_rate_init=found.suggestion, random_state=0)
     """
     given = {"estimator": estimator, "smallest": smallest, "largest": largest, "n_steps": n_steps}
-    validate_parameter_constraints(CONSTRAINTS, given, "learning_rate_range")
+    check(CONSTRAINTS, given, "learning_rate_range")
+    estimator._validate_params()
+    smallest, largest, n_steps = float(smallest), float(largest), int(python_number(n_steps))
     if not is_stochastic(estimator):
         raise ValueError(
             f"solver={estimator.solver!r} has no learning rate; the range test is for solvers of "
@@ -125,7 +138,8 @@ def learning_rate_range(
         )
     if not smallest < largest:
         raise ValueError(f"largest must be above smallest={smallest!r}, got largest={largest!r}.")
-    model = clone(estimator)._resolved().set_params(**PLAIN, learning_rate_init=smallest)
+    model = clone(estimator)._resolved()._with_plain_numbers()
+    model.set_params(**PLAIN, learning_rate_init=smallest)
     model._validate_params()
     rates = np.geomspace(smallest, largest, n_steps)
     losses, diverged = _losses(model, model._prepare(X, y, sample_weight), rates)
@@ -147,7 +161,7 @@ def learning_rate_range(
 def _losses(model, prepared, rates: np.ndarray) -> tuple[list[float], bool]:
     """The loss of each step's batch, until the last rate or divergence; and whether it was the latter."""
     rows = prepared.rows
-    n_rows = rows.X.shape[0]
+    n_rows = len(rows)
     training = dataclasses.replace(
         model._training_plan(n_rows, draw_seed(prepared.random_state), False),
         max_epochs=len(rates),
@@ -164,15 +178,16 @@ def _losses(model, prepared, rates: np.ndarray) -> tuple[list[float], bool]:
         prepared.parameters,
         None,
         model.n_jobs,
+        rows.index,
     ) as trainer:
         position = 0
         for rate in rates:
             trainer.learning_rate = rate
-            before = trainer.epoch_loss
+            before, n_epochs = trainer.epoch_loss, len(trainer.loss_curve)
             trainer.train(1)
             batch_rows = min(training.batch_size, n_rows - position)
             position += batch_rows
-            ended = position == n_rows and trainer.status != "non_finite"
+            ended = len(trainer.loss_curve) > n_epochs
             after = trainer.loss_curve[-1] * n_rows if ended else trainer.epoch_loss
             position %= n_rows
             loss = (after - before) / batch_rows
@@ -201,7 +216,7 @@ def _steepest(rates: np.ndarray, smoothed: np.ndarray, n_steps: int) -> float | 
     """The rate of the steepest descent to the smallest loss, once the loss stays below that of the start."""
     level, lowest = _level_at_start(smoothed, n_steps), int(smoothed.argmin())
     fall = level - smoothed[lowest]
-    if fall < SMALLEST_FALL * level:
+    if not fall > SMALLEST_FALL * level:
         return None
     not_yet = np.flatnonzero(smoothed[:lowest] > level - NOISE * fall)
     first = int(not_yet[-1]) if len(not_yet) else 0

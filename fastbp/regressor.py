@@ -1,19 +1,33 @@
 """BPRegressor: scikit-learn's MLPRegressor, trained by compiled kernels."""
 
+from typing import Any, Self
+
 import numpy as np
 import scipy.sparse
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from fastbp.base import BackPropagation, has_partial_fit
+from fastbp.float_errors import silent
 from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
-from fastbp.holdout import GivenRows, Rows, d2_pinball, r_squared
+from fastbp.hints import Count, Flag, PerLayer, RandomState, Real, Scoring
+from fastbp.holdout import GivenRows, d2_pinball, r_squared
+from fastbp.kinds import real_numbers
+from fastbp.parameter_checks import refuse_name_of_loss
 from fastbp.plan import NetworkPlan
 from fastbp.presets import takes_scaled_targets
-from fastbp.scaling import standard_scales
-from fastbp.validation import validated
+from fastbp.scaling import (
+    check_first_block,
+    completed_standard_scales,
+    n_rows_that_count,
+    near_one,
+    standard_scales,
+)
+from fastbp.validation import one_column, validated
 
 
 class BPRegressor(RegressorMixin, BackPropagation):
@@ -92,7 +106,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
     input_scaling : {'robust'}, default=None
         What is done to the inputs first, inside the network. 'robust': t / sqrt(1 + (t / 3)^2) with t = (x -
         median) / interquartile range of the first training set's features (rows set aside included), so that
-        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). Needs a dense X.
+        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). A constant feature is 0 until it
+        varies, in a later call of `partial_fit` or a warm start. Needs a dense X.
     learn_input_scales : bool, default=False
         Whether each input is multiplied by a factor that is learned.
     parametric_activation : bool, default=False
@@ -104,8 +119,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
         trains as in the neural tangent parametrisation (Jacot, Gabriel, Hongler 2018).
     target_scaling : {'standard'}, default=None
         'standard': the network is trained on (y - mean) / standard deviation of the first training set, and
-        what it predicts is scaled back and cut off at the lowest and highest target seen. `loss_`,
-        its curves and `loss_and_gradients` are then those of the standardised target.
+        what it predicts is scaled back and cut off at the lowest and highest target seen. A target that has
+        been constant so far gets its scale when it first varies. `loss_`, its curves and
+        `loss_and_gradients` are then those of the standardised target.
     average : {'ema', 'swa'}, default=None
         The weights of the model are a mean of those after each step: 'ema' forgets exponentially, 'swa' is
         the plain mean of the last part of the fit. Training that goes on does so from the mean.
@@ -113,7 +129,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         Of 'ema' `decay` in [0, 1), 0.999; of 'swa' `start` in [0, 1), the share of the fit before, 0.75.
     batch_size : int or 'auto', default='auto'
         At least 1; the last batch of an epoch may be smaller. 'auto' is ``min(200, n_samples)``. A size
-        beyond the number of rows is clipped, with a warning.
+        beyond the number of rows is clipped, with a warning. With norm='batch' at least 2, and the nearest
+        size is taken of which the last batch has half the rows or more: fewer would spoil its statistics.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         Schedule of solver='sgd'. 'invscaling': after each epoch
         ``learning_rate_init / (t_ + 1) ** power_t``. 'adaptive': divided by 5, as long as it is > 1e-6, where
@@ -162,8 +179,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         if its score is below the best plus `tol`). For 'lbfgs', the largest entry of the projected gradient
         at which it stops.
     verbose : bool or int, default=False
-        True or 1: a progress bar where standard output is a terminal, and scikit-learn's lines ("Iteration 1,
-        loss = ...") elsewhere. Above 1: always lines.
+        True or 1: a progress bar where standard output is a terminal or a notebook's, and scikit-learn's
+        lines ("Iteration 1, loss = ...") elsewhere. Above 1: always lines.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights, and from the solver's state, of the fit before.
     momentum : float, default=0.9
@@ -172,15 +189,17 @@ class BPRegressor(RegressorMixin, BackPropagation):
         Whether 'sgd' with momentum > 0 moves by momentum * v - rate * gradient instead of by v.
     early_stopping : bool, default=False
         Whether `validation_fraction` of the rows is set aside, or `X_val` given to `fit`, its score (R^2,
-        or `scoring`) takes the place of the loss in the stopping rule, and the weights with the best score
-        are restored in the end. For 'sgd' and 'adam'.
+        or `scoring`) takes the place of the loss in the stopping rule, and the weights of the epoch with the
+        best score are kept, those of the last where several have the same score. Not for 'lbfgs'.
     validation_fraction : float, default=0.1
         In [0, 1), of the rows, for early stopping; at least two rows.
     scoring : str, callable or None, default=None
         What early stopping watches on the validation rows. None: R^2, or the mean D^2 of several
-        quantiles. 'loss': the mean of their losses, weighted and without penalties; lower is better. The name
-        of a scorer of scikit-learn's, or ``scorer(estimator, X, y)``, higher is better: the estimator
-        predicts with the weights of that epoch. Weights are passed on to scorers that have `sample_weight`.
+        quantiles (the loss where all targets of the training set are the same). 'loss': the mean of their
+        losses, weighted and without penalties; lower is better. The name of a scorer of scikit-learn's, or
+        ``scorer(estimator, X, y)``, higher is better: the estimator predicts with the weights of that epoch,
+        X and y are rows as they were given to `fit`. Weights are passed on to scorers that have
+        `sample_weight`.
     beta_1, beta_2 : float, default=0.9, 0.999
         In [0, 1). Decay of the moments of 'adam'.
     epsilon : float, default=1e-8
@@ -200,8 +219,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
     preset : {'tabular'}, default=None
         Other defaults, for dense X on the CPU: a parameter that is at its own default, in a search too, is
         the preset's where it goes with the loss. 'tabular': three hidden layers of 128, robust and learned
-        scales of the inputs, Adam with a cyclic schedule of 64 epochs and the best of them by a tenth of the
-        rows, a standardised target. `fastbp.presets.parameters` gives them as a dictionary.
+        scales of the inputs, a standardised target, Adam with a cyclic schedule of 64 epochs. All of them
+        are made; kept is the one with the best R^2 on a tenth of the rows.
+        `fastbp.presets.parameters` gives them as a dictionary.
 
     Attributes
     ----------
@@ -235,7 +255,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
     loss_ : float
         Mean loss of the last epoch, penalties included; for 'lbfgs' the final one.
     loss_curve_ : list of float
-        `loss_` of each epoch. Not for 'lbfgs'.
+        `loss_` of each epoch. Not for 'lbfgs'. `partial_fit` and warm starts extend this list in place, so
+        that a call takes no longer for the epochs before it: keep a copy, not the list. So with the two
+        lists below.
     best_loss_ : float or None
         Least loss of an epoch; None under early stopping. Not for 'lbfgs'.
     validation_scores_ : list of float or None
@@ -253,6 +275,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         bad data, and when loss or weights stop being finite: the message then names epoch, step and learning
         rate. The estimator is what it was before the call. (Under early stopping with finite best weights,
         those are restored instead, with a ConvergenceWarning.)
+    MemoryError
+        By `fit` and `partial_fit`, at once, for a network that the machine's memory does not hold.
 
     See Also
     --------
@@ -353,7 +377,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
     but follows the gradient of the sum; pickles hold the solver's state only after `partial_fit` or with
     `warm_start=True`; float32 or float64 inputs are computed with as they are.
 
-    Ctrl-C ends a fit within a fraction of a second, keeps the weights so far and warns.
+    Ctrl-C ends a fit within a fraction of a second, keeps the weights so far and warns. In a call of
+    `partial_fit`, and in a fit that is a part of a search, an ensemble or a cross-validation, it leaves the
+    estimator as it was and goes on as KeyboardInterrupt: one Ctrl-C ends the whole.
 
     References
     ----------
@@ -395,64 +421,65 @@ class BPRegressor(RegressorMixin, BackPropagation):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
+        hidden_layer_sizes: ArrayLike = (100,),
         *,
-        activation="relu",
-        maxout_pieces=2,
-        out_activation="auto",
-        loss="squared_error",
-        loss_params=None,
-        solver="adam",
-        solver_params=None,
-        alpha=1e-4,
-        l2=0.0,
-        l1=0.0,
-        weight_decay=None,
-        clip_value=None,
-        clip_norm=None,
-        max_norm=None,
-        dropout=0.0,
-        input_dropout=0.0,
-        input_noise=0.0,
-        residual=False,
-        norm=None,
-        input_scaling=None,
-        learn_input_scales=False,
-        parametric_activation=False,
-        rate_factors=None,
-        target_scaling=None,
-        average=None,
-        average_params=None,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        schedule=None,
-        schedule_params=None,
-        max_iter=200,
-        shuffle=True,
-        fit_intercept=True,
-        init="glorot",
-        out_init="auto",
-        out_bias=None,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        scoring=None,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        n_jobs=None,
-        device="cpu",
-        preset=None,
-    ):
+        activation: str | PerLayer = "relu",
+        maxout_pieces: Count = 2,
+        out_activation: str = "auto",
+        loss: str = "squared_error",
+        loss_params: dict[str, Any] | None = None,
+        solver: str = "adam",
+        solver_params: dict[str, Any] | None = None,
+        alpha: Real = 1e-4,
+        l2: Real = 0.0,
+        l1: Real = 0.0,
+        weight_decay: Real | None = None,
+        clip_value: Real | None = None,
+        clip_norm: Real | None = None,
+        max_norm: Real | None = None,
+        dropout: Real | PerLayer = 0.0,
+        input_dropout: Real = 0.0,
+        input_noise: Real = 0.0,
+        residual: Flag = False,
+        norm: str | None = None,
+        input_scaling: str | None = None,
+        learn_input_scales: Flag = False,
+        parametric_activation: Flag = False,
+        rate_factors: dict[str, Any] | None = None,
+        target_scaling: str | None = None,
+        average: str | None = None,
+        average_params: dict[str, Any] | None = None,
+        batch_size: str | Count = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: Real = 0.001,
+        power_t: Real = 0.5,
+        schedule: str | None = None,
+        schedule_params: dict[str, Any] | None = None,
+        max_iter: Count = 200,
+        shuffle: Flag = True,
+        fit_intercept: Flag = True,
+        init: str = "glorot",
+        out_init: str = "auto",
+        out_bias: str | None = None,
+        random_state: RandomState = None,
+        tol: Real = 1e-4,
+        verbose: Flag | Count = False,
+        warm_start: Flag = False,
+        momentum: Real = 0.9,
+        nesterovs_momentum: Flag = True,
+        early_stopping: Flag = False,
+        validation_fraction: Real = 0.1,
+        scoring: Scoring = None,
+        beta_1: Real = 0.9,
+        beta_2: Real = 0.999,
+        epsilon: Real = 1e-8,
+        n_iter_no_change: Real = 10,
+        max_fun: Count = 15000,
+        n_jobs: Count | None = None,
+        device: str = "cpu",
+        preset: str | None = None,
+    ) -> None:
+        refuse_name_of_loss(hidden_layer_sizes, type(self).__name__)
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.maxout_pieces = maxout_pieces
@@ -512,16 +539,16 @@ class BPRegressor(RegressorMixin, BackPropagation):
 
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        coefs_init=None,
-        intercepts_init=None,
-    ):
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        coefs_init: Any = None,
+        intercepts_init: Any = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -551,7 +578,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         )
 
     @available_if(has_partial_fit)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch over the given rows, going on from the present weights and solver state.
 
         There is no `partial_fit` with solver='lbfgs'.
@@ -571,7 +598,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def predict(self, X):
+    @silent
+    def predict(self, X: Any) -> np.ndarray:
         """Outputs of the network.
 
         Parameters
@@ -591,7 +619,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
             outputs = np.clip(outputs, low, high).astype(outputs.dtype)
         return outputs
 
-    def score(self, X, y, sample_weight=None):
+    @silent
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R², or for several quantiles the mean of their D² (`sklearn.metrics.d2_pinball_score`).
 
         Parameters
@@ -608,9 +637,11 @@ class BPRegressor(RegressorMixin, BackPropagation):
         float
             1 is perfect; 0 is what the best constant gets.
         """
+        y, sample_weight = real_numbers(y, "y"), real_numbers(sample_weight, "sample_weight")
         if quantiles := self._quantiles():
             return d2_pinball(column_or_1d(y), self.predict(X), quantiles, sample_weight)
-        return super().score(X, y, sample_weight)
+        predicted = self.predict(X)
+        return float(r2_score(*near_one(y, predicted), sample_weight=sample_weight))
 
     # --- The adapter's hooks
 
@@ -618,10 +649,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         X, y = validated(self, X, y, reset=reset, multi_output=True, y_numeric=True, **check)
         if scipy.sparse.issparse(y):
             y = y.toarray()
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        if np.iscomplexobj(y):
-            raise ValueError("Complex data not supported: y must be real.")
+        y = one_column(y)
         return X, y.reshape(len(y), -1)
 
     def _quantiles(self) -> tuple[float, ...]:
@@ -655,18 +683,19 @@ class BPRegressor(RegressorMixin, BackPropagation):
         return default_output(self.loss, task="regressor", several=bool(self._quantiles()))
 
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
+        targets = np.ascontiguousarray(y, dtype=network.dtype)
+        finite = np.isfinite(targets).all()
         if hasattr(self, "target_mean_"):
-            y = (y.astype(np.float64) - self.target_mean_) / self.target_scale_
-        with np.errstate(over="ignore"):
-            targets = np.ascontiguousarray(y, dtype=network.dtype)
-        if not np.isfinite(targets).all():
+            scaled = (y.astype(np.float64) - self.target_mean_) / self.target_scale_
+            targets = np.ascontiguousarray(scaled, dtype=network.dtype)
+        if not (finite and np.isfinite(targets).all()):
             raise ValueError(f"Input y contains a value too large for {network.dtype}.")
         entry = find_loss(self.loss, self.out_activation_, "regressor")
         if not entry.domain.holds(targets):
             raise ValueError(f"loss={self.loss!r} of a regressor needs {entry.domain.text}.")
         return targets
 
-    def _learn_scales(self, y, sample_weight, goes_on):
+    def _learn_scales(self, y, sample_weight, goes_on, incremental):
         if goes_on and (self.target_scaling is None) == hasattr(self, "target_mean_"):
             raise ValueError(
                 f"target_scaling={self.target_scaling!r} is not that of the fit that training goes on from: "
@@ -679,22 +708,27 @@ class BPRegressor(RegressorMixin, BackPropagation):
                 f"target_scaling={self.target_scaling!r} needs a loss and an output activation for all real "
                 f"numbers, got loss={self.loss!r} and out_activation={self.out_activation_!r}."
             )
-        mean, scale, span = standard_scales(y, sample_weight)
-        if goes_on and hasattr(self, "target_mean_"):
-            mean, scale = self.target_mean_, self.target_scale_
-            both = np.vstack([self.target_range_, span])
-            span = np.array([both.min(axis=0), both.max(axis=0)])
-        self.target_mean_, self.target_scale_, self.target_range_ = mean, scale, span
+        known = goes_on and hasattr(self, "target_mean_")
+        if known:
+            earlier = self.target_mean_, self.target_scale_, self.target_range_
+            scales = completed_standard_scales(earlier, y, sample_weight)
+        else:
+            scales = standard_scales(y, sample_weight)
+            if incremental:
+                name = f"target_scaling='standard'{self._set_by('target_scaling')}"
+                n_rows = n_rows_that_count(y, sample_weight)
+                check_first_block(scales[2][0] < scales[2][1], n_rows, name, "target")
+        self.target_mean_, self.target_scale_, self.target_range_ = scales
 
     def _decode(self, targets: np.ndarray) -> np.ndarray:
         if hasattr(self, "target_mean_"):
             targets = (targets * self.target_scale_ + self.target_mean_).astype(targets.dtype)
         return targets[:, 0] if targets.shape[1] == 1 else targets
 
-    def _held_out_score(self, outputs: np.ndarray, rows: Rows) -> float:
+    def _held_out_score(self, outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
         if quantiles := self._quantiles():
-            return d2_pinball(rows.targets[:, 0], outputs, quantiles, rows.sample_weight)
-        return r_squared(outputs, rows.targets, rows.sample_weight)
+            return d2_pinball(targets[:, 0], outputs, quantiles, weight)
+        return r_squared(outputs, targets, weight)
 
     def _stratified(self) -> bool:
         return False

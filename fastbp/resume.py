@@ -6,14 +6,17 @@ Vectors are kept in the layout of ``network.row_major``, which does not depend o
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
+from fastbp.functions.solvers import SOLVERS
 from fastbp.holdout import Rows
+from fastbp.parameter_checks import python_number
 from fastbp.plan import NetworkPlan
 from fastbp.training_plan import SolverState
 
@@ -107,17 +110,18 @@ class Begin:
 
 @dataclass
 class Saved:
-    """A fit behind an epoch."""
+    """A fit behind an epoch, and from where it was read."""
 
     begin: Begin
     position: EpochPosition | Evaluations
+    origin: str = ""  # for messages
 
 
 class Keeper(ABC):
     """A callback that keeps what a fit needs to go on."""
 
     @abstractmethod
-    def find(self, estimator, settings: dict[str, Any]) -> Saved | None:
+    def find(self, estimator, settings: dict[str, Any], network: NetworkPlan) -> Saved | None:
         """The fit with these settings as it was kept, if there is one to take up; else ValueError or None."""
 
     @abstractmethod
@@ -126,11 +130,51 @@ class Keeper(ABC):
 
 
 OTHER_START = (
-    "The checkpoint is of a fit that began with other weights. Begin with the same (coefs_init, "
+    "The checkpoint{} is of a fit that began with other weights. Begin with the same (coefs_init, "
     "intercepts_init, or the model that a warm start goes on from), or delete the checkpoint."
 )
 # Parameters on which the course of a fit does not depend, but for max_iter where a schedule looks at it.
 FREE = ("n_jobs", "verbose", "device", "max_iter")
+
+OTHER_ROWS = (
+    "The checkpoint{} is of a fit with or without early stopping, other than this one, or damaged. Delete it "
+    "to begin anew, or choose another path."
+)
+# Fitted attributes that a fit adds to where it goes on from an earlier one.
+ADDED_TO = ("t_", "best_loss_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
+BIT_GENERATORS: dict[str, Callable[..., np.random.BitGenerator]] = {
+    "MT19937": np.random.MT19937,
+    "PCG64": np.random.PCG64,
+    "PCG64DXSM": np.random.PCG64DXSM,
+    "Philox": np.random.Philox,
+    "SFC64": np.random.SFC64,
+}
+
+
+def misfit(saved: Saved, settings: dict[str, Any], network: NetworkPlan) -> str | None:
+    """What keeps a fit of these settings from having been kept like this; None where nothing does."""
+    position, n_parameters = saved.position, network.row_major.n_parameters
+    if position.result.shape != (n_parameters,):
+        return f"it holds {len(position.result)} weights for a network of {n_parameters}"
+    if position.result.dtype != network.dtype:
+        return f"it holds weights of {position.result.dtype} for a network of {network.dtype}"
+    solver = settings["solver"]
+    if isinstance(position, Evaluations):
+        n_weights = int(network.mask().sum())
+        if solver != "lbfgs":
+            return f"it holds evaluations of lbfgs for solver={solver!r}"
+        if position.gradients.shape[1] != n_weights:
+            return f"it holds gradients of {position.gradients.shape[1]} weights for {n_weights}"
+        return None
+    rules = ("sgd", "momentum", "nesterov") if solver == "sgd" else (solver,)
+    if position.state.solver not in rules or solver == "lbfgs":
+        return f"it holds moments of {position.state.solver!r} for solver={solver!r}"
+    n_moments = SOLVERS[position.state.solver].n_states + (settings["average"] is not None)
+    if len(position.state.moments) != n_moments:
+        return f"it holds {len(position.state.moments)} moments of each weight, not {n_moments}"
+    if saved.begin.seed is None:
+        return "it holds no seed"
+    return None
 
 
 def fit_settings(estimator, rows: Rows, held_out: Rows | None, engine: str) -> dict[str, Any]:
@@ -197,14 +241,14 @@ def begin_fit(
     if goes_on and saved.begin.start != begin.start:
         if np.array_equal(saved.position.result, start):
             return parameters, random_state, begin, None  # that was the fit before this one
-        raise ValueError(OTHER_START)
+        raise ValueError(OTHER_START.format(saved.origin))
     if not same(saved.begin.random_state, at_first):
         random_state = new_random_state(saved.begin.random_state)
         parameters = draw(random_state)
     # The weights that a warm start goes on from are known to that model alone.
     comparable = not (goes_on or saved.begin.earlier)
     if comparable and digest(network.to_row_major(parameters)).hex() != saved.begin.start:
-        raise ValueError(OTHER_START)
+        raise ValueError(OTHER_START.format(saved.origin))
     return parameters, random_state, saved.begin, saved
 
 
@@ -218,11 +262,14 @@ def digest(*arrays: np.ndarray) -> bytes:
 
 def plain(value: Any) -> Any:
     """A parameter's value as JSON holds it; what it cannot hold stands by its name."""
+    value = python_number(value)
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, dict):
+    if isinstance(value, Number | np.generic | bytes):
+        return f"{type(value).__qualname__} {value!r}"
+    if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
@@ -250,7 +297,7 @@ def _text(value: Any) -> str:
 
 def new_random_state(state: dict[str, Any]) -> np.random.RandomState:
     """A generator that stands where another one stood."""
-    generator = np.random.RandomState(getattr(np.random, state["bit_generator"])())
+    generator = np.random.RandomState(BIT_GENERATORS[state["bit_generator"]](0))
     generator.set_state(state)
     return generator
 

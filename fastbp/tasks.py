@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from fastbp.float_errors import silent, users_own
+from fastbp.plan import NetworkPlan
 from fastbp.resume import Begin, EpochPosition, Evaluations, Keeper, Saved
 
 Position = EpochPosition | Evaluations
@@ -68,8 +70,9 @@ class FitTasks:
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._call = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self._keepers = [one for one in estimator._skl_callbacks if isinstance(one, Keeper)]
-        self._root = estimator._init_callback_context(task_name=name, max_subtasks=n_epochs)
-        self._root.call_on_fit_task_begin(**self._call)
+        with users_own():
+            self._root = estimator._init_callback_context(task_name=name, max_subtasks=n_epochs)
+            self._root.call_on_fit_task_begin(**self._call)
         self._open: Any = None
         self._latest: Epoch | None = None
 
@@ -90,25 +93,27 @@ class FitTasks:
         begin : Begin or None
             None where no callback keeps the fit.
         """
-        self._unit, self._fitted, self._begin = unit, fitted, begin
+        self._unit, self._fitted, self._begin = unit, silent(fitted), begin
 
     @property
     def keeps(self) -> bool:
         """Whether a callback keeps what the fit needs to go on."""
         return bool(self._keepers)
 
-    def find(self, settings: dict[str, Any]) -> Saved | None:
+    def find(self, settings: dict[str, Any], network: NetworkPlan) -> Saved | None:
         """The first fit with these settings that a callback has kept; all of them learn of the settings."""
-        found = [keeper.find(self._estimator, settings) for keeper in self._keepers]
+        with users_own():
+            found = [keeper.find(self._estimator, settings, network) for keeper in self._keepers]
         return next((saved for saved in found if saved is not None), None)
 
     def begin_epoch(self, result: Callable[[], Any]) -> None:
         """An epoch begins, unless one is under way; `result` gives the fit as it is."""
         if self._open is None:
             self._open = self._root.subcontext(task_name=self._unit)
-            self._open.call_on_fit_task_begin(
-                **self._call, reconstruction_attributes=lambda: self._attributes(self._fitted(result()))
-            )
+            with users_own():
+                self._open.call_on_fit_task_begin(
+                    **self._call, reconstruction_attributes=lambda: self._attributes(self._fitted(result()))
+                )
 
     def end_epoch(
         self,
@@ -128,27 +133,31 @@ class FitTasks:
         task, self._open = self._open, None
         self._estimator._epoch = epoch
         try:
-            return task.call_on_fit_task_end(
-                **self._call, reconstruction_attributes=lambda: self._attributes(epoch.estimator)
-            )
+            with users_own():
+                return task.call_on_fit_task_end(
+                    **self._call, reconstruction_attributes=lambda: self._attributes(epoch.estimator)
+                )
         finally:
             del self._estimator._epoch
 
     def keep_last(self) -> None:
         """No epoch comes after the latest; what it was asked for can still be had."""
         if self._latest is not None:
-            for keeper in self._keepers:
-                keeper.keep_last(self._estimator, self._latest)
+            with users_own():
+                for keeper in self._keepers:
+                    keeper.keep_last(self._estimator, self._latest)
 
     def close(self) -> None:
         """The training is over; an epoch that did not end becomes an empty task."""
         if self._open is not None:
-            self._open.call_on_fit_task_end(estimator=self._estimator)
+            with users_own():
+                self._open.call_on_fit_task_end(estimator=self._estimator)
             self._open = None
 
     def end(self) -> None:
         """The estimator is fitted."""
-        self._root.call_on_fit_task_end(**self._call, reconstruction_attributes={})
+        with users_own():
+            self._root.call_on_fit_task_end(**self._call, reconstruction_attributes={})
 
     def _attributes(self, model) -> dict[str, Any]:
         # What an earlier fit has set and this one does not is None in the copy that scikit-learn makes.

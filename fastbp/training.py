@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.optimize import _check_optimize_result
 
-from fastbp.call_stack import warn
+from fastbp.call_stack import is_part_of_another_call, warn
 from fastbp.functions.schedules import ADAPTIVE, judge_epoch
 from fastbp.holdout import Rows
 from fastbp.interrupt import Interruption
+from fastbp.overflow import predicts
 from fastbp.plan import NetworkPlan
 from fastbp.progress import Progress
 from fastbp.resume import EpochPosition, Evaluations, digest
@@ -28,16 +28,24 @@ from fastbp.tasks import FitTasks
 from fastbp.training_plan import SolverState, TrainingPlan
 
 SECONDS_PER_CHUNK = 0.05
+ROUNDING = 1e-12  # relative: scores closer than this are equal, such as sums of weights in another order
 LARGEST_GROWTH = 16  # of the chunk from one call to the next: the first may have been a lucky measurement
 
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be"
     " preprocessed."
 )
+TO_CONVERGE = (
+    "Raise max_iter, or have it converge sooner: inputs scaled by StandardScaler, another learning_rate_init "
+    "(fastbp.learning_rate_range finds one) or solver; early_stopping=True ends the fit where the score of "
+    "validation rows no longer improves."
+)
+INTERRUPTED = "Training interrupted by user."
 ADVICE = (
     "Try inputs (and, in regression, targets) scaled by StandardScaler, a smaller learning_rate_init, "
     "or another solver."
 )
+OVERFLOW = "The outputs for the training rows are not finite after"
 
 
 @dataclasses.dataclass
@@ -76,12 +84,15 @@ class Result:
 class Validation:
     """The validation score under early stopping, and the weights that had the best one.
 
+    Of equal scores the last counts: the accuracy of few rows is the same for many epochs, and those that were
+    trained longer are the better ones on other rows.
+
     Parameters
     ----------
     score : callable
         ``score(parameters) -> float``, higher is better; not finite where the predictions are not.
     start : ndarray or None
-        Weights of an earlier fit that goes on: what comes after has to beat them.
+        Weights of an earlier fit that goes on: what comes after has to be as good.
     """
 
     def __init__(self, score: Callable[[np.ndarray], float], start: np.ndarray | None = None) -> None:
@@ -93,12 +104,12 @@ class Validation:
             self._keep(baseline, start)
 
     def look(self, parameters: np.ndarray) -> float:
-        """Score the weights after an epoch; keep a copy of the best."""
+        """Score the weights after an epoch; keep a copy of the last of the best."""
         score = self._score(parameters)
         if np.isfinite(score):
             self.scores.append(score)
-            if score > self.best_score:
-                self._keep(score, parameters)
+            if score >= self.best_score - ROUNDING * abs(self.best_score):
+                self._keep(max(score, self.best_score), parameters)
         return score
 
     def take_up(self, position: EpochPosition, best_parameters: np.ndarray | None) -> None:
@@ -129,6 +140,7 @@ def fit_stochastic(
     warn_at_end: bool = True,
     tasks: FitTasks | None = None,
     resumed: EpochPosition | None = None,
+    is_stream: bool = False,
 ) -> Result:
     """Train by mini-batches until the stopping rule, the last epoch, a callback, Ctrl-C or a number that is
     not finite.
@@ -149,11 +161,16 @@ def fit_stochastic(
         The callbacks' view of the fit, if there are any.
     resumed : EpochPosition or None
         Where the fit goes on; `parameters` and `state` then count for nothing.
+    is_stream : bool
+        Whether it is one call of many that the user makes, as of `partial_fit`.
 
     Raises
     ------
+    KeyboardInterrupt
+        On Ctrl-C where the fit is a part of something larger, which is to end, too.
     ValueError
-        When loss or weights stop being finite and early stopping has no finite best weights.
+        When loss or weights stop being finite, or in the end the outputs for the training rows are not, and
+        early stopping has no best weights with which they are.
     """
     if validation is not None and training.monitor_loss:
         raise AssertionError("a validation score needs a training plan with the monitor 'external'")
@@ -166,12 +183,20 @@ def fit_stochastic(
     with (
         Interruption() as interruption,
         engine.Trainer(
-            network, training, rows.X, rows.targets, rows.sample_weight, parameters, state, n_jobs
+            network,
+            training,
+            rows.X,
+            rows.targets,
+            rows.sample_weight,
+            parameters,
+            state,
+            n_jobs,
+            rows.index,
         ) as trainer,
     ):
 
         def so_far() -> Result:
-            return _result(trainer, validation, rows.X.shape[0])
+            return _result(trainer, validation, len(rows))
 
         def position() -> EpochPosition:
             return _position(network, trainer, validation)
@@ -221,18 +246,27 @@ def fit_stochastic(
         if failure is None and trainer.status == "non_finite":
             epoch, step = trainer.failure
             failure = f"The first value that is not finite appeared in epoch {epoch}, step {step}"
+        result = so_far()
+        restorable = validation is not None and validation.best_parameters is not None
+        usable = (failure is None or restorable) and predicts(
+            engine, network, result.parameters, rows.X, n_jobs
+        )
+        if failure is None and not usable:
+            failure = f"{OVERFLOW} epoch {trainer.n_epochs}"
         if failure is not None:
             failure = f"{failure}, at learning rate {trainer.learning_rate:g}."
         reached_last_epoch = trainer.status == "max_epochs"
         if tasks is not None and failure is None and not interrupted:
             tasks.keep_last()
-        result = so_far()
 
+    interrupted = interrupted or interruption.pending  # in the last epoch
     progress.close()
     if tasks is not None:
         tasks.close()
+    if interrupted:
+        _let_interrupt_through(is_stream)
     if failure is not None:
-        if validation is None or validation.best_parameters is None:
+        if validation is None or not usable:
             raise ValueError(f"{NON_FINITE} {failure} {ADVICE}")
         # The moments belong to the weights that were lost.
         result.state = None
@@ -242,14 +276,24 @@ def fit_stochastic(
             ConvergenceWarning,
         )
     elif interrupted:
-        warn("Training interrupted by user.")
+        warn(INTERRUPTED)
     elif reached_last_epoch and warn_at_end and not stopped:
         warn(
             f"Stochastic Optimizer: Maximum iterations ({training.max_epochs}) "
-            "reached and the optimization hasn't converged yet.",
+            f"reached and the optimization hasn't converged yet. {TO_CONVERGE}",
             ConvergenceWarning,
         )
     return result
+
+
+def _let_interrupt_through(is_stream: bool = False) -> None:
+    """Raise KeyboardInterrupt where the fit is a part of something larger, not a call of the user's own.
+
+    Otherwise one Ctrl-C would end one fit of a search, which would score the truncated network as if it were
+    whole and go on with the next; or one call of `partial_fit` in a stream of them.
+    """
+    if is_stream or is_part_of_another_call():
+        raise KeyboardInterrupt
 
 
 def _result(trainer: Any, validation: Validation | None, n_rows: int) -> Result:
@@ -352,7 +396,7 @@ def fit_lbfgs(
     Raises
     ------
     ValueError
-        When the loss or the weights at the end are not finite.
+        When the loss, the weights or the outputs for the training rows at the end are not finite.
     """
     real = network.mask()
     flat = parameters.copy()
@@ -417,8 +461,12 @@ def fit_lbfgs(
         if solution is not None:
             tasks.keep_last()
         tasks.close()
+    if solution is None or interruption.pending:
+        _let_interrupt_through()
+        warn(INTERRUPTED)
     if solution is None:
-        warn("Training interrupted by user.")
+        if not predicts(engine, network, latest.parameters, rows.X, n_jobs):
+            raise ValueError(f"{NON_FINITE} {OVERFLOW} iteration {latest.n_epochs} of lbfgs. {ADVICE}")
         return latest
     result = Result(_with_real(parameters, real, solution.x), float(solution.fun), int(solution.nit))
     if not (np.isfinite(result.loss) and np.isfinite(result.parameters).all()):
@@ -426,9 +474,30 @@ def fit_lbfgs(
             f"{NON_FINITE} The loss or the weights are not finite after iteration {result.n_epochs} of "
             f"lbfgs. {ADVICE}"
         )
+    if not predicts(engine, network, result.parameters, rows.X, n_jobs):
+        raise ValueError(f"{NON_FINITE} {OVERFLOW} iteration {result.n_epochs} of lbfgs. {ADVICE}")
     if not stopped:
-        result.n_epochs = _check_optimize_result("lbfgs", solution, max_iter)
+        result.n_epochs = _iterations(solution, max_iter, max_fun)
     return result
+
+
+def _iterations(solution: scipy.optimize.OptimizeResult, max_iter: int, max_fun: int) -> int:
+    """The iterations of L-BFGS; where it has not converged, a warning in scikit-learn's words, then ours."""
+    n_iter = min(int(solution.nit), max_iter)
+    if solution.status == 0:
+        return n_iter
+    message = f"lbfgs failed to converge after {n_iter} iteration(s) (status={solution.status}):\n"
+    message += f"{solution.message}\n"
+    if n_iter == max_iter:
+        message += f"\nIncrease the number of iterations to improve the convergence (max_iter={max_iter})."
+    elif solution.nfev >= max_fun:
+        message += f"\nIncrease the number of evaluations of the loss (max_fun={max_fun})."
+    message += (
+        "\nYou might also want to scale the data as shown in:\n"
+        "    https://scikit-learn.org/stable/modules/preprocessing.html"
+    )
+    warn(message, ConvergenceWarning)
+    return n_iter
 
 
 class _Answers:
@@ -444,7 +513,9 @@ class _Answers:
         return self._known.get(digest(x))
 
     def add(self, x: np.ndarray, loss: float, gradient: np.ndarray) -> None:
-        self._known[digest(x)] = loss, gradient
+        # What is not finite is computed again: in a file it would not differ from damage.
+        if np.isfinite(loss) and np.isfinite(gradient).all():
+            self._known[digest(x)] = loss, gradient
 
     def position(self, n_epochs: int, result: np.ndarray) -> Evaluations:
         points = np.frombuffer(b"".join(self._known), np.uint8).reshape(len(self._known), -1)

@@ -87,6 +87,10 @@ class TrainingPlan:
         """Vectors as long as the parameters that training keeps beside them."""
         return SOLVERS[self.solver].n_states + self.averages
 
+    def planned_steps(self, steps_per_epoch: int) -> int:
+        """Steps of the whole fit, as many as 64 bits can count."""
+        return min(self.planned_epochs * steps_per_epoch, 2**63 - 1)
+
 
 @dataclass
 class SolverState:
@@ -109,6 +113,13 @@ class SolverState:
     n_samples_seen: int
     learning_rate: float
     n_epochs: int
+
+
+def rule_of(solver: str, momentum: float, nesterovs_momentum: bool) -> str:
+    """The name in `SOLVERS` of what a solver of the estimators does."""
+    if solver != "sgd":
+        return solver
+    return "sgd" if momentum == 0 else "nesterov" if nesterovs_momentum else "momentum"
 
 
 def training_plan(
@@ -154,10 +165,8 @@ def training_plan(
         raise ValueError(
             f"solver={solver!r} does not work on mini-batches; choose one of {list(STOCHASTIC)}."
         )
-    rule = solver
-    if solver == "sgd":
-        rule = "sgd" if momentum == 0 else "nesterov" if nesterovs_momentum else "momentum"
-    else:
+    rule = rule_of(solver, momentum, nesterovs_momentum)
+    if solver != "sgd":
         learning_rate = "constant"  # the three schedules are SGD's, as in scikit-learn
     entry = SOLVERS[rule]
     common = {"momentum": momentum, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}

@@ -4,19 +4,35 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils.validation import _check_y, check_consistent_length, validate_data
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _check_y,
+    check_consistent_length,
+    column_or_1d,
+    validate_data,
+)
 
 from fastbp import engine
+from fastbp.call_stack import warn
+from fastbp.kinds import labels, real_numbers
+from fastbp.parameter_checks import naming
 
 
 def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, **check: Any) -> Any:
     """As ``validate_data``: X, or (X, y) where y is given.
 
-    An X on the GPU stays there, as an object that the CUDA engine takes; y comes to the host.
+    An X on the GPU stays there, as an object that the CUDA engine takes; y comes to the host. Kinds of data
+    that hold no real numbers are refused.
     """
-    y = on_host(y)
+    X, y = real_numbers(X, "X"), on_host(y)
+    if not isinstance(y, str):
+        y = real_numbers(y, "y") if check.get("y_numeric", False) else labels(y)
     if not engine.on_gpu(X):
-        return validate_data(estimator, X, y, reset=reset, **check)
+        try:
+            return validate_data(estimator, X, y, reset=reset, **check)
+        except OverflowError as error:  # Python's integers and fractions
+            raise ValueError(f"X or y contains a number too large for a float: {error}") from error
     X = engine.get(estimator.device, X).rows_of(X, check["dtype"])
     validate_data(estimator, X, y, reset=reset, skip_check_array=True)  # names and number of the features
     if isinstance(y, str):
@@ -24,6 +40,30 @@ def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, 
     y = _check_y(y, check["multi_output"], check.get("y_numeric", False), estimator)
     check_consistent_length(X, y)
     return X, y
+
+
+def checked_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") -> np.ndarray:
+    """The weights of the rows of X: finite, not negative, not all zero; else ValueError by their name."""
+    with naming(name):
+        weight = real_numbers(on_host(weight), name)
+        weight = _check_sample_weight(weight, X, dtype=dtype, ensure_non_negative=True)
+        # a number for all rows is not looked at, and weights that are finite may have no finite sum
+        if not np.isfinite(weight.sum(dtype=np.float64)):
+            raise ValueError("the sum of the weights must be finite.")
+    return weight
+
+
+def one_column(y: np.ndarray) -> np.ndarray:
+    """A column vector as one dimension, with scikit-learn's warning; anything else as it is."""
+    if y.ndim != 2 or y.shape[1] != 1:
+        return y
+    column = column_or_1d(y)
+    warn(
+        "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
+        "(n_samples,), for example using ravel().",
+        DataConversionWarning,
+    )
+    return column
 
 
 def on_host(values: Any) -> Any:
@@ -34,12 +74,14 @@ def on_host(values: Any) -> Any:
 
 
 def canonical(X: Any) -> Any:
-    """X as engines want it: C-contiguous; CSR with sorted column indices, each once in a row.
+    """X as engines want it: C-contiguous, in the machine's byte order; CSR with sorted column indices, each
+    once in a row.
 
     What lies on the GPU is so already.
     """
     if isinstance(X, np.ndarray):
-        return np.ascontiguousarray(X)
+        # a frame's columns may be of the other byte order, which scikit-learn's validation leaves
+        return np.ascontiguousarray(X, dtype=X.dtype.newbyteorder("="))
     if scipy.sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()  # sorts, too

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from fastbp.functions.initialisers import INITIALISERS
+from fastbp.functions.parameters import listed
+from fastbp.kinds import real_numbers
 from fastbp.network_plan import hidden_activations, network_plan, pieces_of
 from fastbp.plan import NetworkPlan
 
@@ -49,18 +52,18 @@ def _side_by_side(pieces: list[np.ndarray]) -> np.ndarray:
     return np.stack(pieces, axis=-1).reshape(*pieces[0].shape[:-1], -1)
 
 
-def given(network: NetworkPlan, arrays: Sequence, name: str) -> list[np.ndarray]:
+def given(network: NetworkPlan, arrays: Any, name: str) -> list[np.ndarray]:
     """The user's arrays `coefs_init` or `intercepts_init` in the network's dtype, or ValueError."""
     shapes = network.layer_shapes if name == "coefs_init" else [(n_out,) for _, n_out in network.layer_shapes]
-    if isinstance(arrays, str) or not hasattr(arrays, "__len__") or len(arrays) != len(shapes):
+    # an array of matrices, or of objects, is a list, too
+    layers = list(arrays) if isinstance(arrays, np.ndarray) and arrays.ndim else listed(arrays)
+    if layers is None or len(layers) != len(shapes):
         raise ValueError(f"{name} must be a list of {len(shapes)} arrays, one for each layer of weights.")
     checked = []
-    for layer, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
+    for layer, (array, shape) in enumerate(zip(layers, shapes, strict=True)):
         try:
-            if np.iscomplexobj(array):
-                raise TypeError
-            values = np.array(array, dtype=network.dtype, order="C")
-        except (TypeError, ValueError) as error:
+            values = np.array(real_numbers(array, f"{name}[{layer}]"), dtype=network.dtype, order="C")
+        except Exception as error:  # whatever an object that is no array raises
             raise ValueError(f"{name}[{layer}] must be an array of real numbers.") from error
         if values.shape != shape:
             raise ValueError(f"{name}[{layer}] must have the shape {shape}, got {values.shape}.")
@@ -91,23 +94,14 @@ def check_fitted(
             f"intercepts_ must be vectors of the lengths {[n_out for _, n_out in widths]}, "
             f"got the shapes {[intercept.shape for intercept in arrays[1]]}."
         )
-    return arrays
+    return arrays[0], arrays[1]
 
 
 def _real_arrays(given: Sequence, name: str) -> list[np.ndarray]:
     """The arrays of a list that the user may have assigned, or ValueError."""
     if isinstance(given, str) or not hasattr(given, "__len__"):
         raise ValueError(f"{name} must be a list of arrays, one for each layer of weights, got {given!r}.")
-    arrays = []
-    for layer, one in enumerate(given):
-        try:
-            array = np.asarray(one)
-        except ValueError as error:
-            raise ValueError(f"{name}[{layer}] must be an array of real numbers: {error}") from error
-        if array.dtype.kind not in "biuf":
-            raise ValueError(f"{name}[{layer}] must be an array of real numbers, got dtype {array.dtype}.")
-        arrays.append(array)
-    return arrays
+    return [np.asarray(real_numbers(array, f"{name}[{layer}]")) for layer, array in enumerate(given)]
 
 
 def check_features(network: NetworkPlan, arrays: Sequence) -> list[np.ndarray]:

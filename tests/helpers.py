@@ -26,6 +26,12 @@ def assert_same_bits(first, second):
         assert_array_equal(a, b)
 
 
+def best_epoch(estimator):
+    """Number of the epoch, from 1, that early stopping keeps: the last of those with the best score."""
+    scores = np.array(estimator.validation_scores_)
+    return int(np.flatnonzero(scores >= scores.max() - 1e-12 * abs(scores.max()))[-1]) + 1
+
+
 def fitted_attributes(estimator):
     """Name -> value of the public fitted attributes."""
     return {k: v for k, v in vars(estimator).items() if k.endswith("_") and not k.startswith("_")}

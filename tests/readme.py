@@ -6,6 +6,13 @@ from pathlib import Path
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 
+# Blocks with prompts are run by pytest's doctest (see pyproject.toml).
+BLOCKS = [
+    (TEXT.count("\n", 0, match.start()) + 1, match["code"])
+    for match in re.finditer(r"^```(?:python|py)\n(?P<code>.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    if ">>>" not in match["code"]
+]
+
 
 def cells(line):
     """The cells of a line of a table: bars behind a backslash are theirs."""

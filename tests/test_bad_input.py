@@ -480,13 +480,16 @@ def test_a_single_row(Estimator):
     assert model.predict([[1.0, 2.0]]).shape == (1,)
 
 
-def test_column_vector_warns():
+@pytest.mark.parametrize("Estimator", [BPClassifier, BPRegressor])
+def test_column_vector_warns(Estimator):
+    """At the user's line."""
     from sklearn.exceptions import DataConversionWarning
 
     X, y = data.iris()
-    with pytest.warns(DataConversionWarning, match="column-vector"):
-        model = small(BPClassifier).fit(X, y[:, None])
-    assert_same_bits(model, small(BPClassifier).fit(X, y))
+    with pytest.warns(DataConversionWarning, match="column-vector") as caught:
+        model = small(Estimator).fit(X, y[:, None])
+    assert {warning.filename for warning in caught} == {__file__}
+    assert_same_bits(model, small(Estimator).fit(X, y))
 
 
 @pytest.mark.parametrize("value", [1, 1.0, np.float32(1), np.int64(1)])

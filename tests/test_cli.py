@@ -1,4 +1,4 @@
-"""`python -m fastbp`: the demonstration and the help."""
+"""`python -m fastbp`: the demonstration and the help; test_precompile.py has `compile`."""
 
 import re
 import subprocess
@@ -16,10 +16,11 @@ def run(*arguments):
     )
 
 
-def test_help_names_the_demo():
+def test_help_names_the_commands():
     done = run("--help")
     assert done.returncode == 0
     assert "demo" in done.stdout
+    assert "compile" in done.stdout
     assert done.stderr == ""
 
 

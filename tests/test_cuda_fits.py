@@ -273,10 +273,11 @@ def test_arrays_on_the_gpu_that_cannot_be_taken(elsewhere):
     ],
     ids=lambda params: next(iter(params)),
 )
-def test_what_the_gpu_lacks_is_refused_by_name(params):
+def test_what_the_gpu_lacks_is_refused_by_name(params, elsewhere):
     X, y, _ = make_data()
     name = next(iter(params))
     model = BPClassifier((4, 4), device="cuda", **PARAMS, **params)
-    with pytest.raises(ValueError, match=f"device='cuda' has no kernels for .*{name}.*device='cpu'"):
-        model.fit(X, y)
+    for rows in (X, elsewhere(X)):
+        with pytest.raises(ValueError, match=f"device='cuda' has no kernels for .*{name}.*device='cpu'"):
+            model.fit(rows, y)
     assert not hasattr(model, "coefs_")

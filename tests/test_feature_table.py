@@ -354,7 +354,8 @@ def test_several_targets_several_labels():
 
 def test_sparse_rows_without_a_dense_copy():
     rng = np.random.RandomState(0)
-    X = sparse.random_array((4000, 3000), density=0.002, format="csr", rng=rng)  # dense: 96 MB
+    places = rng.randint(4000, size=24_000), rng.randint(3000, size=24_000)
+    X = sparse.csr_array((rng.uniform(size=24_000), places), shape=(4000, 3000))  # dense: 96 MB
     y = (X[:, :20].sum(axis=1) > 0).astype(int)
     model = BPClassifier((4,), batch_size=100, max_iter=2, random_state=0)
     tracemalloc.start()

@@ -9,6 +9,7 @@ from scipy.stats import chisquare
 
 import fastbp.cpu.functions  # noqa: F401  makes the formulas callable from compiled code
 from fastbp.cpu.arena import lanes_of
+from fastbp.cpu.data import flat_view
 from fastbp.cpu.memory import load, pointer, store
 from fastbp.cpu.shuffle import shuffle_order
 from fastbp.cpu.uniforms import uniforms
@@ -151,11 +152,15 @@ def test_the_plain_bodies_are_the_same_formulas():
 
 @pytest.mark.parametrize("n", [1, 2, 7, 200])
 def test_compiled_shuffle_is_the_plain_one(n):
-    order = np.empty(n, np.intp)
+    order = np.empty(n, np.uint32)
+    rows = np.arange(3, 2 * n + 3, 2)
     for seed, epoch in ((0, 0), (1, 0), (2**62 + 17, 5)):
-        shuffle_order(order, seed, epoch)
-        np.testing.assert_array_equal(order, random.permutation(seed, epoch, n))
+        expected = random.permutation(seed, epoch, n)
+        shuffle_order(order, flat_view([], np.uint32), seed, epoch)
+        np.testing.assert_array_equal(order, expected)
         np.testing.assert_array_equal(np.sort(order), np.arange(n))
+        shuffle_order(order, flat_view(rows, np.uint32), seed, epoch)
+        np.testing.assert_array_equal(order, rows[expected])
 
 
 def test_shuffle_is_uniform():

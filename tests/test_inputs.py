@@ -242,6 +242,18 @@ def test_transform_gives_frames_when_asked(library):
     assert list(framed.columns) == list(model.get_feature_names_out())
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_frame_in_the_other_byte_order(dtype):
+    """As read from a file of another machine or format."""
+    pd = pytest.importorskip("pandas")
+    X, y = data.iris()
+    X = X.astype(dtype)
+    given = pd.DataFrame(X.astype(X.dtype.newbyteorder()))
+    plain = BPClassifier(**PARAMS).fit(X, y)
+    assert_same_bits(BPClassifier(**PARAMS).fit(given, y), plain)
+    assert_array_equal(plain.predict_proba(given), plain.predict_proba(X))
+
+
 def test_pandas_weights_and_index():
     """A series with an index in disorder is taken by position."""
     pd = pytest.importorskip("pandas")

@@ -13,9 +13,27 @@ import threading
 import warnings
 
 import data
+import joblib
 import numpy as np
 import pytest
 from helpers import EVERY_EPOCH, assert_same_bits, weights
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_selection import SequentialFeatureSelector
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    cross_val_predict,
+    cross_val_score,
+    learning_curve,
+)
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from fastbp import BPClassifier, BPRegressor, engine
 
@@ -129,6 +147,112 @@ def test_interrupt_of_lbfgs(monkeypatch):
     assert 1 <= model.n_iter_ < 10
     assert np.isfinite(weights(model)).all()
     assert np.isfinite(model.loss_)
+
+
+MANY_FITS = {
+    "GridSearchCV": lambda model: GridSearchCV(model, {"alpha": [0.0, 1e-3]}, cv=2, error_score="raise"),
+    "RandomizedSearchCV": lambda model: RandomizedSearchCV(model, {"alpha": [0.0, 1e-3]}, n_iter=2, cv=2),
+    "HalvingGridSearchCV": lambda model: HalvingGridSearchCV(model, {"alpha": [0.0, 1e-3]}, cv=2),
+    "search of a pipeline": lambda model: GridSearchCV(
+        make_pipeline(StandardScaler(), model), {"bpclassifier__alpha": [0.0, 1e-3]}, cv=2
+    ),
+    "cross_val_score": lambda model: Calls(cross_val_score, model),
+    "cross_val_predict": lambda model: Calls(cross_val_predict, model),
+    "learning_curve": lambda model: Calls(learning_curve, model),
+    "BaggingClassifier": lambda model: BaggingClassifier(model, n_estimators=3),
+    "VotingClassifier": lambda model: VotingClassifier([("a", model), ("b", model)]),
+    "StackingClassifier": lambda model: StackingClassifier([("a", model), ("b", model)]),
+    "OneVsRestClassifier": OneVsRestClassifier,
+    "CalibratedClassifierCV": CalibratedClassifierCV,
+    "SequentialFeatureSelector": lambda model: SequentialFeatureSelector(UsersOwn(model), cv=2),
+    "joblib": lambda model: InJoblib(model),
+}
+
+
+class Calls:
+    """``fit(X, y)`` of a function that takes a model."""
+
+    def __init__(self, function, model):
+        self.function, self.model = function, model
+
+    def fit(self, X, y):
+        return self.function(self.model, X, y, cv=3)
+
+
+class InJoblib:
+    def __init__(self, model):
+        self.model = model
+
+    def fit(self, X, y):
+        return joblib.Parallel(n_jobs=1)(joblib.delayed(self.model.fit)(X, y) for _ in range(3))
+
+
+class UsersOwn(ClassifierMixin, BaseEstimator):
+    """A class of the user's own that passes a fit on."""
+
+    def __init__(self, network):
+        self.network = network
+
+    def fit(self, X, y):
+        self.network_ = clone(self.network).fit(X, y)
+        self.classes_ = self.network_.classes_
+        return self
+
+    def predict(self, X):
+        return self.network_.predict(X)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("what", MANY_FITS)
+def test_one_ctrl_c_ends_all_fits_of_a_search_or_an_ensemble(what, solver, monkeypatch):
+    """No truncated network is scored as if it were whole, and no further fit begins."""
+    if solver == "lbfgs" and what not in ("GridSearchCV", "joblib"):
+        solver = "sgd"
+    X, y = data.iris()
+    output = Interrupting(press_ctrl_c)
+    params = {**PARAMS, "tol": 1e-12} if solver == "lbfgs" else PARAMS
+    whole = MANY_FITS[what](BPClassifier((5,), solver=solver, **params, max_fun=FOREVER))
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", output)
+        with pytest.raises(KeyboardInterrupt):
+            whole.fit(X, y)
+    assert output.getvalue().count("Iteration 1,") == 1
+    assert not hasattr(whole, "cv_results_")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda model: make_pipeline(StandardScaler(), model),
+        lambda model: TransformedTargetRegressor(model, transformer=StandardScaler()),
+    ],
+    ids=["pipeline", "transformed target"],
+)
+def test_a_fit_that_the_user_called_by_way_of_a_pipeline_keeps_its_weights(around, monkeypatch):
+    X, y = data.iris()
+    model = interrupted(around(BPRegressor((5,), **PARAMS)), X, y.astype(float), monkeypatch)
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_ctrl_c_ends_a_stream_of_partial_fits(monkeypatch):
+    """The model is that of the calls before."""
+    X, y = data.iris()
+    model = BPClassifier((5,), batch_size=10, random_state=0, verbose=True)
+    other = clone(model).set_params(verbose=False)
+    n_calls = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Interrupting(lambda: n_calls == 3 and press_ctrl_c()))
+        sys.stdout.done = False
+        with pytest.raises(KeyboardInterrupt):
+            while True:
+                n_calls += 1
+                sys.stdout.done = False
+                model.partial_fit(X, y, classes=[0, 1, 2])
+    assert n_calls >= 3
+    for _ in range(len(model.loss_curve_)):
+        other.partial_fit(X, y, classes=[0, 1, 2])
+    assert_same_bits(model, other)
 
 
 def test_a_handler_of_the_users_own_is_called(monkeypatch):

@@ -199,3 +199,26 @@ def test_bad_input_is_named(change, message):
     given = {"estimator": BPClassifier(**PARAMS), "X": X, "y": y, **change}
     with pytest.raises(ValueError, match=message):
         learning_rate_range(given.pop("estimator"), given.pop("X"), given.pop("y"), **given)
+
+
+@pytest.mark.parametrize("batch_size", [30, 10])
+def test_weights_that_are_not_finite_after_the_first_step(batch_size):
+    """The loss before the step is one that was measured, whether or not an epoch ends with it."""
+    X, y = data.regression()
+    X = X[:30].astype(np.float32)
+    X[:, 0] = np.linspace(1e3, 2e3, len(X))
+    params = {**PARAMS, "hidden_layer_sizes": (), "shuffle": False, "batch_size": batch_size}
+    model = BPRegressor(**params, solver="sgd", momentum=0.0)
+    found = learning_rate_range(model, X, y[:30], smallest=1e36, largest=1e38, n_steps=10)
+    first = BPRegressor(**params, learning_rate_init=1e-30)
+    assert_allclose(found.losses, [first.partial_fit(X[:batch_size], y[:batch_size]).loss_], rtol=1e-6)
+    assert found.diverged
+    assert found.suggestion is None
+
+
+def test_a_loss_of_zero_suggests_nothing():
+    X, y = data.regression()
+    model = BPRegressor((), init="zeros", batch_size=20)
+    found = learning_rate_range(model, X, np.zeros_like(y))
+    assert_array_equal(found.losses, 0)
+    assert found.suggestion is None

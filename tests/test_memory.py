@@ -3,7 +3,9 @@
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import sparse
 
 from fastbp import BPClassifier, BPRegressor
 
@@ -70,3 +72,34 @@ def test_predictions_of_many_rows_are_bounded(hidden, dtype):
     for call in calls:
         used, result = peak(lambda call=call: call(X))
         assert result.nbytes <= used < 3 * result.nbytes + 1_000_000
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("preset", [None, "tabular"])
+@pytest.mark.parametrize("Estimator", [BPClassifier, BPRegressor])
+def test_early_stopping_copies_no_rows_that_it_trains_on(Estimator, preset, dtype):
+    """Fifteen hundredths of X beside it: rows are found by their numbers; else one copy and as much.
+
+    The activations of a batch in the preset's network take some megabytes, whatever the number of rows.
+    """
+    X, y = large(dtype)
+    params = {**PARAMS, "preset": preset, "early_stopping": True}
+    Estimator(**params).fit(X[:2000], y[:2000])
+    own = 0 if preset is None else 20_000_000
+    assert peak(lambda: Estimator(**params).fit(X, y))[0] < 0.15 * X.nbytes + own
+    for other in (np.asfortranarray(X), pd.DataFrame(X)):
+        used, _ = peak(lambda X=other: Estimator(**params).fit(X, y))
+        assert used < 1.15 * X.nbytes + own
+
+
+def test_predictions_of_wide_sparse_rows_are_bounded():
+    """A block of rows has all features: of 100,000 only as many rows are taken at a time as memory bears."""
+    rng = np.random.RandomState(0)
+    n, n_features, each = 20_000, 100_000, 10
+    indices = np.sort(rng.randint(0, n_features, (n, each)), axis=1).ravel()
+    values, starts = np.ones(n * each, np.float32), np.arange(0, n * each + 1, each)
+    X = sparse.csr_matrix((values, indices, starts), (n, n_features))
+    X.sum_duplicates()
+    model = BPRegressor((30,), max_iter=1, batch_size=10, n_jobs=1).fit(X[:20], np.arange(20.0))
+    weights = sum(coef.nbytes for coef in model.coefs_)
+    assert peak(lambda: model.predict(X))[0] < 3 * weights

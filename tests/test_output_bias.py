@@ -217,7 +217,7 @@ def test_the_weights_are_drawn_as_without(solver):
 
 def test_validation_rows_have_no_say():
     y = np.r_[np.zeros(50), np.ones(50)]
-    rows = {"X_val": inputs(10), "y_val": np.ones(10)}
+    rows = {"X_val": inputs(10), "y_val": 1.0 + np.arange(10)}
     params = {**FLAT, "early_stopping": True}
     given = BPRegressor((4,), **params).fit(inputs(50), y[:50], **rows)
     assert_array_equal(given.predict(inputs(1)), [0])

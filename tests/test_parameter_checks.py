@@ -1,33 +1,31 @@
-"""scikit-learn's check of the parameters: once for values found valid, never left out for others."""
+"""The check of the parameters: once for values found valid, never left out for others."""
 
 import data
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import InvalidParameterError
 
-from fastbp import BPClassifier, BPRegressor, base
+from fastbp import BPClassifier, BPRegressor, parameter_checks
 
 PARAMS = {"hidden_layer_sizes": (4,), "max_iter": 1, "random_state": 0, "batch_size": 32}
 
 
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch):
-    monkeypatch.setattr(base, "_valid_parameters", set())
+    monkeypatch.setattr(parameter_checks, "_valid", set())
 
 
 @pytest.fixture
 def checks(monkeypatch):
-    """The estimators that scikit-learn's check has looked at."""
+    """The estimators that the check has looked at."""
     seen = []
-    check = BaseEstimator._validate_params
+    check = parameter_checks.CheckedParameters._check_values
 
-    def spy(self):
-        if isinstance(self, base.BackPropagation):
-            seen.append(type(self))
-        check(self)
+    def spy(self, names):
+        seen.append(type(self))
+        check(self, names)
 
-    monkeypatch.setattr(BaseEstimator, "_validate_params", spy)
+    monkeypatch.setattr(parameter_checks.CheckedParameters, "_check_values", spy)
     return seen
 
 
@@ -121,6 +119,23 @@ def test_each_class_is_checked_for_itself(checks):
     assert checks == [BPRegressor, Strict, BPClassifier, BPRegressor, BPClassifier]
 
 
+def test_a_subclass_that_checks_less():
+    """As scikit-learn has it: what has no constraint is not checked."""
+
+    class Lax(BPClassifier):
+        _parameter_constraints = {
+            "alpha": BPClassifier._parameter_constraints["alpha"],
+            "tol": "no_validation",
+        }
+
+    X, y = data.iris()
+    model = Lax(**PARAMS, tol=-1.0).fit(X, y)
+    assert model.predict(np.vstack([X, X])).shape == (300,)
+    assert np.isfinite(model.loss_and_gradients(X, y).loss)
+    with pytest.raises(InvalidParameterError, match="alpha"):
+        model.set_params(alpha=-1).fit(X, y)
+
+
 @pytest.mark.parametrize(
     ("name", "valid", "invalid"),
     [
@@ -151,10 +166,10 @@ def test_a_list_that_is_changed_in_place():
 
 
 def test_what_is_remembered_is_bounded(monkeypatch):
-    monkeypatch.setattr(base, "MAX_REMEMBERED", 3)
+    monkeypatch.setattr(parameter_checks, "MAX_REMEMBERED", 3)
     X, y = data.iris()
     for alpha in range(8):
         BPClassifier(**{**PARAMS, "alpha": alpha}).fit(X, y)
-        assert 1 <= len(base._valid_parameters) <= 3
+        assert 1 <= len(parameter_checks._valid) <= 3
     with pytest.raises(InvalidParameterError, match="alpha"):
         BPClassifier(**{**PARAMS, "alpha": -1}).fit(X, y)

@@ -8,7 +8,7 @@ import warnings
 import data
 import pytest
 from helpers import fitted_attributes
-from readme import README, TEXT, quoted, table
+from readme import BLOCKS, README, TEXT, quoted, table
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -20,13 +20,6 @@ from fastbp.functions.noise import NOISES
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
 from fastbp.training_plan import AVERAGES
-
-# Blocks with prompts are run by pytest's doctest (see pyproject.toml).
-BLOCKS = [
-    (TEXT.count("\n", 0, match.start()) + 1, match["code"])
-    for match in re.finditer(r"^```(?:python|py)\n(?P<code>.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-    if ">>>" not in match["code"]
-]
 
 
 def test_python_in_the_readme_runs(capsys, tmp_path, monkeypatch):

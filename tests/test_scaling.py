@@ -9,12 +9,13 @@ from helpers import assert_same_bits
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_diabetes
-from sklearn.model_selection import cross_val_score, train_test_split
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+from sklearn.model_selection import StratifiedKFold, cross_val_score, train_test_split
 
 from fastbp import BPClassifier, BPRegressor
+from fastbp.float_errors import silent
 from fastbp.presets import parameters
-from fastbp.scaling import quantiles, robust_scales
+from fastbp.scaling import quantiles, robust_scales, standard_scales
 
 PARAMS = {"hidden_layer_sizes": (8,), "max_iter": 30, "random_state": 0}
 
@@ -29,7 +30,7 @@ def test_quantiles_of_weighted_rows_are_those_of_repeated_rows():
 def test_robust_scales():
     X = np.array([[1, 0, 7], [2, 0, 7], [3, 0, 7], [4, 0, 7], [1000, 1, 7]], dtype=float)
     # the quartiles of the second column are equal: its whole range counts by half; the third has none
-    assert_allclose(robust_scales(X, None), [[3, 0, 7], [1 / 2, 2, 0]])
+    assert_allclose(silent(robust_scales)(X, None), [[3, 0, 7], [1 / 2, 2, 0]])
 
 
 def test_outliers_lie_within_three():
@@ -163,12 +164,44 @@ def test_early_stopping_on_scaled_targets(scoring):
 
 
 def test_targets_that_hardly_vary():
-    X, y = data.regression()
-    model = BPRegressor(**PARAMS, target_scaling="standard").partial_fit(X[:3], [0.1, 0.1, 0.1])
+    X, _ = data.regression()
+    model = BPRegressor(**PARAMS, target_scaling="standard").fit(X[:3], [0.1, 0.1, 0.1])
     assert_array_equal(model.target_scale_, [1.0])
     assert_allclose(model.predict(X), 0.1)
-    with pytest.raises(ValueError, match=r"target_scaling='standard'.*too large"):
-        BPRegressor(**PARAMS, target_scaling="standard").fit(X, y * 1e300)
+
+
+@pytest.mark.parametrize("size", [1e-310, 1e-300, 1e200, 1e300])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_targets_of_any_size(size, early_stopping):
+    """Squares of them vanish or overflow; denormal ones have few digits."""
+    X, y = data.regression()
+    params = {**PARAMS, "early_stopping": early_stopping, "target_scaling": "standard"}
+    near = BPRegressor(**params).fit(X, y)
+    model = BPRegressor(**params).fit(X, y * size)
+    digits = 1e-3 if size < 1e-307 else 1e-9
+    assert_allclose(model.predict(X) / size, near.predict(X), rtol=digits, atol=digits)
+    assert_allclose(model.score(X, y * size), near.score(X, y), rtol=10 * digits)
+
+
+def test_scales_have_no_other_bits_for_being_safe():
+    rng = np.random.RandomState(0)
+    y, weight = rng.normal(3.0, 50.0, size=(99, 2)), rng.uniform(size=99)
+    mean = np.average(y, axis=0, weights=weight)
+    deviation = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight))
+    assert_array_equal(standard_scales(y, weight)[:2], [mean, deviation])
+
+
+def test_the_smallest_targets_of_all():
+    X, _ = data.regression()
+    y = np.where(X[:, 0] > 0, 5e-324, 0.0)
+    model = BPRegressor(**PARAMS, target_scaling="standard").fit(X, y)
+    assert set(model.predict(X)) <= {0.0, 5e-324}
+
+
+def test_targets_beyond_the_dtype_of_the_predictions():
+    X, y = data.regression()
+    with pytest.raises(ValueError, match="Input y contains a value too large for float32"):
+        BPRegressor(**PARAMS, target_scaling="standard").fit(X.astype(np.float32), y * 1e200)
 
 
 def test_target_scaling_stays_what_it_was():
@@ -200,6 +233,18 @@ def test_preset_classifier():
     X, y = load_breast_cancer(return_X_y=True)
     scores = cross_val_score(BPClassifier(preset="tabular", random_state=0), X, y, cv=3)
     assert scores.mean() > 0.95
+
+
+@pytest.mark.parametrize(("load", "least"), [(load_iris, 0.95), (load_wine, 0.96)])
+def test_preset_on_small_tables(load, least):
+    """A tenth of them is a dozen rows, whose accuracy is soon the best it can be."""
+    X, y = load(return_X_y=True)
+    folds = StratifiedKFold(4, shuffle=True, random_state=0)
+    scores = [
+        cross_val_score(BPClassifier(preset="tabular", random_state=seed), X, y, cv=folds).mean()
+        for seed in range(3)
+    ]
+    assert np.mean(scores) >= least
 
 
 def test_preset_regressor():

@@ -32,19 +32,6 @@ def eight_cores(monkeypatch):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
 
 
-@pytest.fixture
-def make_team():
-    teams = []
-
-    def make(*args):
-        teams.append(Team(*args))
-        return teams[-1]
-
-    yield make
-    for team in teams:
-        team.close()
-
-
 # --- The machine and the environment
 
 
@@ -54,7 +41,10 @@ def test_all_cores_by_default(eight_cores):
 
 @pytest.mark.parametrize(
     ("wish", "threads"),
-    [("3", 3), ("1", 1), ("8", 8), ("64", 8), ("", 8), ("0", 8), ("-2", 8), ("many", 8), ("3,2", 3)],
+    [
+        *[("3", 3), ("1", 1), ("8", 8), ("64", 8), ("", 8), ("0", 8), ("-2", 8), ("3,2", 3), (" 4 ", 4)],
+        *[(garbage, 8) for garbage in ("many", "²", "3.5", "4 threads", ",", "\u0665x", "9" * 30)],
+    ],
 )
 def test_omp_num_threads(wish, threads, eight_cores, monkeypatch):
     """OpenMP's list is of one number for each level of nesting."""
@@ -75,7 +65,7 @@ def test_a_number_is_taken_at_its_word(eight_cores, monkeypatch):
 
 def test_negative_numbers_count_from_the_cores():
     n = joblib.cpu_count()
-    assert available_threads(-1) == n
+    assert available_threads(-1) == n == joblib.effective_n_jobs(-1)
     assert available_threads(-2) == max(1, n - 1)
     assert available_threads(-n) == 1
     assert available_threads(-n - 5) == 1
@@ -99,6 +89,15 @@ def test_limit_of_joblib(monkeypatch):
     available_threads(None)
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     assert available_threads(None) == 1
+
+
+@pytest.mark.parametrize("garbage", ["", "many", "2.5", "²"])
+def test_a_limit_of_joblibs_that_is_no_number_counts_for_nothing(garbage, monkeypatch):
+    cores = available_threads(None)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", garbage)
+    assert available_threads(None) == available_threads(-1) == cores
+    X, y = data.iris()
+    BPClassifier((5,), max_iter=1, n_jobs=-1).fit(X, y)
 
 
 def test_quota_of_a_container(monkeypatch):
@@ -134,102 +133,88 @@ def test_weights_of_a_large_network_are_shared_whatever_the_rows(n_parameters, t
     assert useful_threads(1e7, 1, n_parameters) == threads
 
 
-def test_one_budget_for_the_process(eight_cores, make_team):
-    first, second, third, fourth = (make_team(None, useful) for useful in (3, 1, 100, 100))
-    # A team counts beyond its first thread, which had to wait for the fit anyway.
-    assert [t.n_threads for t in (first, second, third, fourth)] == [3, 1, 6, 1]
-    third.close()
-    assert make_team(None, 4).n_threads == 4
-    assert make_team(None, 4).n_threads == 3
+def widths(*teams):
+    """How many threads each team gets for a run while those before it run."""
+    if not teams:
+        return []
+    first, *others = teams
+    found = []
+
+    def kernel(thread, n_threads):
+        if thread == 0 and n_threads:
+            found.extend([n_threads, *widths(*others)])
+
+    first.run(kernel, "widths")
+    return found
 
 
-def test_explicit_numbers_ignore_the_budget_but_count(eight_cores, make_team):
-    make_team(None, 8)
-    assert make_team(5, 100).n_threads == 5
-    assert make_team(5, 2).n_threads == 2
-    assert make_team(-1, 100).n_threads == joblib.effective_n_jobs(-1)
-    assert make_team(None, 100).n_threads == 1
+def test_one_budget_for_the_process(eight_cores):
+    teams = [Team(None, useful) for useful in (3, 1, 100, 100)]
+    # A team counts beyond its first thread, whose caller waits for it anyway.
+    assert widths(*teams) == [3, 1, 6, 1]
+    assert widths(*teams[:2], Team(None, 4), Team(None, 4)) == [3, 1, 4, 3]
+    assert widths(teams[3]) == [8]  # nothing is held between two runs
 
 
-def test_closing_twice_gives_back_once(eight_cores, make_team):
-    first, _ = make_team(None, 4), make_team(None, 3)
-    first.close()
-    first.close()
-    assert make_team(None, 100).n_threads == 6
-
-
-def test_every_thread_of_a_team_runs_the_kernel_at_once(make_team):
-    """They would wait for one another for ever otherwise; the result is that of thread 0."""
-    from threading import Barrier, current_thread, main_thread
-
-    team = make_team(3, 3)
-    barrier = Barrier(3, timeout=60)
-    seen = []
-
-    def kernel(thread):
-        barrier.wait()
-        seen.append(thread)
-        assert current_thread() is not main_thread()
-        return 10 + thread
-
-    for _ in range(3):
-        assert team.run(kernel) == 10
-    assert sorted(seen) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+def test_explicit_numbers_ignore_the_budget_but_count(eight_cores):
+    assert widths(Team(None, 8), Team(5, 100), Team(5, 2), Team(None, 100)) == [8, 5, 2, 1]
+    assert widths(Team(None, 8), Team(-1, 100), Team(-2, 100)) == [8, 8, 7]
 
 
 @pytest.mark.parametrize("culprit", [0, 1])
-def test_an_error_in_a_kernel_is_raised(culprit, make_team):
-    def kernel(thread):
-        if thread == culprit:
+def test_an_error_in_a_kernel_is_raised(culprit):
+    def kernel(thread, n_threads):
+        if n_threads and thread <= culprit:
             raise KeyError(thread)
 
     with pytest.raises(KeyError):
-        make_team(2, 2).run(kernel)
+        Team(2, 2).run(kernel, "raises")
 
 
 def test_a_fit_that_fails_gives_its_threads_back(eight_cores, monkeypatch):
-    """Memory may run out after the team was made; every later fit would be slower."""
+    """Memory may run out at any time; every later fit would be slower."""
     X, y = data.digits()
 
     def fail(*args, **kwargs):
         raise MemoryError
 
     model = BPClassifier((200,), max_iter=1).fit(X, y)
-    for name, call in (("plan_arena", model.fit), ("plan_arena", lambda X, y: model.predict_proba(X))):
+    for name, call in (("plan_arena", model.fit), ("predict", lambda X, y: model.predict_proba(X))):
         with monkeypatch.context() as patch, pytest.raises(MemoryError):
             patch.setattr(engine, name, fail)
             call(X, y)
-        busy, threads._busy = threads._busy, 0
-        assert busy == 0
-
-
-def test_a_forked_child_has_the_whole_budget(eight_cores, make_team):
-    """The teams of the parent's other threads are not in the child."""
-    make_team(None, 6)
-    assert make_team(None, 100).n_threads == 3
-    threads_of_parent = threads._busy
-    try:
-        threads._forget_after_fork()
-        assert make_team(None, 100).n_threads == 8
-    finally:
-        threads._busy += threads_of_parent
+        assert threads._busy == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
-def test_a_fork_while_the_lock_is_held():
-    """In a process of its own: the child would wait for ever for a thread that it does not have."""
+def test_a_fork_while_a_team_is_at_work():
+    """In a process of its own: the child has the whole budget, and no lock or thread of its parent."""
     program = """
-import os, sys
+import os, sys, threading
 from fastbp.cpu import threads
-team = threads.Team(4, 4)
+from fastbp.cpu.threads import Team
+
+at_work, may_end = threading.Event(), threading.Event()
+
+def wait(thread, n_threads):
+    if n_threads and thread == 0:
+        at_work.set()
+        may_end.wait()
+
+parent = threading.Thread(target=Team(4, 4).run, args=(wait, "wait"))
+parent.start()
+at_work.wait()
 with threads._lock:
     child = os.fork()
     if child == 0:
         assert threads._busy == 0
-        threads.Team(2, 2).close()
+        seen = []
+        Team(3, 3).run(lambda thread, n_threads: seen.append(n_threads), "see")
+        assert seen == [0, 3, 3, 3]
         assert threads._busy == 0
         os._exit(7)
-team.close()
+may_end.set()
+parent.join()
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = subprocess.run(

@@ -4,7 +4,7 @@ import data
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import EVERY_EPOCH, assert_equal_state, assert_same_bits, snapshot
+from helpers import EVERY_EPOCH, assert_equal_state, assert_same_bits, best_epoch, snapshot
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.metrics import accuracy_score, r2_score
@@ -52,15 +52,14 @@ def test_scores_are_those_of_the_given_rows(kind, weighted, dtype):
     model = make(**params).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=w_val)
     assert len(model.validation_scores_) == 20
     assert model.t_ == 20 * len(X)  # nothing is set aside
-    best = int(np.argmax(model.validation_scores_))
-    assert model.best_validation_score_ == model.validation_scores_[best]
+    assert model.best_validation_score_ == max(model.validation_scores_)
     predicted = model.predict(X_val.astype(dtype))
     score = accuracy_score if make is classifier else r2_score
     assert model.best_validation_score_ == pytest.approx(
         score(y_val, predicted, sample_weight=w_val), rel=1e-5
     )
     # The training is that of a fit without validation, up to the best epoch.
-    plain = make(**{**params, "early_stopping": False, "max_iter": best + 1}).fit(X, y)
+    plain = make(**{**params, "early_stopping": False, "max_iter": best_epoch(model)}).fit(X, y)
     assert_same_bits(model, plain)
 
 

@@ -8,13 +8,38 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval, InvalidParameterError
 
+from fastbp import hints
 from fastbp.call_stack import warn
-from fastbp.callbacks.checkpoint_file import read, write
+from fastbp.callbacks.checkpoint_file import damaged, read, remove_remainders, write
 from fastbp.callbacks.network_callback import NetworkCallback
-from fastbp.resume import Keeper, Saved, differences, digest_of_text, plain
+from fastbp.functions.parameters import shown
+from fastbp.parameter_checks import check, python_number
+from fastbp.plan import NetworkPlan
+from fastbp.resume import Keeper, Saved, differences, digest_of_text, misfit, plain
 from fastbp.tasks import Epoch
+
+CONSTRAINTS = {
+    "path": [str, os.PathLike],
+    "every": [Interval(Integral, 1, None, closed="left")],
+    "seconds": [Interval(Real, 0, None, closed="left")],
+    "resume": ["boolean"],
+}
+
+
+def path_of(value: Any) -> Path:
+    """The absolute path of a file or folder, or InvalidParameterError."""
+    try:
+        name = os.fspath(value)
+    except Exception:  # of a class of the user's
+        name = ""
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise InvalidParameterError(
+            "The 'path' parameter of Checkpoint must be the name of a file or of a folder. Got "
+            f"{shown(value)} instead."
+        )
+    return Path(name).absolute()
 
 
 @dataclass
@@ -78,21 +103,21 @@ class Checkpoint(NetworkCallback[Writing], Keeper):
     20 True
     """
 
-    @validate_params(
-        {
-            "path": [str, os.PathLike],
-            "every": [Interval(Integral, 1, None, closed="left")],
-            "seconds": [Interval(Real, 0, None, closed="left")],
-            "resume": ["boolean"],
-        },
-        prefer_skip_nested_validation=True,
-    )
-    def __init__(self, path, *, every=1, seconds=0.0, resume=False):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every: hints.Count = 1,
+        seconds: hints.Real = 0.0,
+        resume: hints.Flag = False,
+    ) -> None:
         super().__init__()
-        self.path = Path(path).absolute()
-        self.every = every
-        self.seconds = seconds
-        self.resume = resume
+        given = {"path": path, "every": every, "seconds": seconds, "resume": resume}
+        check(CONSTRAINTS, given, "Checkpoint")
+        self.path = path_of(path)
+        self.every = python_number(every)
+        self.seconds = python_number(seconds)
+        self.resume = python_number(resume)
 
     def begin(self, estimator, context) -> Writing:
         if context.task_name != "fit":
@@ -102,12 +127,15 @@ class Checkpoint(NetworkCallback[Writing], Keeper):
             )
         return Writing(self.path, monotonic())
 
-    def find(self, estimator, settings: dict[str, Any]) -> Saved | None:
+    def find(self, estimator, settings: dict[str, Any], network: NetworkPlan) -> Saved | None:
         writing = self._fits[estimator]
         if self.path.is_dir():
             own = [settings, plain(estimator.max_iter)]
             writing.path = self.path / f"{digest_of_text(json.dumps(own))}.ckpt"
-        saved = read(writing.path) if self.resume else None
+        if not self.resume:
+            return None
+        remove_remainders(writing.path)
+        saved = read(writing.path)
         if saved is None:
             return None
         different = differences(saved.begin.settings, settings)
@@ -118,6 +146,9 @@ class Checkpoint(NetworkCallback[Writing], Keeper):
                 f"The checkpoint {os.fspath(writing.path)!r} is of another fit: {'; '.join(different)}. Fit "
                 "with the same parameters and data, delete the file to begin anew, or choose another path."
             )
+        if (fault := misfit(saved, settings, network)) is not None:
+            raise damaged(writing.path, fault)
+        saved.origin = f" {os.fspath(writing.path)!r}"
         return saved
 
     def on_fit_task_end(self, estimator, context) -> None:

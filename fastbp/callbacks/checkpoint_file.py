@@ -3,18 +3,23 @@
 The array "meta" holds JSON; in it, arrays stand by their numbers. The file appears whole or not at all.
 """
 
+import io
 import json
+import math
 import os
+import re
 import threading
+import zipfile
 from contextlib import suppress
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from fastbp.resume import Begin, EpochPosition, Evaluations, Saved
-from fastbp.training_plan import SolverState
+from fastbp.callbacks.checkpoint_checks import checked
+from fastbp.functions.parameters import shown
+from fastbp.resume import Saved
 
 FORMAT = 1
 
@@ -22,8 +27,17 @@ FORMAT = 1
 def write(path: Path, saved: Saved) -> None:
     """Replace the file at once, so that a fit can always be taken up; OSError where that fails."""
     arrays: list[np.ndarray] = []
-    meta = json.dumps({"fastbp checkpoint": FORMAT, **_flat(saved, arrays)})
+    content = _flat({"begin": saved.begin, "position": saved.position}, arrays)
+    meta = json.dumps({"fastbp checkpoint": FORMAT, **content})
     named: dict[str, Any] = {str(number): array for number, array in enumerate(arrays)}
+    try:
+        _replace(path, meta, named)
+    except FileNotFoundError:  # another fit with this path begins, and took the new file for a remainder
+        _replace(path, meta, named)
+    _sync_folder(path.parent)
+
+
+def _replace(path: Path, meta: str, named: dict[str, Any]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         with open(temporary, "wb") as file:
@@ -34,29 +48,75 @@ def write(path: Path, saved: Saved) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+
+
+def remove_remainders(path: Path) -> None:
+    """Remove what processes that were killed while they wrote this file have left beside it."""
+    remainder = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+-[0-9]+")
+    with suppress(OSError):
+        for name in os.listdir(path.parent):
+            if remainder.fullmatch(name):
+                with suppress(OSError):
+                    path.with_name(name).unlink()
 
 
 def read(path: Path) -> Saved | None:
     """What the file holds; None where there is none, ValueError where it is no checkpoint or damaged."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            meta = json.loads(str(archive["meta"]))
-            if meta["fastbp checkpoint"] != FORMAT:
-                raise ValueError(f"its format is {meta['fastbp checkpoint']!r}, not {FORMAT}")
-            arrays = [archive[str(number)] for number in range(len(archive.files) - 1)]
-        begin, position = _whole(meta["begin"], arrays), _whole(meta["position"], arrays)
-        if "points" in position:
-            return Saved(Begin(**begin), Evaluations(**position))
-        position["state"] = SolverState(**position["state"])
-        return Saved(Begin(**begin), EpochPosition(**position))
+        with open(path, "rb") as file:
+            parts = _parts(file)
+        meta = json.loads(str(parts.pop("meta")))
+        if not isinstance(meta, dict) or meta.keys() != {"fastbp checkpoint", "begin", "position"}:
+            raise ValueError("it does not hold what a checkpoint holds")
+        version = meta["fastbp checkpoint"]
+        if type(version) is not int or version != FORMAT:
+            raise ValueError(f"its format is {shown(version)}, not {FORMAT}")
+        begin = meta["begin"]
+        if isinstance(begin, dict) and "random_state" in begin:
+            begin["random_state"] = _whole(begin["random_state"], parts)
+        return checked(begin, _whole(meta["position"], parts))
     except FileNotFoundError:
         return None
     except Exception as error:  # zipfile, zlib, json and NumPy each have errors of their own for damage
-        raise ValueError(
-            f"{os.fspath(path)!r} cannot be read as a checkpoint of fastbp: {error}. It may be damaged, or "
-            "another kind of file; delete it to begin anew, or choose another path."
-        ) from error
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, fault: object) -> ValueError:
+    """The error for a file that cannot be what it seems."""
+    return ValueError(
+        f"{os.fspath(path)!r} cannot be read as a checkpoint of fastbp: {fault}. It may be damaged, or "
+        "another kind of file; delete it to begin anew, or choose another path."
+    )
+
+
+def _parts(file: BinaryIO) -> dict[str, np.ndarray]:
+    """The arrays by their names; no more memory is taken than the file is long, whatever it says."""
+    parts = {}
+    length = os.fstat(file.fileno()).st_size
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if any(one.compress_type != zipfile.ZIP_STORED for one in members):
+            raise ValueError("it is compressed")
+        if sum(one.file_size for one in members) > length:
+            raise ValueError("its parts are longer than the file")
+        for one in members:
+            parts[one.filename.removesuffix(".npy")] = _array(archive.read(one))
+    if len(parts) != len(members) or parts.keys() != {"meta", *map(str, range(len(parts) - 1))}:
+        raise ValueError("it holds other parts")
+    if parts["meta"].dtype.kind != "U" or parts["meta"].ndim:
+        raise ValueError("its description is no text")
+    return parts
+
+
+def _array(content: bytes) -> np.ndarray:
+    stream = io.BytesIO(content)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("an array has another format")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype.kind not in "fuU" or math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
+        raise ValueError("an array has another size or type than it says")
+    stream.seek(0)
+    return np.lib.format.read_array(stream, allow_pickle=False)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -83,12 +143,12 @@ def _flat(value: Any, arrays: list[np.ndarray]) -> Any:
     return value
 
 
-def _whole(value: Any, arrays: list[np.ndarray]) -> Any:
+def _whole(value: Any, parts: dict[str, np.ndarray]) -> Any:
     """The inverse of `_flat`, with dictionaries in place of dataclasses."""
     if isinstance(value, dict):
         if value.keys() == {"array"}:
-            return arrays[value["array"]]
-        return {name: _whole(part, arrays) for name, part in value.items()}
+            return parts[str(value["array"])]
+        return {name: _whole(part, parts) for name, part in value.items()}
     if isinstance(value, list):
-        return [_whole(part, arrays) for part in value]
+        return [_whole(part, parts) for part in value]
     return value

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-from sklearn.utils._param_validation import validate_params
-
 from fastbp.callbacks.network_callback import NetworkCallback
+from fastbp.parameter_checks import check
 from fastbp.tasks import Epoch
 
 
@@ -36,9 +35,9 @@ class StopWhen(NetworkCallback[None]):
     7
     """
 
-    @validate_params({"condition": [callable]}, prefer_skip_nested_validation=True)
     def __init__(self, condition: Callable[[Epoch], bool]) -> None:
         super().__init__()
+        check({"condition": [callable]}, {"condition": condition}, "StopWhen")
         self.condition = condition
 
     def begin(self, estimator, context) -> None:

@@ -3,9 +3,11 @@
 from numbers import Real
 from time import monotonic
 
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 
+from fastbp import hints
 from fastbp.callbacks.network_callback import NetworkCallback
+from fastbp.parameter_checks import check, python_number
 
 
 class TimeLimit(NetworkCallback[float]):
@@ -28,12 +30,10 @@ class TimeLimit(NetworkCallback[float]):
     1
     """
 
-    @validate_params(
-        {"seconds": [Interval(Real, 0, None, closed="left")]}, prefer_skip_nested_validation=True
-    )
-    def __init__(self, seconds):
+    def __init__(self, seconds: hints.Real) -> None:
         super().__init__()
-        self.seconds = seconds
+        check({"seconds": [Interval(Real, 0, None, closed="left")]}, {"seconds": seconds}, "TimeLimit")
+        self.seconds = python_number(seconds)
 
     def begin(self, estimator, context) -> float:
         return monotonic()

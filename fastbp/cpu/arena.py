@@ -71,6 +71,8 @@ IN_MAJOR = int(Layout.IN_MAJOR)
 GROUP_BYTES = 1 << 20  # activations that a thread takes through the network at a time: half of a usual L2
 BLOCK_BYTES = 1 << 19  # of the left operand of a gradient, while the right one goes by
 PASS_BYTES = 64 << 20  # activations of a batch; a larger batch is computed in several passes
+PREDICTION_ROWS = 256
+PREDICTION_BYTES = 8 << 20  # activations of a thread in prediction, unless the weights take more
 
 
 @lru_cache
@@ -128,16 +130,24 @@ def bytes_per_row(network: NetworkPlan) -> int:
     return (2 * sum(network.widths) + operands) * network.dtype.itemsize
 
 
-def pass_rows(network: NetworkPlan, batch: int) -> int:
-    """Rows of a batch that are computed at a time: all, unless their activations take too much memory.
-
-    Where an op needs the whole batch, all in any case.
-    """
-    if any(op.sync for op in network.ops):
-        return batch
+def pass_rows(network: NetworkPlan, batch: int, n_bytes: int | None = None) -> int:
+    """Rows of a batch that are computed at a time: all, unless their activations take more than `n_bytes`."""
     panel = 2 * lanes_of(network.dtype)
-    limit = max(512, PASS_BYTES // bytes_per_row(network)) // panel * panel
+    limit = max(512, (PASS_BYTES if n_bytes is None else n_bytes) // bytes_per_row(network)) // panel * panel
     return min(batch, limit)
+
+
+def prediction_rows(network: NetworkPlan, n_rows: int, n_threads: int) -> int:
+    """Rows that a thread computes at a time in prediction: whole panels, at least one.
+
+    The wider a network, the fewer: all threads together take no more memory for them than the weights do,
+    or PREDICTION_BYTES each. The weights pass through the caches once for each of these blocks.
+    """
+    panel = 2 * lanes_of(network.dtype)
+    itemsize = network.dtype.itemsize
+    n_bytes = max(PREDICTION_BYTES, network.n_parameters * itemsize // n_threads)
+    rows = n_bytes // (sum(network.widths) * itemsize) // panel * panel
+    return min(PREDICTION_ROWS, max(rows, panel), padded(n_rows, panel))
 
 
 @lru_cache(maxsize=64)
@@ -174,7 +184,7 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
             row[ACTIVATION] = take(panels * row[ACTIVATION_STRIDE])
         if training and same_deltas.get(i, i) != i:
             row[DELTA : DELTA_STRIDE + 1] = buffers[same_deltas[i], DELTA : DELTA_STRIDE + 1]
-        elif training:
+        elif training and (i > 0 or i in same_deltas.values()):  # else nothing learns before the inputs
             row[DELTA_STRIDE] = padded(width, lanes) * panel
             row[DELTA] = take(panels * row[DELTA_STRIDE])
     transposed = np.zeros(len(network.ops), dtype=np.int64)

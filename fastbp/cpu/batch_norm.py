@@ -24,6 +24,7 @@ from fastbp.cpu.arena import (
     SYNC,
     WEIGHT,
 )
+from fastbp.cpu.barrier import meet
 from fastbp.cpu.memory import (
     advance,
     lanes,
@@ -36,7 +37,6 @@ from fastbp.cpu.memory import (
     sum_lanes,
 )
 from fastbp.cpu.network import BY_BATCH, backward, forward, loss
-from fastbp.cpu.team import meet
 from fastbp.functions.normalisation import EPSILON
 from fastbp.functions.primitives import fma, sqrt
 

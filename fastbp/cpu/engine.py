@@ -1,17 +1,16 @@
 """The CPU engine: owns the memory of a fit and calls the kernels."""
 
-from typing import Any
+from functools import partial
 
 import numpy as np
 
 from fastbp.cpu import functions
 from fastbp.cpu import step as kernel
-from fastbp.cpu.arena import RULE_SIZE, SYNCED, lanes_of, pass_rows, plan_arena
+from fastbp.cpu.arena import RULE_SIZE, SYNCED, lanes_of, pass_rows, plan_arena, prediction_rows
 from fastbp.cpu.batch_norm import synced_address
-from fastbp.cpu.data import as_inputs, as_weights, flat_view
+from fastbp.cpu.data import MOST_ROWS, ROW_NUMBER, Inputs, as_inputs, as_weights, flat_view
 from fastbp.cpu.predict import predict
 from fastbp.cpu.shuffle import shuffle_order
-from fastbp.cpu.team import SYNC_SIZE
 from fastbp.cpu.threads import Team, useful_threads
 from fastbp.functions.schedules import judge_epoch
 from fastbp.plan import Kind, NetworkPlan, aligned_zeros, padded
@@ -24,56 +23,54 @@ STATUS_NAMES = {
     kernel.NON_FINITE: "non_finite",
 }
 CURVE_CAPACITY = 1 << 16  # epochs that one call of the kernel may finish
-PREDICTION_ROWS = 256
+LOSS_BYTES = 4 << 20  # of the activations of a pass where only the loss is wanted
+PREDICTION_FLOPS = 5e9  # until Python looks around again: a fraction of a second
 
 
 class _Batches:
     """What training and full-batch gradients share: data, arena, team."""
 
-    def __init__(self, network: NetworkPlan, X, targets, sample_weight, batch: int, n_jobs) -> None:
+    def __init__(
+        self, network: NetworkPlan, inputs: Inputs, targets, sample_weight, pass_rows: int, n_jobs
+    ) -> None:
+        if len(targets) > MOST_ROWS:
+            raise ValueError(f"X has {len(targets)} rows, more than the {MOST_ROWS} that can be trained on.")
         self.network = network
-        self.inputs = as_inputs(X, network)
+        self.inputs = inputs
         self.targets = flat_view(targets, network.dtype)
         self.weights = as_weights(sample_weight, network)
         self.n_rows = self.inputs.n_rows
-        weighted = self.weights.size > 0
-        self.total_weight = float(self.weights.sum(dtype=np.float64)) if weighted else float(self.n_rows)
+        self.total_weight = float(self.n_rows)
+        if self.weights.size > 0:
+            own = self.weights[inputs.index] if inputs.index.size else self.weights
+            self.total_weight = float(own.sum(dtype=np.float64))
         lanes = lanes_of(network.dtype)
-        self.pass_rows = pass_rows(network, batch)
+        self.pass_rows = pass_rows
         registers = padded(self.pass_rows, lanes) // lanes
         flops = network.flops_per_row * self.pass_rows
         self.team = Team(n_jobs, useful_threads(flops, registers, network.n_parameters))
-        try:
-            self._allocate()
-        except BaseException:
-            self.close()
-            raise
+        self._allocate()
 
     def _allocate(self) -> None:
-        """Take the memory; what fails here (it may be short) gives the team's threads back."""
         self.arena = plan_arena(self.network, self.pass_rows, self.team.n_threads, training=True)
         if any(op.sync for op in self.network.ops):
             self.arena.special[SYNCED] = synced_address(self.network.dtype)
         self.work = self.arena.allocate(self.network)
-        self.order = np.arange(self.n_rows)
+        index = self.inputs.index
+        self.order = index.copy() if index.size else np.arange(self.n_rows, dtype=ROW_NUMBER)
         self.starts = np.zeros(padded(self.pass_rows, 2 * lanes_of(self.network.dtype)), np.int64)
         self.sums = np.zeros(len(self.starts))
-        self.sync = np.zeros(SYNC_SIZE, np.int64)
 
     @property
     def layout(self) -> tuple[np.ndarray, ...]:
         arena = self.arena
         return functions.link(self.network), arena.buffers, arena.transposed, arena.tiles, arena.special
 
-    def close(self) -> None:
-        """End the threads of the team."""
-        self.team.close()
-
     def __enter__(self):
         return self
 
     def __exit__(self, *error) -> None:
-        self.close()
+        """Other engines give memory of their device back here."""
 
 
 class Trainer(_Batches):
@@ -90,6 +87,8 @@ class Trainer(_Batches):
     state : SolverState or None
         To go on from; None begins afresh.
     n_jobs : int or None
+    index : array of int or None
+        Numbers of the rows to train on; None: all.
 
     Attributes
     ----------
@@ -110,16 +109,21 @@ class Trainer(_Batches):
         parameters: np.ndarray,
         state: SolverState | None = None,
         n_jobs: int | None = None,
+        index: np.ndarray | None = None,
     ) -> None:
         self.training = training
         self.loss_curve: list[float] = []
         self.failure: tuple[int, int] | None = None
-        super().__init__(network, X, targets, sample_weight, training.batch_size, n_jobs)
+        inputs = as_inputs(X, network, index)
+        rows = training.batch_size  # all of a batch where an op needs the whole
+        if not any(op.sync for op in network.ops):
+            rows = pass_rows(network, rows)
+        super().__init__(network, inputs, targets, sample_weight, rows, n_jobs)
         self.parameters[:] = parameters
         if state is not None and state.solver == training.solver:
             self._resume(state)
         if training.shuffle and training.batch_size < self.n_rows:
-            shuffle_order(self.order, training.seed, self._ints[kernel.EPOCHS])
+            shuffle_order(self.order, inputs.index, training.seed, self._ints[kernel.EPOCHS])
 
     def _allocate(self) -> None:
         super()._allocate()
@@ -159,7 +163,7 @@ class Trainer(_Batches):
             ints[kernel.SQUARES_OF] = functions.squares(extras.l1, self.network.dtype)
         if plan.has_rate_schedule:
             ints[kernel.RATE_SCHEDULE] = functions.schedule(plan.rate_schedule)
-        ints[kernel.TOTAL_STEPS] = plan.planned_epochs * self.n_steps_per_epoch
+        ints[kernel.TOTAL_STEPS] = plan.planned_steps(self.n_steps_per_epoch)
         ints[kernel.AVERAGE] = plan.averages
         ints[kernel.AVERAGE_AFTER] = round(plan.average_after * ints[kernel.TOTAL_STEPS])
         ints[kernel.SCHEDULE] = plan.schedule
@@ -249,7 +253,11 @@ class Trainer(_Batches):
     def train(self, max_steps: int, stop_at_epoch_end: bool = False) -> int:
         """Make up to `max_steps` steps; fewer when training ends or, if asked, when an epoch ends."""
         self._ints[kernel.CURVE_USED] = 0
-        done = self.team.run(lambda thread: self._run(thread, max_steps, stop_at_epoch_end))
+
+        def run(thread: int, n_threads: int) -> int:
+            return self._run(thread, n_threads, max_steps, stop_at_epoch_end)
+
+        done = self.team.run(run, ("train", self.network.dtype))
         used = int(self._ints[kernel.CURVE_USED])
         self.loss_curve.extend(self._curve[:used].tolist())
         if self.status != "non_finite" and not _all_finite(self.parameters):
@@ -261,10 +269,10 @@ class Trainer(_Batches):
             )
         return int(done)
 
-    def _run(self, thread: int, max_steps: int, stop_at_epoch_end: bool) -> int:
+    def _run(self, thread: int, n_threads: int, max_steps: int, stop_at_epoch_end: bool) -> int:
         return kernel.train(
             thread,
-            self.team.n_threads,
+            n_threads,
             max_steps,
             stop_at_epoch_end,
             *self.layout,
@@ -280,12 +288,13 @@ class Trainer(_Batches):
             self.targets,
             self.weights,
             self.order,
+            self.inputs.index,
             self.starts,
             self._coefficients,
             self.sums,
             self._penalties,
             self._curve,
-            self.sync,
+            self.team.sync,
         )
 
     def take_up(self, loss_curve: list[float], best: float, n_stale: int, converged: bool) -> None:
@@ -323,8 +332,14 @@ class Objective(_Batches):
     Parameters as in `Trainer`; `alpha`, `l2` are the penalties' strengths.
     """
 
-    def __init__(self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None) -> None:
-        super().__init__(network, X, targets, sample_weight, as_inputs(X, network).n_rows, n_jobs)
+    most_bytes: int | None = None  # of the activations of a pass
+
+    def __init__(
+        self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None, index=None
+    ) -> None:
+        inputs = as_inputs(X, network, index)
+        rows = pass_rows(network, inputs.n_rows, self.most_bytes)
+        super().__init__(network, inputs, targets, sample_weight, rows, n_jobs)
         self._loaded = False
         self._penalty = alpha / self.total_weight + l2
         self._penalised = network.mask(biases=False)
@@ -334,16 +349,20 @@ class Objective(_Batches):
         flat = aligned_zeros(self.network.n_parameters, self.network.dtype)
         flat[:] = parameters
         gradient = aligned_zeros(self.network.n_parameters, self.network.dtype)
-        loss = self.team.run(lambda thread: self._run(thread, flat, gradient))
+
+        def run(thread: int, n_threads: int) -> float:
+            return self._run(thread, n_threads, flat, gradient)
+
+        loss = self.team.run(run, ("loss and gradient", self.network.dtype))
         self._loaded = self.pass_rows == self.n_rows
         weights = np.where(self._penalised, flat, 0)
         gradient += flat.dtype.type(self._penalty) * weights
         return loss + 0.5 * self._penalty * float(weights @ weights), gradient
 
-    def _run(self, thread: int, flat: np.ndarray, gradient: np.ndarray) -> float:
+    def _run(self, thread: int, n_threads: int, flat: np.ndarray, gradient: np.ndarray) -> float:
         return kernel.loss_and_gradient(
             thread,
-            self.team.n_threads,
+            n_threads,
             self.pass_rows,
             *self.layout,
             flat,
@@ -362,8 +381,21 @@ class Objective(_Batches):
             self.total_weight,
             self._loaded,
             functions.accumulate(self.network.dtype) if self.pass_rows < self.n_rows else 0,
-            self.sync,
+            self.team.sync,
         )
+
+
+class Loss(Objective):
+    """The objective without penalties, for repeated calls, in small passes: they do not change its bits."""
+
+    most_bytes = LOSS_BYTES
+
+    def __init__(self, network: NetworkPlan, X, targets, sample_weight, n_jobs=None, index=None) -> None:
+        super().__init__(network, X, targets, sample_weight, 0.0, 0.0, n_jobs, index)
+
+    def value(self, parameters: np.ndarray) -> float:
+        """At a flat parameter vector."""
+        return float(self(parameters)[0])
 
 
 def loss_and_gradient(
@@ -387,6 +419,7 @@ def forward(
     Parameters
     ----------
     parameters : flat vector
+    X : as of `Trainer`, or what `hold` made of it
     layer : int, "logits" or None
         1 … n_layers: that dense layer after its activation; "logits": the last one before it; None: the last.
 
@@ -404,18 +437,20 @@ def forward(
     if not inputs.n_rows:
         return np.empty(0, np.intp) if largest else out
     panel = 2 * lanes_of(network.dtype)
-    block = min(PREDICTION_ROWS, padded(inputs.n_rows, panel))
-    flops = network.flops_per_row / 3 * inputs.n_rows
-    arena = plan_arena(network, block, 1, training=False)
+    flops_per_row = network.flops_per_row / 3
     table = functions.link(network)
     flat = out.reshape(-1)
-    team = Team(n_jobs, useful_threads(flops, padded(inputs.n_rows, panel) // panel))
+    team = Team(n_jobs, useful_threads(flops_per_row * inputs.n_rows, padded(inputs.n_rows, panel) // panel))
+    block = prediction_rows(network, inputs.n_rows, team.n_threads)
+    arena = plan_arena(network, block, 1, training=False)
+    stretch = padded(max(1, int(PREDICTION_FLOPS / flops_per_row)), panel)
 
-    def run(thread: int) -> Any:
-        panels = padded(inputs.n_rows, panel) // panel
-        first = panels * thread // team.n_threads * panel
-        last = min(panels * (thread + 1) // team.n_threads * panel, inputs.n_rows)
-        return predict(
+    def run(start: int, end: int, thread: int, n_threads: int) -> None:
+        panels = padded(end - start, panel) // panel
+        parts = max(n_threads, 1)
+        first = start + panels * thread // parts * panel
+        last = min(start + panels * (thread + 1) // parts * panel, end)
+        predict(
             table,
             arena.buffers,
             arena.special,
@@ -425,29 +460,30 @@ def forward(
             inputs.indices,
             inputs.indptr,
             network.n_inputs,
+            inputs.index,
             np.empty(block, np.int64),
             block,
             first,
-            last,
+            last if n_threads else first,
             stop,
             largest,
             flat,
         )
 
-    try:
-        team.run(run)
-    finally:
-        team.close()
+    for start in range(0, inputs.n_rows, stretch):
+        end = min(start + stretch, inputs.n_rows)
+        team.run(partial(run, start, end), ("predict", network.dtype))
     return flat.astype(np.intp) if largest else out
 
 
 def _all_finite(vector: np.ndarray) -> bool:
     # A sum is not finite if an element is not; it may also overflow, so that a second look is needed.
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = vector.sum()
-    return bool(np.isfinite(total)) or bool(np.isfinite(vector).all())
+    return bool(np.isfinite(vector.sum())) or bool(np.isfinite(vector).all())
 
 
-def hold(network: NetworkPlan, X):
-    """What `forward` takes in place of X where the same rows are asked for again and again: X itself."""
-    return X
+def hold(network: NetworkPlan, X, index: np.ndarray | None = None) -> Inputs:
+    """What `forward` takes in place of X where the same rows are asked for again and again.
+
+    `index` holds their numbers, None for all.
+    """
+    return as_inputs(X, network, index)

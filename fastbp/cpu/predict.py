@@ -1,5 +1,7 @@
 """Prediction: blocks of rows through the forward ops, memory bounded whatever the number of rows."""
 
+import numpy as np
+
 from fastbp.compiler import jit
 from fastbp.cpu.arena import ACTIVATION, ACTIVATION_STRIDE, DESTINATION, FEW_ROWS_LIMIT, N_OUT
 from fastbp.cpu.gather import gather_inputs
@@ -21,6 +23,7 @@ def predict(
     indices,
     indptr,
     n_inputs,
+    index,
     starts,
     block,
     first_row,
@@ -33,6 +36,8 @@ def predict(
 
     Parameters
     ----------
+    index : uint32
+        Numbers of the rows that are meant; empty for all.
     starts : (block, padded) int64, scratch
     block : int
         Rows computed at a time, the rows of the arena.
@@ -54,7 +59,8 @@ def predict(
         n_registers = -(-rows // step)
         for i in range(n_registers * step):
             # Lanes beyond the last row repeat the block's first.
-            starts[i] = (start + (i if i < rows else 0)) * row_width
+            row = start + (i if i < rows else 0)
+            starts[i] = (np.int64(index[row]) if index.shape[0] > 0 else row) * row_width
         gather_inputs(buffers, special, work, values, indices, indptr, n_inputs, starts, 0, n_registers)
         few = rows if rows <= special[FEW_ROWS_LIMIT] else 0
         forward(table, buffers, special, params, work, 0, n_registers, PREDICTING, 0, stop, few, 0, 0)

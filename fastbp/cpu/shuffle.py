@@ -19,11 +19,11 @@ def mix64(z):
 
 
 @jit
-def shuffle_order(order, seed, epoch):
-    """Fill `order` with the permutation of epoch `epoch`."""
+def shuffle_order(order, index, seed, epoch):
+    """Fill `order` with the permutation of an epoch: of the numbers in `index`, of all where it is empty."""
     key = mix64(mix64(np.uint64(seed) + SHUFFLE * GOLDEN) + np.uint64(epoch) * GOLDEN)
     for i in range(order.shape[0]):
-        order[i] = i
+        order[i] = index[i] if index.shape[0] > 0 else i
     for i in range(order.shape[0] - 1, 0, -1):
         draw = mix64(key + np.uint64(i) * GOLDEN) >> U32
         j = np.int64((draw * np.uint64(i + 1)) >> U32)

@@ -11,26 +11,23 @@ import operator
 import platform
 from typing import Any
 
-import llvmlite.binding
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, overload, register_model
 
 from fastbp.functions import primitives
 
-
-def _register_bytes() -> int:
-    features = llvmlite.binding.get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
-
-
+# Those of the host, or what NUMBA_CPU_FEATURES, NUMBA_CPU_NAME=generic or NUMBA_ENABLE_AVX say: what is
+# compiled for such a processor is the same on all that have more.
+FEATURES = frozenset(cpu_target.target_context.codegen().magic_tuple()[2].split(","))
 ARM = platform.machine().lower() in ("arm64", "aarch64")
 X86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
-REGISTER_BYTES = _register_bytes()
+REGISTER_BYTES = 64 if "+avx512f" in FEATURES else 32 if "+avx2" in FEATURES else 16
 # Without a fused instruction llvm.fma would call the C library for each lane.
-FUSED = "fma" if not X86 or llvmlite.binding.get_host_cpu_features().get("fma") else "fmuladd"
+FUSED = "fma" if not X86 or "+fma" in FEATURES else "fmuladd"
 
 
 class Vector(types.Type):

@@ -13,6 +13,7 @@ import numpy as np
 from fastbp.compiler import jit
 from fastbp.cpu import functions
 from fastbp.cpu.arena import FEW_ROWS_LIMIT, RULE_SIZE, RULES, SYNCED
+from fastbp.cpu.barrier import enter, meet
 from fastbp.cpu.call import call
 from fastbp.cpu.gather import gather_inputs, gather_targets, gather_weights, locate
 from fastbp.cpu.gradient import ADD, APPLY, APPLY_STORED, SQUARES, WRITE, gradient_tiles
@@ -20,7 +21,6 @@ from fastbp.cpu.memory import advance, lanes, load_scalar, pointer, store_scalar
 from fastbp.cpu.mode import flush_subnormals, restore_mode
 from fastbp.cpu.network import forward_and_backward
 from fastbp.cpu.shuffle import shuffle_order
-from fastbp.cpu.team import meet
 from fastbp.cpu.uniforms import step_key
 from fastbp.cpu.weights import average_weights, limit_norms
 from fastbp.functions.normalisation import MOMENTUM
@@ -93,7 +93,7 @@ RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
 
 
 @jit
-def end_epoch(ints, floats, order, curve):
+def end_epoch(ints, floats, order, index, curve):
     """Book the loss of a finished epoch; then schedule, stopping rule and the order of the next."""
     loss = floats[EPOCH_LOSS] / ints[N_DATA]
     floats[EPOCH_LOSS] = 0.0
@@ -120,7 +120,7 @@ def end_epoch(ints, floats, order, curve):
         ints[STATUS] = MAX_EPOCHS
     # Where one batch takes all rows, their order changes nothing but rounding.
     if ints[SHUFFLE] and ints[STATUS] == RUNNING and ints[BATCH] < ints[N_DATA]:
-        shuffle_order(order, ints[SEED], ints[EPOCHS])
+        shuffle_order(order, index, ints[SEED], ints[EPOCHS])
 
 
 @jit
@@ -221,6 +221,7 @@ def train(
     targets,
     weights,
     order,
+    index,
     starts,
     steps_coefficients,
     sums,
@@ -238,7 +239,11 @@ def train(
     ints, floats : control arrays, in/out
     params, moments : flat vectors, in/out
     values, indices, indptr : the data, flat; `indptr` is empty where it is dense
-    targets, weights, order : of all rows; `weights` empty for none
+    targets, weights : of all rows; `weights` empty for none
+    order : (rows trained on,) uint32, in/out
+        Their numbers, in the order in which this epoch takes them.
+    index : uint32
+        Their numbers; empty where they are all rows.
     starts : (rows of a pass, padded) int64, scratch
     steps_coefficients : (n_threads · RULE_SIZE,) float64, scratch
         For the factor of a schedule.
@@ -251,8 +256,10 @@ def train(
     Returns
     -------
     int
-        Steps made.
+        Steps made; nothing was done where it is negative, since not all threads came.
     """
+    if not enter(sync, n_threads):
+        return -1
     mode = flush_subnormals()
     n_data, batch, pass_rows = ints[N_DATA], ints[BATCH], ints[PASS]
     position, steps, loaded = ints[POSITION], ints[STEPS], ints[LOADED] == 1
@@ -401,7 +408,7 @@ def train(
         if position == n_data:
             position = 0
             if thread == 0 and ints[STATUS] == RUNNING:
-                end_epoch(ints, floats, order, curve)
+                end_epoch(ints, floats, order, index, curve)
             meet(sync, n_threads)
             if stop_at_epoch_end:
                 break
@@ -439,7 +446,12 @@ def loss_and_gradient(
     accumulate,
     sync,
 ):
-    """Loss of all rows without penalties, and its gradient into `gradient`; every thread returns the loss."""
+    """Loss of all rows without penalties, and its gradient into `gradient`; every thread returns the loss.
+
+    It is NaN where nothing was computed, since not all threads came.
+    """
+    if not enter(sync, n_threads):
+        return np.nan
     mode = flush_subnormals()
     n_data = order.shape[0]
     loss = 0.0

@@ -23,7 +23,7 @@ from fastbp.functions.schedules import judge_epoch
 from fastbp.plan import NetworkPlan
 from fastbp.training_plan import SolverState, TrainingPlan
 
-__all__ = ["Objective", "Trainer", "forward", "hold", "loss_and_gradient", "rows_of", "to_host"]
+__all__ = ["Loss", "Objective", "Trainer", "forward", "hold", "loss_and_gradient", "rows_of", "to_host"]
 
 STATUS_NAMES = {
     books.RUNNING: "running",
@@ -47,14 +47,19 @@ class _Session:
         sample_weight,
         batch: int,
         orders: Orders,
+        index: np.ndarray | None = None,
     ) -> None:
         self.network, self.plan, self.selection = network, network.row_major, selection
         updating = selection.solver is not None
         dtype = network.dtype
         weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
-        self.rows = Rows(X, np.ascontiguousarray(targets, dtype=dtype).reshape(-1), weights, orders.n_rows)
+        flat = np.ascontiguousarray(targets, dtype=dtype).reshape(-1)
+        self.rows = Rows(X, flat, weights, orders.n_rows, len(targets))
         self.batch = batch
-        self.total_weight = float(self.n_rows if weights is None else weights.sum(dtype=np.float64))
+        self.total_weight = float(self.n_rows)
+        if weights is not None:
+            own = weights if index is None else weights[index]
+            self.total_weight = float(own.sum(dtype=np.float64))
         self.pass_rows = max(min(batch, PASS_BYTES // (elements_per_row(network) * dtype.itemsize)), 1)
         self.n_passes = -(-batch // self.pass_rows)
         stored = not updating or self.n_passes > 1 or selection.clip_norm
@@ -180,19 +185,20 @@ class Trainer(_Session):
         parameters: np.ndarray,
         state: SolverState | None = None,
         n_jobs: int | None = None,
+        index: np.ndarray | None = None,
     ) -> None:
         refuse(network)
         self.training = training
         self.loss_curve: list[float] = []
         self.failure: tuple[int, int] | None = None
-        n = len(targets)
+        n = len(targets) if index is None else len(index)
         if state is not None and state.solver != training.solver:
             state = None
         end = training.max_epochs + (0 if state is None else state.n_epochs)
-        orders = Orders(n, training.seed, training.shuffle and training.batch_size < n, end)
+        orders = Orders(n, training.seed, training.shuffle and training.batch_size < n, end, index)
         selection = select_training(network, training)
         rows = dense_rows(X, network)
-        super().__init__(network, selection, rows, targets, sample_weight, training.batch_size, orders)
+        super().__init__(network, selection, rows, targets, sample_weight, training.batch_size, orders, index)
         self._set_rules()
         self._latest: np.ndarray | None = np.array(parameters, network.dtype)
         self._send(0, self._latest)
@@ -205,7 +211,7 @@ class Trainer(_Session):
         ints[books.MONITOR_LOSS] = plan.monitor_loss
         ints[books.EPOCH_LIMIT] = plan.max_epochs
         ints[books.EPOCH_STEPS] = self.n_steps_per_epoch
-        ints[books.TOTAL_STEPS] = plan.planned_epochs * self.n_steps_per_epoch
+        ints[books.TOTAL_STEPS] = plan.planned_steps(self.n_steps_per_epoch)
         ints[books.AVERAGE_AFTER] = round(plan.average_after * ints[books.TOTAL_STEPS])
         floats[books.S0 : books.S0 + len(plan.rate_constants)] = plan.rate_constants
         floats[books.RATE] = floats[books.RATE_INIT] = plan.rate_init
@@ -361,8 +367,13 @@ class Trainer(_Session):
 class Objective(_Session):
     """The objective on all rows and its gradient, for repeated calls; as ``fastbp.cpu.engine.Objective``."""
 
-    def __init__(self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None) -> None:
+    def __init__(
+        self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None, index=None
+    ) -> None:
         refuse(network)
+        if index is not None:  # few of the rows: only they are sent
+            X, targets = X[index], targets[index]
+            sample_weight = None if sample_weight is None else sample_weight[index]
         n = len(targets)
         orders = Orders(n, 0, shuffle=False, end=1)
         rows = dense_rows(X, network)
@@ -381,6 +392,17 @@ class Objective(_Session):
         weights = np.where(self._penalised, flat, 0)
         gradient += flat.dtype.type(self._penalty) * weights
         return loss + 0.5 * self._penalty * float(weights @ weights), gradient
+
+
+class Loss(Objective):
+    """The objective without penalties, for repeated calls."""
+
+    def __init__(self, network: NetworkPlan, X, targets, sample_weight, n_jobs=None, index=None) -> None:
+        super().__init__(network, X, targets, sample_weight, 0.0, 0.0, n_jobs, index)
+
+    def value(self, parameters: np.ndarray) -> float:
+        """At a flat parameter vector."""
+        return float(self(parameters)[0])
 
 
 def loss_and_gradient(

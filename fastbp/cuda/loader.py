@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastbp.cpu.data import ROW_NUMBER, flat_view
 from fastbp.cpu.shuffle import shuffle_order
 from fastbp.cuda.target import cuda
 
@@ -19,12 +20,16 @@ STREAM_BYTES = 256 << 20  # of a buffer of rows, unless one batch is larger
 
 @dataclass(frozen=True)
 class Rows:
-    """All rows of a data set, flat; X may lie on the device, and `weights` is None for none."""
+    """The rows of a data set, flat; X may lie on the device, and `weights` is None for none.
+
+    A fit takes `n` of the `n_all` rows.
+    """
 
     X: Any
     targets: np.ndarray
     weights: np.ndarray | None
     n: int
+    n_all: int
 
     @property
     def on_host(self) -> bool:
@@ -52,21 +57,25 @@ class Cursor:
 class Orders:
     """The orders of epochs, each drawn once, on the CPU: so both engines train on the same batches.
 
-    Epoch `end` and those behind it will not come.
+    Epoch `end` and those behind it will not come. `index` holds the numbers of a fit's rows, None for all.
     """
 
-    def __init__(self, n_rows: int, seed: int, shuffle: bool, end: int) -> None:
-        self.n_rows, self.seed, self.shuffle, self.end = n_rows, seed, shuffle, end
+    def __init__(
+        self, n_rows: int, seed: int, shuffle: bool, end: int, index: np.ndarray | None = None
+    ) -> None:
+        index = np.arange(n_rows) if index is None else index
+        self.n_rows, self.seed, self.shuffle, self.end = len(index), seed, shuffle, end
         self._drawn: dict[int, np.ndarray] = {}
-        self._plain = np.arange(n_rows, dtype=np.int32)
+        self._plain = index.astype(np.int32)
+        self._index = flat_view(index, ROW_NUMBER)
 
     def of(self, epoch: int) -> np.ndarray:
         """The rows of an epoch in the order of their use."""
         if not self.shuffle:
             return self._plain
         if epoch not in self._drawn:
-            order = np.arange(self.n_rows)
-            shuffle_order(order, self.seed, epoch)
+            order = np.empty(self.n_rows, ROW_NUMBER)
+            shuffle_order(order, self._index, self.seed, epoch)
             self._drawn[epoch] = order.astype(np.int32)
         return self._drawn[epoch]
 
@@ -134,7 +143,7 @@ class Streamed:
     def __init__(self, rows: Rows, batch: int, orders: Orders) -> None:
         self._rows, self._batch, self._orders = rows, batch, orders
         self._steps_per_epoch = -(-rows.n // batch)
-        self._n_inputs, self._n_targets = rows.X.size // rows.n, rows.targets.size // rows.n
+        self._n_inputs, self._n_targets = rows.X.size // rows.n_all, rows.targets.size // rows.n_all
         self._capacity = self.capacity(rows, batch)
         self._order = cuda.to_device(np.arange(self._capacity, dtype=np.int32))
         self._stream = cuda.stream()
@@ -146,14 +155,14 @@ class Streamed:
     @staticmethod
     def capacity(rows: Rows, batch: int) -> int:
         """Rows of a buffer: whole batches."""
-        n_batches = max(int(STREAM_BYTES // max(rows.nbytes / rows.n, 1)) // batch, 1)
+        n_batches = max(int(STREAM_BYTES // max(rows.nbytes / rows.n_all, 1)) // batch, 1)
         return n_batches * batch
 
     @classmethod
     def nbytes(cls, rows: Rows, batch: int) -> int:
         """Device memory that it takes."""
         capacity = cls.capacity(rows, batch)
-        return int(2 * capacity * rows.nbytes / rows.n) + 4 * capacity
+        return int(2 * capacity * rows.nbytes / rows.n_all) + 4 * capacity
 
     def _allocate(self) -> tuple[tuple[np.ndarray, ...], tuple[Any, ...]]:
         """Buffers for X, targets and weights, on the host and on the device."""

@@ -139,6 +139,9 @@ def forward(
     return out[:, 0].astype(np.intp) if largest else out
 
 
-def hold(network: NetworkPlan, X) -> HeldRows:
-    """What `forward` takes in place of X where the same rows are asked for again and again."""
-    return HeldRows(network, X)
+def hold(network: NetworkPlan, X, index: np.ndarray | None = None) -> HeldRows:
+    """What `forward` takes in place of X where the same rows are asked for again and again.
+
+    `index` holds their numbers, None for all.
+    """
+    return HeldRows(network, X if index is None else X[index])

@@ -5,7 +5,6 @@ of a block a thread of Python: for tests of tiny shapes on machines without a GP
 """
 
 import functools
-import importlib.util
 import warnings
 from typing import Any
 
@@ -42,8 +41,12 @@ def missing() -> str | None:
     """What keeps kernels from running here, and what to do about it; None where nothing does."""
     if SIMULATOR and cuda is not None:
         return None
-    if cuda is None or importlib.util.find_spec("numba_cuda") is None:
+    try:
+        import numba_cuda  # noqa: F401
+    except ImportError:
         return f"the package numba-cuda is not installed; install it with {INSTALL}"
+    if cuda is None:
+        return f"Numba does not find numba-cuda's numba.cuda; install both anew with {INSTALL}"
     error = cuda.cuda_error()
     if error is not None:
         return (

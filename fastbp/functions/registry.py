@@ -36,7 +36,7 @@ class Registry(Generic[T]):
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return isinstance(name, str) and name in self._entries  # also of what cannot be hashed
 
     def __iter__(self) -> Iterator[T]:
         return iter(self._entries.values())

@@ -1,8 +1,7 @@
-"""A team of threads inside one fit: each runs the same kernel, and they meet at an atomic barrier.
+"""An atomic barrier for threads that run the same kernel, and the gate before the first.
 
-The threads are Python threads in a kernel without the GIL, so that nothing of the team outlives the fit, and
-forked children and joblib's backends find no broken state. Waiting spins for a few microseconds, then
-yields to the scheduler: with more threads than cores the team still goes on.
+Waiting spins for a few microseconds, then yields to the scheduler: with more threads than cores the team
+still goes on.
 """
 
 import sys
@@ -16,8 +15,9 @@ from numba.np.arrayobj import make_array
 from fastbp.compiler import jit
 from fastbp.cpu.simd import ARM, X86
 
-ARRIVED, GENERATION = 0, 16  # a cache line apart, in the int64 array of a team
-SYNC_SIZE = 32
+# In the int64 array of a team, a cache line apart.
+ARRIVED, GENERATION, ENTERED, BROKEN = 0, 16, 32, 40
+SYNC_SIZE = 48
 SPINS = 2000
 
 _yield_now = types.ExternalFunction(
@@ -63,6 +63,41 @@ def _pause(typingctx):
 
 
 @jit
+def enter(sync, n_threads):
+    """Wait until all threads of the team have entered the kernel; False where one of them cannot.
+
+    A thread is still in Python on its way here and may fail there. Behind this gate none does, so that no
+    thread waits at a barrier for one that never comes.
+
+    Parameters
+    ----------
+    sync : int64 array of SYNC_SIZE, in/out
+        The team's own, zero at first; its entry BROKEN is set from outside by a thread that failed.
+    n_threads : int
+        0 for a call that is to do nothing.
+    """
+    if n_threads <= 1:
+        return n_threads == 1
+    _fetch_add(sync, ENTERED, 1)
+    spins = 0
+    while _load_acquire(sync, ENTERED) < n_threads:
+        if _load_acquire(sync, BROKEN) != 0:
+            return False
+        spins = _spin(spins)
+    return True
+
+
+@jit
+def _spin(spins):
+    """Pass a moment, of which `spins` have passed."""
+    if spins < SPINS:
+        _pause()
+        return spins + 1
+    _yield_now()
+    return spins
+
+
+@jit
 def meet(sync, n_threads):
     """Wait until all threads of the team have come here.
 
@@ -81,8 +116,4 @@ def meet(sync, n_threads):
         return
     spins = 0
     while _load_acquire(sync, GENERATION) == generation:
-        if spins < SPINS:
-            spins += 1
-            _pause()
-        else:
-            _yield_now()
+        spins = _spin(spins)

@@ -1,0 +1,192 @@
+"""``python -m fastbp compile``: fills the cache of kernels before anybody needs them.
+
+What usual models need is found by fitting some; with `everything`, whatever the registries hold is compiled
+besides, so that no fit on the CPU compiles anything any more.
+"""
+
+import itertools
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import numpy as np
+from scipy import sparse
+
+from fastbp import BPClassifier, BPRegressor, kernel_cache
+from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.losses import LOSSES
+from fastbp.functions.noise import NOISES
+from fastbp.functions.parametric import PARAMETRICS
+from fastbp.functions.schedules import RATE_SCHEDULES
+from fastbp.functions.solvers import SOLVERS
+
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+N_ROWS = 40  # of the small fits: enough for the preset to set rows aside
+
+
+class Piece(NamedTuple):
+    """Some kernels, and how they are compiled."""
+
+    name: str
+    compile: Callable[[], object]
+
+
+class Interrupted(BaseException):
+    """Ctrl-C. Not KeyboardInterrupt, at which a fit ends early and keeps its weights."""
+
+
+def run(everything: bool = False) -> int:
+    """Compile, and say on standard output what was done; the exit status.
+
+    Parameters
+    ----------
+    everything : bool, default=False
+        Whether all that is registered is wanted.
+    """
+    folder, obstacles = kernel_cache.folder_to_write()
+    for obstacle in obstacles:
+        print(f"not used: {obstacle}", file=sys.stderr)
+    if folder is None:
+        print("Compiled kernels cannot be kept: there is no folder to write to.", file=sys.stderr)
+        return 1
+    before, started = _kernels(folder), time.perf_counter()
+    try:
+        with _interruptible(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _compile(pieces(everything), sys.stdout)
+    except Interrupted:
+        print("\ninterrupted; what is compiled is kept", file=sys.stderr)
+        return 130
+    seconds = time.perf_counter() - started
+    after = _kernels(folder)
+    print(
+        f"{len(after.keys() - before.keys())} kernels compiled in {seconds:.1f} s; "
+        f"{len(after)} of {sum(after.values()) / 1e6:.1f} MB in {folder}"
+    )
+    if kernel_cache.faults:
+        print(f"{len(kernel_cache.faults)} could not be kept: {kernel_cache.faults[0]}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def pieces(everything: bool) -> list[Piece]:
+    """All that is to be done, in its order."""
+    found = [piece for dtype in DTYPES for piece in _usual(dtype)]
+    if everything:
+        found += [piece for dtype in DTYPES for piece in _registered(dtype)]
+        found += _schedules()
+    return found
+
+
+def _usual(dtype: np.dtype) -> Iterator[Piece]:
+    """Small fits, with predictions and validation scores, of the models that most users have."""
+    X = np.random.RandomState(0).standard_normal((N_ROWS, 4)).astype(dtype)
+    classes, labels, values = np.arange(N_ROWS) % 3, np.arange(2 * N_ROWS).reshape(-1, 2) % 2, X[:, :2] + 1
+    classifiers: dict[str, dict[str, Any]] = {
+        "relu and adam": {},
+        "tanh and sgd": {"activation": "tanh", "solver": "sgd"},
+        "logistic and momentum": {"activation": "logistic", "solver": "sgd", "nesterovs_momentum": False},
+        "identity and plain sgd": {"activation": "identity", "solver": "sgd", "momentum": 0},
+        "lbfgs": {"solver": "lbfgs"},
+        "preset": {"preset": "tabular"},
+    }
+    regressors: dict[str, dict[str, Any]] = {
+        "regression": {},
+        "counts": {"loss": "poisson"},
+        "regression by preset": {"preset": "tabular"},
+    }
+    for name, parameters in classifiers.items():
+        yield _fit(f"{name}, {dtype}", BPClassifier(**parameters), X, classes)
+    yield _fit(f"two classes, {dtype}", BPClassifier(early_stopping=True), X, classes > 0)
+    yield _fit(f"several labels, {dtype}", BPClassifier(), X, labels)
+    yield _fit(f"sparse rows, {dtype}", BPClassifier(), sparse.csr_array(X), classes)
+    for name, parameters in regressors.items():
+        yield _fit(f"{name}, {dtype}", BPRegressor(**parameters), X, abs(values))
+
+
+def _fit(name: str, model: BPClassifier | BPRegressor, X, y) -> Piece:
+    # Several batches an epoch, whose rows are shuffled.
+    model.set_params(hidden_layer_sizes=(3,), batch_size=16, max_iter=2, random_state=0, n_jobs=1)
+
+    def fit() -> None:
+        model.fit(X, y).predict(X)
+        model.loss_and_gradients(X, y)
+
+    return Piece(name, fit)
+
+
+def _registered(dtype: np.dtype) -> Iterator[Piece]:
+    """Whatever a network may name."""
+    from fastbp.cpu import functions
+    from fastbp.cpu.batch_norm import synced_address
+
+    def piece(kind: str, name: object, address: Callable, *arguments: object) -> Piece:
+        return Piece(f"{kind} {name}, {dtype}", partial(address, *arguments, dtype))
+
+    for name in ACTIVATIONS.names():
+        yield piece("activation", name, functions.activation, name, False)
+    for name in ROW_ACTIVATIONS.names():
+        yield piece("activation", name, functions.activation, name, True)
+    for name in GROUP_ACTIVATIONS.names():
+        yield piece("activation", name, functions.group_activation, name)
+    for name in PARAMETRICS.names():
+        yield piece("parametric function", name, functions.parametric, name)
+    for name in NOISES.names():
+        yield piece("noise", name, functions.noise, name)
+    for name in LOSSES.names():
+        yield piece("loss", name, functions.loss, name)
+    yield piece("norm", "batch", synced_address)
+    yield piece("batches", "in passes", functions.accumulate)
+    for l1 in (False, True):
+        yield piece("norm of the gradient", "with l1" if l1 else "", functions.squares, l1)
+    for name in SOLVERS.names():
+        yield piece("coefficients of", name, functions.coefficients, name)
+        for flags in itertools.product((False, True), repeat=len(functions.Extras._fields)):
+            extras = functions.Extras(*flags)
+            wanted = [field for field, flag in extras._asdict().items() if flag]
+            yield piece("solver", " + ".join([name, *wanted]), functions.update, name, extras)
+
+
+def _schedules() -> Iterator[Piece]:
+    from fastbp.cpu import functions
+
+    for name in RATE_SCHEDULES.names():
+        yield Piece(f"schedule {name}", partial(functions.schedule, name))
+
+
+def _compile(todo: list[Piece], stream: TextIO) -> None:
+    """One line that is drawn again and again in a terminal, one for each piece elsewhere."""
+    for number, (name, compile_it) in enumerate(todo, start=1):
+        line = f"{number}/{len(todo)} {name}"
+        stream.write(f"\r{line:<72}" if stream.isatty() else f"{line}\n")
+        stream.flush()
+        compile_it()
+    if stream.isatty():
+        stream.write("\r" + " " * 72 + "\r")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    def stop(number: int, frame: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _kernels(folder: Path) -> dict[str, int]:
+    """Name -> size. Another process may put files into their places meanwhile."""
+    found = {}
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            found[path.name] = path.stat().st_size
+    return found
