@@ -216,7 +216,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         return find_loss(self.loss, self._out_activation()).constants(self.loss_params or {})
 
     def _fitted_dtype(self) -> np.dtype:
-        return weights.common_dtype(self._checked_weights()[0])
+        return weights.common_dtype([np.asarray(coef) for coef in self.coefs_])
 
     def _feature_params(self) -> Sequence[np.ndarray]:
         # coefs_ and intercepts_ may have been assigned to an estimator that was never fitted

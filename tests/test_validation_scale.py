@@ -20,7 +20,7 @@ PARAMS = {
     "solver": "sgd",
     "learning_rate_init": 1e-300,
 }
-WARNING = r"X_val lies on another scale than X.*transform_input=\['X_val'\]"
+WARNING = r'X_val lies on another scale than X.*transform_input=\["X_val"\]'
 TABLES = pytest.mark.parametrize("table", ["iris", "breast_cancer", "digits", "wine"])
 LAYOUT = pytest.mark.parametrize("layout", [np.asarray, sparse.csr_array], ids=["dense", "CSR"])
 

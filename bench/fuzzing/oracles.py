@@ -222,7 +222,7 @@ def of_answer(kind: str, answer: Any, model: Any, when: str = "", exact: bool = 
     numbers = answer.toarray() if sparse.issparse(answer) else np.asarray(answer)
     if exact and numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
         yield f"{when}{kind} is not finite"
-    is_multilabel = hasattr(model, "classes_") and model._labels.kind == "multilabel"
+    is_multilabel = hasattr(model, "classes_") and model._labels().kind == "multilabel"
     if kind == "predict_proba" and np.isfinite(numbers).all():
         if numbers.size and not (numbers.min() >= 0 and numbers.max() <= 1):
             yield f"{when}probabilities are beyond 0 and 1"
