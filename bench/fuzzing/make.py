@@ -221,7 +221,8 @@ class _Maker:
     def _call_resume(self) -> None:
         name = self._name()
         data_ = f"{name}, y{name[1:]}, w{name[1:]}"
-        keep = "Checkpoint(folder + '/resumed.ckpt', resume=True)"
+        file = f"resumed{len(self.case.calls)}.ckpt"  # its own: a random state has moved on since another
+        keep = f"Checkpoint(folder + '/{file}', resume=True)"
         self._add(
             "resume",
             "model = clone(model).set_callbacks(); "

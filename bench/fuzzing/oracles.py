@@ -222,7 +222,7 @@ def of_answer(kind: str, answer: Any, model: Any, when: str = "", exact: bool = 
     numbers = answer.toarray() if sparse.issparse(answer) else np.asarray(answer)
     if exact and numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
         yield f"{when}{kind} is not finite"
-    is_multilabel = hasattr(model, "classes_") and model._labels().kind == "multilabel"
+    is_multilabel = hasattr(model, "classes_") and _is_multilabel(model)
     if kind == "predict_proba" and np.isfinite(numbers).all():
         if numbers.size and not (numbers.min() >= 0 and numbers.max() <= 1):
             yield f"{when}probabilities are beyond 0 and 1"
@@ -231,6 +231,11 @@ def of_answer(kind: str, answer: Any, model: Any, when: str = "", exact: bool = 
     known = getattr(model, "classes_", None) if kind == "predict" and not is_multilabel else None
     if known is not None and not set(numbers.tolist()) <= set(known.tolist()):
         yield f"{when}predict gives labels that are not in classes_"
+
+
+def _is_multilabel(model: Any) -> bool:
+    """Whether a classifier gives each row several labels."""
+    return model.predict(np.zeros((1, model.n_features_in_))).ndim == 2
 
 
 def are_moderate(*values: Any) -> bool:

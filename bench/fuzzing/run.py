@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import dataclasses
 import io
 import re
 import shutil
@@ -155,8 +156,6 @@ class _Run:
             return [f"{call.kind} once more raises {type(error).__name__}: {str(error)[:80]}"]
         copied.n_jobs = jobs
         changed = differences(bits_of(model), bits_of(copied))
-        # The solver's moments of padding are what a step, or a checkpoint, has left there.
-        changed = [name for name in changed if name != "_memory"]
         return [f"{name} has other bits when {call.kind} is repeated with other threads" for name in changed]
 
     def _copy(self, model: Any) -> Any:
@@ -210,5 +209,12 @@ class _Run:
 
 
 def bits_of(model: Any) -> dict[str, Any]:
-    """The bits of all attributes."""
-    return {name: bits(value) for name, value in vars(model).items() if name != "_sklearn_output_config"}
+    """The bits of all attributes, but for the solver's moments of padding: nothing reads them."""
+    own = {name: value for name, value in vars(model).items() if name != "_sklearn_output_config"}
+    memory, stored = own.get("_memory"), own.get("_stored")
+    if stored is not None and memory is not None and memory.state is not None:
+        moments, is_real = memory.state.moments, stored.network.mask()
+        if moments.shape[1:] == is_real.shape:
+            state = dataclasses.replace(memory.state, moments=moments[:, is_real])
+            own["_memory"] = dataclasses.replace(memory, state=state)
+    return {name: bits(value) for name, value in own.items()}
