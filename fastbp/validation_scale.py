@@ -57,7 +57,8 @@ def _are_off(rows: Rows, held_out: Rows) -> bool:
     if (2 * far >= np.maximum(np.count_nonzero(present, axis=0), 2 * FEWEST_ROWS - 1)).any():
         return True
     deviations = np.abs(val - np.nanmean(train, axis=0)) / np.nanstd(train, axis=0)
-    square = np.nanmean(np.minimum(deviations, FARTHEST) ** 2)
+    deviations = deviations[~np.isnan(deviations)]  # of numbers whose squares overflow there are none
+    square = (np.minimum(deviations, FARTHEST) ** 2).mean() if len(deviations) else 0.0
     if np.nanmean(np.minimum(outside, 1)) >= OUTSIDE and square >= DEVIATIONS**2:
         return True
     size, size_val = (np.log(np.where(part == 0, np.nan, np.abs(part))) for part in (train, val))

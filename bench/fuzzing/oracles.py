@@ -56,7 +56,7 @@ def of_error(error: BaseException, call: Call) -> list[str]:
     frames = traceback.extract_tb(error.__traceback__)
     name, message = type(error).__name__, str(error)
     if call.kind == "pickle":
-        if "lambda" not in message or re.search("StopWhen|callback", message):
+        if "lambda" not in message or re.search("StopWhen|callback|The parameter '", message):
             return []  # some values of parameters cannot be pickled, which pickle says
         return [f"{name} of pickle names no callback"]
     if not any(in_package(frame.filename) or _in_sklearn(frame.filename) for frame in frames):
