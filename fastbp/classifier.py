@@ -742,13 +742,15 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         classes: Any = self.classes_
         if not isinstance(classes, np.ndarray):  # assigned
             classes = np.asarray(label_array(classes))
+        if classes.ndim != 1:
+            raise ValueError(f"classes_ must be a list or vector of labels, got {self.classes_!r}.")
         return Labels(classes, self._indicator)
 
     def _known_labels(self) -> Labels:
         """The labels, checked to be those of the outputs that the weights make."""
         self._require("coefs_", "intercepts_", "classes_")
         labels, n_outputs = self._labels(), self._n_weight_outputs()
-        if labels.classes.ndim != 1 or labels.n_outputs(self._out_activation()) != n_outputs:
+        if labels.n_outputs(self._out_activation()) != n_outputs:
             raise ValueError(
                 f"classes_ has {len(labels.classes)} labels, which does not go with coefs_[-1] that makes "
                 f"{n_outputs} outputs and out_activation_={self._out_activation()!r}: assign classes_ anew, "

@@ -81,6 +81,18 @@ def test_classes_that_do_not_go_with_the_weights(classes):
         model.predict(X)
 
 
+@pytest.mark.parametrize("classes", [5, "abc", np.array(5), [[0, 1, 2]]], ids=repr)
+def test_classes_that_are_no_list_of_labels(classes):
+    X, y = classification(3)
+    model = BPClassifier(**PARAMS).fit(X, y)
+    model.classes_ = classes
+    for question in (model.predict, model.predict_proba, lambda X: model.score(X, y)):
+        with pytest.raises(ValueError, match="classes_ must be a list or vector"):
+            question(X)
+    with pytest.raises(ValueError, match="classes_ must be a list or vector"):
+        model.partial_fit(X, y)
+
+
 def test_no_layers_at_all():
     X, y = data.regression()
     model = BPRegressor(**PARAMS).fit(X, y)
