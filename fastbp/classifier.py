@@ -816,6 +816,12 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     def _encode(self, y, network: NetworkPlan) -> np.ndarray:
         return self._labels().encode(y, network)
 
+    def _targets_of_metrics(self, y):
+        labels, exact = self._labels(), label_array(y)
+        if labels.indicator is not None or (exact is y and not _rounds(y, labels.classes)):
+            return y
+        return labels.classes[labels.positions(column_or_1d(exact))]
+
     def _held_out_score(self, outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
         return accuracy(outputs, targets, weight, self._indicator is not None, self._threshold())
 

@@ -16,12 +16,13 @@ def label_array(y: Any) -> Any:
     """Labels in an array that holds their very values; anything else as it is.
 
     Of lists of large integers NumPy makes floats, of nullable integers of pandas scikit-learn does. Integers
-    that no dtype holds together stay Python's, in an array of objects.
+    that no dtype holds together stay Python's, in an array of objects. Strings of NumPy's dtype of any width,
+    which scikit-learn does not know, become objects.
     """
     if isinstance(y, list | tuple):
         return _of_list(y)
     if isinstance(y, np.ndarray):
-        return _of_integers(y.tolist()) if holds_integers(y) else y
+        return _of_array(y)
     return _of_frame(y)
 
 
@@ -71,6 +72,9 @@ def plain_values(labels: np.ndarray) -> list:
     values = labels.tolist()
     if labels.dtype == object:
         values = [value.item() if isinstance(value, np.generic) else value for value in values]
+    elif labels.dtype.kind == "f" and labels.dtype.itemsize > 8:
+        # long doubles: Python takes their hash, by which it finds equal values, of what float64 makes of them
+        values = [int(value) if value.is_integer() else value for value in values]
     return values
 
 
@@ -81,7 +85,26 @@ def _is_integer(value: Any) -> bool:
 def _of_list(y: list | tuple) -> Any:
     if any(isinstance(value, str) for value in y) and any(isinstance(value, Number) for value in y):
         raise ValueError("Labels must be all numbers or all strings; y or classes is a list with both.")
-    return _of_integers(y) if y and all(_is_integer(value) for value in y) else y
+    if y and all(isinstance(row, list | tuple) and len(row) == 1 for row in y):
+        return np.asarray(_of_list([row[0] for row in y])).reshape(-1, 1)
+    if y and all(_is_integer(value) for value in y):
+        return _of_integers(y)
+    beyond_floats = any(_is_integer(value) and abs(int(value)) > 2**53 for value in y)
+    return _of_integers(y) if beyond_floats and all(_is_whole(value) for value in y) else y
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a number, of whatever type, equals an integer."""
+    if isinstance(value, float | np.floating):
+        return value.is_integer()
+    return isinstance(value, int | np.integer | np.bool_)
+
+
+def _of_array(y: np.ndarray) -> np.ndarray:
+    if y.dtype.kind == "T":
+        return y.astype(object)
+    column = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    return _of_integers(column.tolist()).reshape(y.shape) if holds_integers(column) else y
 
 
 def _of_integers(values: list | tuple) -> np.ndarray:
@@ -94,8 +117,12 @@ def _of_integers(values: list | tuple) -> np.ndarray:
 
 
 def _of_frame(y: Any) -> Any:
-    """A series or frame of pandas with nullable integers or booleans, none of which is missing."""
+    """A series or frame of pandas: nullable integers and booleans, none of which is missing, and objects."""
     dtypes = list(getattr(y, "dtypes", ())) if getattr(y, "ndim", 1) == 2 else [getattr(y, "dtype", None)]
+    if len(dtypes) == 1 and isinstance(dtypes[0], np.dtype) and dtypes[0].kind == "O":
+        values = np.asarray(y)
+        exact = _of_array(values)
+        return y if exact is values else exact
     nullable = [getattr(dtype, "numpy_dtype", None) for dtype in dtypes]
     if not (nullable and all(isinstance(own, np.dtype) and own.kind in INTEGERS for own in nullable)):
         return y

@@ -128,6 +128,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
     def _learn_scales(self, y, sample_weight, goes_on: bool, incremental: bool) -> None:
         """Set what `y` is scaled by, if anything."""
 
+    def _targets_of_metrics(self, y) -> Any:
+        """`y` as scikit-learn's metrics compare it with predictions without changing a value."""
+        return y
+
     def _class_weights(self, y) -> np.ndarray | None:
         """A float64 weight of each row by its labels; None where they all count alike."""
         return None

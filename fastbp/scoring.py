@@ -133,6 +133,8 @@ def _by_scorer(
 ) -> Score:
     """Call a scorer with an estimator of its own for each epoch, and with `rows` as the user has them."""
     scorer = check_scoring(estimator, estimator.scoring)
+    if is_scikit_learns(scorer):
+        rows = rows[0], estimator._targets_of_metrics(rows[1])
     names = _get_feature_names(rows[0])  # of X_val: fit has told where they are not those of X
     options = {} if weight is None or not takes_weights(scorer) else {"sample_weight": weight}
 

@@ -92,3 +92,54 @@ def test_names_of_several_lengths():
     model.partial_fit(X[y == 0], names[y[y == 0]].astype("U1"))
     with pytest.raises(ValueError, match="a much longer"):
         model.partial_fit(X[:1], np.array(["a much longer nam"]))
+
+
+NESTED = {
+    "objects in a series": lambda ids: pd.Series(ids.tolist(), dtype=object),
+    "objects in a frame": lambda ids: pd.DataFrame({"id": ids.tolist()}, dtype=object),
+    "floats and integers": lambda ids: [float(i) if i % 2 == 0 else int(i) for i in ids],
+}
+if np.finfo(np.longdouble).nmant >= 63:  # elsewhere they are float64 and round
+    NESTED["long doubles"] = lambda ids: ids.astype(np.longdouble)
+
+
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+@pytest.mark.parametrize("kind", NESTED)
+def test_ids_in_other_containers(kind):
+    X, ids = numbered()
+    known = BPClassifier(**{**PARAMS, "max_iter": 20}).fit(X, ids)
+    assert known.score(X, NESTED[kind](ids)) == known.score(X, ids)
+    assert known.loss_and_gradients(X, NESTED[kind](ids)).loss == known.loss_and_gradients(X, ids).loss
+    assert len(BPClassifier(**{**PARAMS, "max_iter": 1}).fit(X, NESTED[kind](ids)).classes_) == 3
+
+
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+@pytest.mark.parametrize("ids", [[FIRST + 1, float(FIRST)], [2**63 + 1, -1], [True, 2**63 + 1]], ids=str)
+def test_a_list_of_ids_of_which_numpy_would_make_floats(ids):
+    X, _ = data.iris()
+    for y in ([ids[i % 2] for i in range(len(X))], [[ids[i % 2]] for i in range(len(X))]):
+        assert BPClassifier(**{**PARAMS, "max_iter": 1}).fit(X, y).classes_.tolist() == sorted(map(int, ids))
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", "f1_macro", "neg_log_loss"])
+@pytest.mark.parametrize("other", EQUAL)
+def test_scorers_of_scikit_learn_see_the_ids_of_validation_rows_exactly(scoring, other):
+    X, ids = numbered()
+    params = {**PARAMS, "max_iter": 15, "early_stopping": True, "scoring": scoring}
+    known = BPClassifier(**params).fit(X, ids, X_val=X, y_val=ids)
+    model = BPClassifier(**params).fit(X, ids, X_val=X, y_val=EQUAL[other](ids))
+    assert model.validation_scores_ == known.validation_scores_
+
+
+def test_strings_in_the_dtype_of_numpy_2():
+    dtypes = getattr(np, "dtypes", None)
+    if not hasattr(dtypes, "StringDType"):
+        return  # NumPy 1 has none
+    X, y = data.iris()
+    names = np.array(["a", "bb", "ccc"])[y]
+    strings = names.astype(dtypes.StringDType())
+    params = {**PARAMS, "max_iter": 20}
+    known, model = BPClassifier(**params).fit(X, names), BPClassifier(**params).fit(X, strings)
+    assert model.predict(X).tolist() == known.predict(X).tolist()
+    assert known.score(X, strings) == model.score(X, names) == known.score(X, names)
+    known.partial_fit(X, strings, classes=np.unique(strings))
