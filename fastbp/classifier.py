@@ -729,6 +729,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         labels, y = self._known_labels(), label_array(y)
         if labels.indicator is not None or not _rounds(y, labels.classes):
             return super().score(X, y, sample_weight)
+        if y.dtype.kind == "f":
+            target_kind(y)  # refuses NaN and fractions, which are no labels that are merely wrong
         found, predicted = (positions(column_or_1d(one), labels.classes) for one in (y, self.predict(X)))
         return float(accuracy_score(found, predicted, sample_weight=sample_weight))
 

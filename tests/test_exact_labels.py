@@ -131,6 +131,15 @@ def test_scorers_of_scikit_learn_see_the_ids_of_validation_rows_exactly(scoring,
     assert model.validation_scores_ == known.validation_scores_
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.5])
+def test_a_score_of_numbers_that_are_no_labels(value):
+    """They are refused, not counted as wrong."""
+    X, y = data.iris()
+    model = BPClassifier(**{**PARAMS, "max_iter": 1}).fit(X, y)
+    with pytest.raises(ValueError, match=r"NaN|infinity|continuous"):
+        model.score(X, np.where(y == 0, value, y))
+
+
 def test_strings_in_the_dtype_of_numpy_2():
     dtypes = getattr(np, "dtypes", None)
     if not hasattr(dtypes, "StringDType"):
