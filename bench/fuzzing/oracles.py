@@ -258,7 +258,10 @@ def of_single_rows(model: Any, X: Any) -> Iterator[str]:
         isinstance(X, np.ndarray) or getattr(X, "format", "") == "csr"
     ):
         return
-    for name in ("predict", "predict_proba", "decision_function", "transform"):
+    questions = ["predict", "predict_proba", "decision_function"]
+    if "_sklearn_output_config" not in vars(model):  # a frame is no array, and of sparse rows there is none
+        questions.append("transform")
+    for name in questions:
         if hasattr(model, name) and (whole := getattr(model, name)(X)) is not None:
             for row in {0, X.shape[0] - 1}:
                 alone = getattr(model, name)(X[row : row + 1])
