@@ -36,7 +36,7 @@ class Call:
     part : str
         Which rows of X: an index, or "" for all.
     bad, odd : frozenset of str
-        The parameters that have a bad value when it is made; and those with a bad one or one at the edge.
+        The parameters that have a bad value when it is made; and all those that a refusal may name.
     """
 
     kind: str

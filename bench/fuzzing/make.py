@@ -133,9 +133,9 @@ class _Maker:
 
     def _add(self, kind: str, code: str, name: str | None = None, part: str = "") -> None:
         others = (None, None) if name is None else ("y" + name[1:], "w" + name[1:])
-        self.case.calls.append(
-            Call(kind, code, name, *others, frozenset(self.bad), frozenset(self.odd), part)
-        )
+        # Good values may be refused together: only where no others are given must a message name the bad one.
+        odd = self.odd if self.mode == "bad parameter" else self.odd | set(self.values)
+        self.case.calls.append(Call(kind, code, name, *others, frozenset(self.bad), frozenset(odd), part))
 
     def _call(self, kind: str) -> None:
         getattr(self, f"_call_{kind}")()

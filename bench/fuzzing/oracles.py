@@ -74,7 +74,9 @@ def of_error(error: BaseException, call: Call) -> list[str]:
     named = any(re.search(rf"\b{name}\b", message) for name in (*call.odd, "Checkpoint"))
     from_check = Path(frames[-1].filename).name == "_param_validation.py"
     if (call.bad or from_check) and call.odd and _looks_at_parameters(call) and not named:
-        return [f"{name} that does not name {' or '.join(sorted(call.odd))}, at {_innermost(frames)}"]
+        return [
+            f"{name} that does not name {' or '.join(sorted(call.bad or call.odd))}, at {_innermost(frames)}"
+        ]
     return []
 
 
