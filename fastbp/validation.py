@@ -13,7 +13,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from fastbp import engine
+from fastbp import engine, frames
 from fastbp.call_stack import warn
 from fastbp.kinds import labels, real_numbers
 from fastbp.parameter_checks import naming
@@ -22,22 +22,26 @@ from fastbp.parameter_checks import naming
 def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, **check: Any) -> Any:
     """As ``validate_data``: X, or (X, y) where y is given.
 
-    An X on the GPU stays there, as an object that the CUDA engine takes; y comes to the host. Kinds of data
-    that hold no real numbers are refused.
+    An X on the GPU stays there, as an object that the CUDA engine takes; y comes to the host. A large frame
+    is copied once. Kinds of data that hold no real numbers are refused.
     """
     X, y = real_numbers(X, "X"), on_host(y)
     if not isinstance(y, str):
         y = real_numbers(y, "y") if check.get("y_numeric", False) else labels(y)
-    if not engine.on_gpu(X):
-        try:
+    of_block = None if engine.on_gpu(X) else frames.rows_of_block(X)
+    try:
+        if engine.on_gpu(X):
+            X = engine.get(estimator.device, X).rows_of(X, check["dtype"])
+        elif of_block is None:
             return validate_data(estimator, X, y, reset=reset, **check)
-        except OverflowError as error:  # Python's integers and fractions
-            raise ValueError(f"X or y contains a number too large for a float: {error}") from error
-    X = engine.get(estimator.device, X).rows_of(X, check["dtype"])
-    validate_data(estimator, X, y, reset=reset, skip_check_array=True)  # names and number of the features
-    if isinstance(y, str):
-        return X
-    y = _check_y(y, check["multi_output"], check.get("y_numeric", False), estimator)
+        validate_data(estimator, X, y, reset=reset, skip_check_array=True)  # names and number of the features
+        if of_block is not None:
+            X = frames.array_of(X, of_block, dtype=check["dtype"], input_name="X", estimator=estimator)
+        if isinstance(y, str):
+            return X
+        y = _check_y(y, check["multi_output"], check.get("y_numeric", False), estimator)
+    except OverflowError as error:  # Python's integers and fractions
+        raise ValueError(f"X or y contains a number too large for a float: {error}") from error
     check_consistent_length(X, y)
     return X, y
 

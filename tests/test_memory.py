@@ -92,6 +92,19 @@ def test_early_stopping_copies_no_rows_that_it_trains_on(Estimator, preset, dtyp
         assert used < 1.15 * X.nbytes + own
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_frames_of_any_columns_are_copied_once(early_stopping):
+    """Of several dtypes, or with places for missing values: the array that they become, and little else."""
+    X, y = large(np.float64)
+    model = BPClassifier(**PARAMS, early_stopping=early_stopping).fit(X[:2000], y[:2000])
+    frame = pd.DataFrame(X)
+    mixed = frame.astype({column: np.float32 for column in range(0, 200, 2)})
+    pl = pytest.importorskip("polars")
+    for other in (mixed, frame.astype("Float64"), pl.DataFrame(X.astype(np.float32))):
+        assert peak(lambda X=other: model.fit(X, y))[0] < 1.15 * X.nbytes
+        assert peak(lambda X=other: model.predict(X))[0] < 1.15 * X.nbytes
+
+
 def test_predictions_of_wide_sparse_rows_are_bounded():
     """A block of rows has all features: of 100,000 only as many rows are taken at a time as memory bears."""
     rng = np.random.RandomState(0)

@@ -1,0 +1,41 @@
+"""A data frame as an array, a block of rows at a time.
+
+scikit-learn's validation holds a second copy of a frame where columns differ in dtype, may hold missing
+values or are objects: first all of them side by side, then in the order of rows.
+"""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+MOST_BLOCKS = 32  # a block and its copy are then a sixteenth of the whole
+BLOCK_BYTES = 1 << 20  # below which a block is not worth a call
+FEWEST_ROWS = 500  # of a block: each of them looks at all columns
+
+
+def rows_of_block(X: Any) -> int | None:
+    """How many rows of a frame are taken at a time; None for what is no frame, or is one block."""
+    shape: Any = getattr(X, "shape", ())
+    takes_rows = hasattr(X, "iloc") or hasattr(X, "slice")
+    if not (takes_rows and hasattr(X, "dtypes") and len(shape) == 2 and isinstance(shape[0], int)):
+        return None
+    if any(hasattr(dtype, "fill_value") for dtype in X.dtypes):  # sparse columns, of pandas
+        return None
+    n_rows, n_columns = shape
+    of_block = BLOCK_BYTES // max(8 * n_columns, 1)
+    rows = max(-(-n_rows // MOST_BLOCKS), of_block, FEWEST_ROWS)
+    return rows if rows < n_rows else None
+
+
+def array_of(X: Any, n_rows: int, **check: Any) -> np.ndarray:
+    """The C-contiguous array that ``check_array(X, **check)`` gives for a frame, by blocks of `n_rows`."""
+    whole: np.ndarray | None = None
+    for start in range(0, X.shape[0], n_rows):
+        rows = X.iloc[start : start + n_rows] if hasattr(X, "iloc") else X.slice(start, n_rows)
+        block = check_array(rows, order="C", **check)
+        if whole is None:
+            whole = np.empty(X.shape, block.dtype.newbyteorder("="))
+        whole[start : start + n_rows] = block
+    assert whole is not None, "a frame of several blocks has rows"
+    return whole
