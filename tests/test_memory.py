@@ -115,4 +115,4 @@ def test_predictions_of_wide_sparse_rows_are_bounded():
     X.sum_duplicates()
     model = BPRegressor((30,), max_iter=1, batch_size=10, n_jobs=1).fit(X[:20], np.arange(20.0))
     weights = sum(coef.nbytes for coef in model.coefs_)
-    assert peak(lambda: model.predict(X))[0] < 3 * weights
+    assert peak(lambda: model.predict(X))[0] < 2.3 * weights

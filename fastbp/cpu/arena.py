@@ -151,10 +151,11 @@ def prediction_rows(network: NetworkPlan, n_rows: int, n_threads: int) -> int:
 
 
 @lru_cache(maxsize=64)
-def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) -> Arena:
+def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool, few: bool = True) -> Arena:
     """Lay out the work memory for passes of `rows` rows.
 
     For prediction there are no deltas and no transposed operands, and each thread has an arena of its own.
+    `few` tells whether a panel may have the operands of `few_rows_times_block`, as large as some rows.
     """
     lanes = lanes_of(network.dtype)
     panel = 2 * lanes
@@ -201,7 +202,7 @@ def plan_arena(network: NetworkPlan, rows: int, n_threads: int, training: bool) 
     special[CONSTANTS] = take(len(network.constants))
     special[ONES] = take(panel)
     special[RULES] = take(n_threads * RULE_SIZE)
-    if panels == 1:
+    if panels == 1 and few:
         longest = max(max(p + 1, q) for p, q in network.layer_shapes) + 2 * lanes
         special[FEW_ROWS_LIMIT] = min(lanes, TILE_ROWS)
         special[FEW_ROWS] = take((TILE_ROWS + lanes) * longest)

@@ -442,7 +442,7 @@ def forward(
     flat = out.reshape(-1)
     team = Team(n_jobs, useful_threads(flops_per_row * inputs.n_rows, padded(inputs.n_rows, panel) // panel))
     block = prediction_rows(network, inputs.n_rows, team.n_threads)
-    arena = plan_arena(network, block, 1, training=False)
+    arena = plan_arena(network, block, 1, training=False, few=inputs.n_rows <= panel)
     stretch = padded(max(1, int(PREDICTION_FLOPS / flops_per_row)), panel)
 
     def run(start: int, end: int, thread: int, n_threads: int) -> None:
