@@ -18,7 +18,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from fastbp import engine, holdout, weights
+from fastbp import engine, holdout, precision, weights
 from fastbp.batches import check_for_norm, size_for_norm
 from fastbp.call_stack import warn
 from fastbp.callback_pickles import refuse_unpicklable
@@ -60,7 +60,6 @@ from fastbp.validation_scale import warn_of_another_scale
 
 AUTO_BATCH_SIZE = 200
 FEWEST_ROWS_TO_SPLIT = 20  # a preset trains on all of fewer rows
-FLOATS = [np.float64, np.float32]
 
 # What a fit sets; a fit that starts afresh starts without them.
 FITTED = (
@@ -245,6 +244,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             Interval(Integral, None, -1, closed="right"),
         ],
         "device": [StrOptions({"cpu", "cuda", "auto"})],
+        "dtype": [StrOptions(set(precision.NAMES))],
     }
 
     # --- What the two classes differ in
@@ -389,7 +389,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         source = None
         if takes_scorer(self):
             source = (given.X_val, given.y_val) if validates_on_given else (X, y)
-        dtype = self._fitted_dtype() if goes_on else FLOATS
+        dtype = precision.of_fit(self, self._fitted_dtype() if goes_on else None)
         # Weights may have been assigned to an estimator that was never fitted.
         reset = not (goes_on and hasattr(self, "n_features_in_"))
         X, y = self._check_Xy(X, y, reset=reset, accept_sparse="csr", dtype=dtype, order="C")
@@ -715,6 +715,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = self._resolved().input_scaling is None
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        own = self._resolved()
+        tags.input_tags.sparse = own.input_scaling is None
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"] if own.dtype == "auto" else [own.dtype]
         return tags

@@ -218,11 +218,17 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         ``pip install "fastbp[cuda]"``. 'auto': on the GPU where there is one and X is dense, else on the CPU.
         Both train on the same batches and give the same results up to rounding. With 'cuda', X, y and
         sample_weight may lie on the GPU already, in any array with ``__cuda_array_interface__``.
+    dtype : {'auto', 'float32', 'float64'}, default='auto'
+        What to compute in. 'auto': float32 where X is float32, else float64. 'float32' takes half the memory,
+        and vector registers hold twice as many numbers: X, y and weights are cast once, and X without
+        another copy on the way. Numbers too large for it (beyond 3.4e38) are refused. Training that goes on
+        (`partial_fit`, `warm_start`) does so in the dtype of the weights, and so do predictions, whatever the
+        dtype of X: another `dtype` is refused until a new fit begins. An X on the GPU is not cast.
     preset : {'tabular'}, default=None
         Other defaults, for dense X on the CPU: a parameter that is at its own default, in a search too, is
         the preset's where it goes with the loss. 'tabular': three hidden layers of 128, robust and learned
-        scales of the inputs, smoothed labels, Adam with a cyclic schedule of 64 epochs. All of them are
-        made; kept is the one with the best accuracy on a tenth of the rows, the last of several.
+        scales of the inputs, smoothed labels, float32, Adam with a cyclic schedule of 64 epochs. All of them
+        are made; kept is the one with the best accuracy on a tenth of the rows, the last of several.
         `fastbp.presets.parameters` gives them as a dictionary.
 
     Attributes
@@ -484,6 +490,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         max_fun: Count = 15000,
         n_jobs: Count | None = None,
         device: str = "cpu",
+        dtype: str = "auto",
         preset: str | None = None,
     ) -> None:
         refuse_name_of_loss(hidden_layer_sizes, type(self).__name__)
@@ -542,6 +549,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         self.max_fun = max_fun
         self.n_jobs = n_jobs
         self.device = device
+        self.dtype = dtype
         self.preset = preset
 
     def fit(
@@ -561,7 +569,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            float32 is computed with as it is, anything else as float64. Sparse matrices are not made dense.
+            Cast as `dtype` says. Sparse matrices are not made dense.
         y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape (n_samples, n_labels)
             Class labels, numbers or strings; a matrix of zeros and ones for multilabel classification.
         sample_weight : array-like of shape (n_samples,), default=None

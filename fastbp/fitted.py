@@ -13,14 +13,14 @@ from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Trans
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch
 
-from fastbp import engine, presets, weights
+from fastbp import engine, precision, presets, weights
 from fastbp.float_errors import silent
 from fastbp.functions.losses import find_loss
 from fastbp.functions.parameters import Parameter, resolve
 from fastbp.parameter_checks import PLAIN, CheckedParameters, dropout_rates, python_number
 from fastbp.plan import NetworkPlan
 from fastbp.stored import StoredWeights
-from fastbp.validation import canonical, checked_weights, validated
+from fastbp.validation import blocks_of, canonical, checked_weights, validated
 
 FEW_ROWS = 64
 
@@ -84,6 +84,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
     max_fun: Any
     n_jobs: Any
     device: Any
+    dtype: Any
 
     _own_parameters: dict[str, Any] = {}  # of a draft: the user's, where others have taken their place
     _preset_parameters: frozenset[str] = frozenset()  # of them, those of the preset
@@ -332,8 +333,22 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
 
     def _forward(self, X, layer: int | str | None = None, **options) -> np.ndarray:
         network, parameters = self._network(X)
-        X = self._check_X(X, network)
-        return self._engine(X).forward(network, parameters, X, layer, n_jobs=self.n_jobs, **options)
+
+        def outputs(rows: Any) -> np.ndarray:
+            return self._engine(rows).forward(network, parameters, rows, layer, n_jobs=self.n_jobs, **options)
+
+        n_rows = precision.rows_of_block(X, network.dtype)
+        if n_rows is None:
+            return outputs(self._check_X(X, network))
+        _check_width(X, network)
+        whole: np.ndarray | None = None
+        for start, rows in blocks_of(self, X, n_rows, network.dtype):
+            block = outputs(rows)
+            if whole is None:
+                whole = np.empty((len(X), *block.shape[1:]), block.dtype)
+            whole[start : start + n_rows] = block
+        assert whole is not None, "an array of several blocks has rows"
+        return whole
 
     def _store(self, stored: StoredWeights) -> None:
         """Set coefs_, intercepts_ and feature_params_."""
@@ -374,12 +389,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
             In the dtype of the network. Without hidden layers, X itself. A container chosen by `set_output`
             has the column names of `get_feature_names_out`.
         """
-        network, parameters = self._network(X)
-        given, X = X, self._check_X(X, network)
+        network, _ = self._network(X)
         last_hidden = len(network.layer_shapes) - 1
-        if last_hidden == 0:
-            return given if engine.on_gpu(given) else X
-        return self._engine(X).forward(network, parameters, X, last_hidden, n_jobs=self.n_jobs)
+        if last_hidden > 0:
+            return self._forward(X, last_hidden)
+        rows = self._check_X(X, network)
+        return X if engine.on_gpu(X) else rows
 
     @silent
     def activations(self, X: Any) -> list[np.ndarray]:

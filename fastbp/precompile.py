@@ -94,13 +94,13 @@ def _usual(dtype: np.dtype) -> Iterator[Piece]:
         "logistic and momentum": {"activation": "logistic", "solver": "sgd", "nesterovs_momentum": False},
         "identity and plain sgd": {"activation": "identity", "solver": "sgd", "momentum": 0},
         "lbfgs": {"solver": "lbfgs"},
-        "preset": {"preset": "tabular"},
     }
     regressors: dict[str, dict[str, Any]] = {
         "regression": {},
         "counts": {"loss": "poisson"},
-        "regression by preset": {"preset": "tabular"},
     }
+    if dtype == np.float32:  # in which the preset computes
+        classifiers["preset"] = regressors["regression by preset"] = {"preset": "tabular"}
     for name, parameters in classifiers.items():
         yield _fit(f"{name}, {dtype}", BPClassifier(**parameters), X, classes)
     yield _fit(f"two classes, {dtype}", BPClassifier(early_stopping=True), X, classes > 0)

@@ -29,6 +29,7 @@ _TABULAR = {
     "alpha": 0.0,
     "early_stopping": True,
     "n_iter_no_change": float("inf"),
+    "dtype": "float32",
 }
 _PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "tabular": {

@@ -19,6 +19,7 @@ from fastbp.holdout import GivenRows, d2_pinball, r_squared
 from fastbp.kinds import real_numbers
 from fastbp.parameter_checks import refuse_name_of_loss
 from fastbp.plan import NetworkPlan
+from fastbp.precision import too_large
 from fastbp.presets import takes_scaled_targets
 from fastbp.scaling import (
     check_first_block,
@@ -216,11 +217,17 @@ class BPRegressor(RegressorMixin, BackPropagation):
         ``pip install "fastbp[cuda]"``. 'auto': on the GPU where there is one and X is dense, else on the CPU.
         Both train on the same batches and give the same results up to rounding. With 'cuda', X, y and
         sample_weight may lie on the GPU already, in any array with ``__cuda_array_interface__``.
+    dtype : {'auto', 'float32', 'float64'}, default='auto'
+        What to compute in. 'auto': float32 where X is float32, else float64. 'float32' takes half the memory,
+        and vector registers hold twice as many numbers: X, y and weights are cast once, and X without
+        another copy on the way. Numbers too large for it (beyond 3.4e38) are refused. Training that goes on
+        (`partial_fit`, `warm_start`) does so in the dtype of the weights, and so do predictions, whatever the
+        dtype of X: another `dtype` is refused until a new fit begins. An X on the GPU is not cast.
     preset : {'tabular'}, default=None
         Other defaults, for dense X on the CPU: a parameter that is at its own default, in a search too, is
         the preset's where it goes with the loss. 'tabular': three hidden layers of 128, robust and learned
-        scales of the inputs, a standardised target, Adam with a cyclic schedule of 64 epochs. All of them
-        are made; kept is the one with the best R^2 on a tenth of the rows.
+        scales of the inputs, a standardised target, float32, Adam with a cyclic schedule of 64 epochs. All
+        of them are made; kept is the one with the best R^2 on a tenth of the rows.
         `fastbp.presets.parameters` gives them as a dictionary.
 
     Attributes
@@ -477,6 +484,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         max_fun: Count = 15000,
         n_jobs: Count | None = None,
         device: str = "cpu",
+        dtype: str = "auto",
         preset: str | None = None,
     ) -> None:
         refuse_name_of_loss(hidden_layer_sizes, type(self).__name__)
@@ -535,6 +543,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         self.max_fun = max_fun
         self.n_jobs = n_jobs
         self.device = device
+        self.dtype = dtype
         self.preset = preset
 
     def fit(
@@ -554,9 +563,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            float32 is computed with as it is, anything else as float64. Sparse matrices are not made dense.
+            Cast as `dtype` says. Sparse matrices are not made dense.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Target values; converted to the dtype of X.
+            Target values; converted to the dtype that the network computes in.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, not all zero; only their ratios count, but for the penalty `alpha`.
         X_val, y_val : array-like, default=None
@@ -689,7 +698,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
             scaled = (y.astype(np.float64) - self.target_mean_) / self.target_scale_
             targets = np.ascontiguousarray(scaled, dtype=network.dtype)
         if not (finite and np.isfinite(targets).all()):
-            raise ValueError(f"Input y contains a value too large for {network.dtype}.")
+            raise too_large("y", network.dtype)
         entry = find_loss(self.loss, self.out_activation_, "regressor")
         if not entry.domain.holds(targets):
             raise ValueError(f"loss={self.loss!r} of a regressor needs {entry.domain.text}.")

@@ -1,5 +1,6 @@
 """Validation of X and y: scikit-learn's own, and the same of arrays that lie on a GPU."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,24 +9,27 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import (
     _check_sample_weight,
     _check_y,
+    check_array,
     check_consistent_length,
     column_or_1d,
     validate_data,
 )
 
-from fastbp import engine, frames
+from fastbp import engine, frames, precision
 from fastbp.call_stack import warn
 from fastbp.kinds import labels, real_numbers
 from fastbp.parameter_checks import naming
 
 
+@precision.explained()
 def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, **check: Any) -> Any:
     """As ``validate_data``: X, or (X, y) where y is given.
 
     An X on the GPU stays there, as an object that the CUDA engine takes; y comes to the host. A large frame
-    is copied once. Kinds of data that hold no real numbers are refused.
+    is copied once, and so is what has to be cast. Kinds of data that hold no real numbers are refused.
     """
-    X, y = real_numbers(X, "X"), on_host(y)
+    X, y = real_numbers(precision.cast_list(X, check["dtype"]), "X"), on_host(y)
+    X = precision.cast_sparse(X, check["dtype"])
     if not isinstance(y, str):
         y = real_numbers(y, "y") if check.get("y_numeric", False) else labels(y)
     of_block = None if engine.on_gpu(X) else frames.rows_of_block(X)
@@ -46,13 +50,24 @@ def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, 
     return X, y
 
 
+@precision.explained()
+def blocks_of(estimator: Any, X: np.ndarray, n_rows: int, dtype: Any) -> Iterator[tuple[int, np.ndarray]]:
+    """Where blocks of `n_rows` rows begin, and validated copies of them for a fitted estimator."""
+    validate_data(estimator, X, reset=False, skip_check_array=True)  # names and number of the features
+    for start in range(0, len(X), n_rows):
+        check: dict[str, Any] = {"dtype": dtype, "order": "C", "input_name": "X", "estimator": estimator}
+        yield start, canonical(check_array(X[start : start + n_rows], **check))
+
+
 def checked_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") -> np.ndarray:
     """The weights of the rows of X: finite, not negative, not all zero; else ValueError by their name."""
-    with naming(name):
-        weight = real_numbers(on_host(weight), name)
-        weight = _check_sample_weight(weight, X, dtype=dtype, ensure_non_negative=True)
+    with naming(name), precision.explained():
+        given = real_numbers(on_host(weight), name)
+        weight = _check_sample_weight(given, X, dtype=dtype, ensure_non_negative=True)
         # a number for all rows is not looked at, and weights that are finite may have no finite sum
         if not np.isfinite(weight.sum(dtype=np.float64)):
+            if np.isfinite(np.sum(given, dtype=np.float64)):
+                raise precision.too_large(name, weight.dtype)
             raise ValueError("the sum of the weights must be finite.")
     return weight
 
@@ -89,4 +104,6 @@ def canonical(X: Any) -> Any:
     if scipy.sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()  # sorts, too
+        if not np.isfinite(X.data).all():
+            raise precision.too_large("X", X.dtype)
     return X

@@ -12,6 +12,7 @@ from fastbp.functions.parameters import listed
 from fastbp.kinds import real_numbers
 from fastbp.network_plan import hidden_activations, network_plan, pieces_of
 from fastbp.plan import NetworkPlan
+from fastbp.precision import too_large
 
 Weights = tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]  # coefs, intercepts, feature parameters
 Layers = tuple[list[np.ndarray], list[np.ndarray]]  # coefs, intercepts
@@ -62,12 +63,15 @@ def given(network: NetworkPlan, arrays: Any, name: str) -> list[np.ndarray]:
     checked = []
     for layer, (array, shape) in enumerate(zip(layers, shapes, strict=True)):
         try:
-            values = np.array(real_numbers(array, f"{name}[{layer}]"), dtype=network.dtype, order="C")
+            real = np.asarray(real_numbers(array, f"{name}[{layer}]"))
+            values = np.array(real, dtype=network.dtype, order="C")
         except Exception as error:  # whatever an object that is no array raises
             raise ValueError(f"{name}[{layer}] must be an array of real numbers.") from error
         if values.shape != shape:
             raise ValueError(f"{name}[{layer}] must have the shape {shape}, got {values.shape}.")
         if not np.isfinite(values).all():
+            if np.isfinite(real.astype(np.float64)).all():
+                raise too_large(f"{name}[{layer}]", network.dtype)
             raise ValueError(f"{name}[{layer}] contains NaN or infinity.")
         checked.append(values)
     return checked

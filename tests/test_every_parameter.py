@@ -49,6 +49,7 @@ ACCEPTED = {
     "init": set(),
     "out_init": set(),
     "device": set(),
+    "dtype": set(),
     **dict.fromkeys(("out_bias", "preset"), NOTHING),
     "random_state": {"0", *COUNT, *NOTHING},
     "verbose": {"0", *COUNT},
