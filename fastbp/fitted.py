@@ -347,6 +347,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
             if whole is None:
                 whole = np.empty((len(X), *block.shape[1:]), block.dtype)
             whole[start : start + n_rows] = block
+            del rows  # before the next ones are cast
         assert whole is not None, "an array of several blocks has rows"
         return whole
 

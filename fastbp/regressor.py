@@ -222,7 +222,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         and vector registers hold twice as many numbers: X, y and weights are cast once, and X without
         another copy on the way. Numbers too large for it (beyond 3.4e38) are refused. Training that goes on
         (`partial_fit`, `warm_start`) does so in the dtype of the weights, and so do predictions, whatever the
-        dtype of X: another `dtype` is refused until a new fit begins. An X on the GPU is not cast.
+        dtype of X: another `dtype` is refused until a new fit begins.
     preset : {'tabular'}, default=None
         Other defaults, for dense X on the CPU: a parameter that is at its own default, in a search too, is
         the preset's where it goes with the loss. 'tabular': three hidden layers of 128, robust and learned

@@ -50,13 +50,17 @@ def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, 
     return X, y
 
 
-@precision.explained()
 def blocks_of(estimator: Any, X: np.ndarray, n_rows: int, dtype: Any) -> Iterator[tuple[int, np.ndarray]]:
     """Where blocks of `n_rows` rows begin, and validated copies of them for a fitted estimator."""
     validate_data(estimator, X, reset=False, skip_check_array=True)  # names and number of the features
     for start in range(0, len(X), n_rows):
         check: dict[str, Any] = {"dtype": dtype, "order": "C", "input_name": "X", "estimator": estimator}
-        yield start, canonical(check_array(X[start : start + n_rows], **check))
+        yield start, _block(X[start : start + n_rows], **check)
+
+
+@precision.explained()
+def _block(rows: np.ndarray, **check: Any) -> np.ndarray:
+    return canonical(check_array(rows, **check))
 
 
 def checked_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") -> np.ndarray:

@@ -194,7 +194,7 @@ BAD_PARAMETERS = {
     "max_fun": [0, -1, 2.5],
     "n_jobs": [0.5, "all", 0],
     "device": ["gpu", "cuda:0", 0, None],
-    "dtype": ["float16", "Float32", np.float32, np.dtype("float64"), float, 32, None],
+    "dtype": ["float16", "Float32", np.float32, float, 32, None],
     "preset": ["images", True, 1],
 }
 BAD_PAIRS = [(name, value) for name, values in BAD_PARAMETERS.items() for value in values]

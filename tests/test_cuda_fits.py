@@ -244,7 +244,7 @@ def test_arrays_on_the_gpu_that_cannot_be_taken(elsewhere):
     bad[3, 1] = np.inf
     for values, message in [
         (X[:, :2].copy(), "2 features"),
-        (X.astype(np.float32), "dtype float64, got float32"),
+        (X.astype(np.float16), "dtype float64, got float16"),
         (X.T.copy().T, "contiguous"),
         (X[0], "2D array"),
         (bad, "NaN or infinity"),
@@ -258,6 +258,22 @@ def test_arrays_on_the_gpu_that_cannot_be_taken(elsewhere):
     model.device = "cpu"
     with pytest.raises(ValueError, match=r"X lies on the GPU.*device='cuda'"):
         model.predict(elsewhere(X))
+
+
+def test_arrays_on_the_gpu_are_cast_there(elsewhere):
+    X, y, _ = make_data()
+    X[:, 0] = np.round(X[:, 0])
+    model = BPClassifier((4,), device="cuda", dtype="float32", **PARAMS)
+    wanted = clone(model).fit(X.astype(np.float32), y)
+    found = clone(model).fit(elsewhere(X), y)
+    assert_same_bits(found, wanted)
+    assert_array_equal(found.predict_proba(elsewhere(X)), wanted.predict_proba(X))
+    integers = elsewhere(np.round(X).astype(np.int64))
+    assert_array_equal(found.predict_proba(integers), wanted.predict_proba(np.round(X)))
+    X[3, 1] = 1e300
+    for call in (lambda: found.fit(elsewhere(X), y), lambda: found.predict(elsewhere(X))):
+        with pytest.raises(ValueError, match=r"X contains .*too large for dtype.'float32'.*dtype='float64'"):
+            call()
 
 
 @pytest.mark.parametrize(

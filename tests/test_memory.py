@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from fastbp import BPClassifier, BPRegressor
+from fastbp import BPClassifier, BPRegressor, precision
 
 PARAMS = {"hidden_layer_sizes": (2,), "batch_size": 1000, "max_iter": 1, "random_state": 0}
 N_BYTES = 40_000_000
@@ -80,12 +80,15 @@ def test_predictions_of_many_rows_are_bounded(hidden, dtype):
 def test_early_stopping_copies_no_rows_that_it_trains_on(Estimator, preset, dtype):
     """Fifteen hundredths of X beside it: rows are found by their numbers; else one copy and as much.
 
-    The activations of a batch in the preset's network take some megabytes, whatever the number of rows.
+    The activations of a batch in the preset's network take some megabytes, whatever the number of rows. It
+    computes in float32, to which float64 rows are cast.
     """
     X, y = large(dtype)
     params = {**PARAMS, "preset": preset, "early_stopping": True}
     Estimator(**params).fit(X[:2000], y[:2000])
     own = 0 if preset is None else 20_000_000
+    if preset is not None and dtype == np.float64:
+        own += X.nbytes // 2
     assert peak(lambda: Estimator(**params).fit(X, y))[0] < 0.15 * X.nbytes + own
     for other in (np.asfortranarray(X), pd.DataFrame(X)):
         used, _ = peak(lambda X=other: Estimator(**params).fit(X, y))
@@ -116,3 +119,45 @@ def test_predictions_of_wide_sparse_rows_are_bounded():
     model = BPRegressor((30,), max_iter=1, batch_size=10, n_jobs=1).fit(X[:20], np.arange(20.0))
     weights = sum(coef.nbytes for coef in model.coefs_)
     assert peak(lambda: model.predict(X))[0] < 2.3 * weights
+
+
+def test_float64_rows_are_cast_to_float32_once(monkeypatch):
+    """Whatever holds them, and however they lie: the peak is that of the float32 copy, half of X."""
+    from fastbp.cpu import arena
+
+    monkeypatch.setattr(arena, "PASS_BYTES", 4_000_000)
+    X, y = large(np.float64)
+    params = {**PARAMS, "dtype": "float32"}
+    model = BPClassifier(**params).fit(X[:2000], y[:2000])
+    integers = (100 * X).astype(np.int64)
+    pl = pytest.importorskip("polars")
+    for other in (
+        X,
+        np.asfortranarray(X),
+        np.repeat(X, 2, axis=1)[:, ::2],
+        integers,
+        list(X),
+        X.tolist(),
+        pd.DataFrame(X),
+        pd.DataFrame(X).astype({column: int for column in range(0, 200, 2)}),
+        pl.DataFrame(X),
+    ):
+        for call in (lambda X=other: model.fit(X, y), lambda X=other: model.loss_and_gradients(X, y)):
+            assert X.nbytes / 2 <= peak(call)[0] < 0.65 * X.nbytes
+
+
+def test_sparse_float64_rows_are_cast_without_their_indices():
+    """Half of the values; the row starts are made int64."""
+    X, y = large(np.float64)
+    rows = sparse.csr_array(X)
+    model = BPClassifier(**PARAMS, dtype="float32").fit(rows[:2000], y[:2000])
+    for call in (lambda: model.fit(rows, y), lambda: model.predict(rows)):
+        assert rows.data.nbytes / 2 <= peak(call)[0] < 0.65 * rows.data.nbytes
+
+
+def test_predictions_of_float64_rows_in_float32_hold_no_copy():
+    X, y = large(np.float64)
+    model = BPClassifier(**PARAMS, dtype="float32").fit(X[:2000], y[:2000])
+    for other in (X, np.asfortranarray(X), (100 * X).astype(np.int64)):
+        for call in (model.predict, model.predict_proba, model.transform):
+            assert peak(lambda call=call, X=other: call(X))[0] < 1.2 * precision.PREDICTION_BYTES

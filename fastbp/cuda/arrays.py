@@ -11,6 +11,7 @@ from fastbp.cuda.target import cuda
 
 THREADS = 256
 MOST_BLOCKS = 1024
+CAST = tuple(map(np.dtype, ("float32", "float64", "int32", "int64")))  # what rows may be cast from
 
 
 class DeviceRows:
@@ -40,29 +41,35 @@ class DeviceRows:
 
 
 def rows_of(X: Any, dtypes: Any) -> DeviceRows:
-    """An object with the CUDA array interface as rows, without a copy, or ValueError that says what is wrong.
+    """An object with the CUDA array interface as rows, or ValueError that says what is wrong.
 
     Parameters
     ----------
-    dtypes : dtype or sequence of dtypes
-        Those that it may have.
+    dtypes : dtype or list of dtypes
+        Those that it may have without a copy. To a single one it is cast, on the GPU.
     """
     array = cuda.as_cuda_array(X)
     shape = tuple(int(n) for n in array.shape)
     known = [np.dtype(dtype) for dtype in (dtypes if isinstance(dtypes, list | tuple) else [dtypes])]
     if len(shape) != 2 or not shape[0] or not shape[1]:
         raise ValueError(f"Expected a 2D array with at least one row and column, got X of shape {shape}.")
-    if np.dtype(array.dtype) not in known:
-        names, found = " or ".join(dtype.name for dtype in known), np.dtype(array.dtype).name
-        raise ValueError(f"X on the GPU must have the dtype {names}, got {found}; cast it.")
+    own = np.dtype(array.dtype)
+    is_cast = own not in known
+    if is_cast and (len(known) > 1 or own not in CAST):
+        names = " or ".join(dtype.name for dtype in known)
+        raise ValueError(f"X on the GPU must have the dtype {names}, got {own.name}; cast it.")
     if not array.is_c_contiguous():
         raise ValueError("X on the GPU must be C-contiguous: a contiguous copy of it will do.")
-    rows = DeviceRows(array.reshape(shape[0] * shape[1]), shape)
+    values = array.reshape(shape[0] * shape[1])
+    if is_cast:
+        given, values = values, cuda.device_array(values.size, known[0])
+        launch(_cast, values.size)(given, values)
     bad = cuda.to_device(np.zeros(1, np.int32))
-    launch(_look_for_non_finite, rows.values.size)(rows.values, bad)
+    launch(_look_for_non_finite, values.size)(values, bad)
     if bad.copy_to_host()[0]:
-        raise ValueError("Input X contains NaN or infinity.")
-    return rows
+        what = f"NaN, infinity or a value too large for {known[0]!r}" if is_cast else "NaN or infinity"
+        raise ValueError(f"Input X contains {what}.")
+    return DeviceRows(values, shape)
 
 
 def to_host(values: Any) -> np.ndarray:
@@ -79,6 +86,12 @@ def launch(kernel: Any, n: int) -> Any:
 def _take(values, index, width, out):
     for i in range(cuda.grid(1), out.shape[0], cuda.gridsize(1)):
         out[i] = values[index[i // width] * width + i % width]
+
+
+@cuda.jit
+def _cast(values, out):
+    for i in range(cuda.grid(1), out.shape[0], cuda.gridsize(1)):
+        out[i] = values[i]
 
 
 @cuda.jit
