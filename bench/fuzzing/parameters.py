@@ -282,6 +282,7 @@ COMMON = {
         ["-5", "64", "2**40", "2**70", "-(2**70)", "True", "np.int64(-1)"],
     ),
     "device": _name("cpu"),
+    "dtype": _name("auto", "float32", "float64"),
     "preset": _name("tabular", optional=True),
 }
 # "cuda" without a GPU is refused by RuntimeError, which has tests of its own.
