@@ -384,7 +384,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     keyword; training ends after `n_iter_no_change` stale epochs, not one later; the first value that is not
     finite ends the fit; `predict_log_proba` is computed from the logits and finite where they are; pickles
     hold the solver's state only after `partial_fit` or with `warm_start=True`; float32 or float64 inputs are
-    computed with as they are.
+    computed with as they are, unless `dtype` says otherwise.
 
     Ctrl-C ends a fit within a fraction of a second, keeps the weights so far and warns. In a call of
     `partial_fit`, and in a fit that is a part of a search, an ensemble or a cross-validation, it leaves the

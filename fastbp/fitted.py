@@ -340,9 +340,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         n_rows = precision.rows_of_block(X, network.dtype)
         if n_rows is None:
             return outputs(self._check_X(X, network))
-        _check_width(X, network)
         whole: np.ndarray | None = None
         for start, rows in blocks_of(self, X, n_rows, network.dtype):
+            _check_width(rows, network)
             block = outputs(rows)
             if whole is None:
                 whole = np.empty((len(X), *block.shape[1:]), block.dtype)

@@ -193,7 +193,8 @@ def fit_settings(estimator, rows: Rows, held_out: Rows | None, engine: str) -> d
     if scheduled:
         settings["max_iter"] = plain(estimator.max_iter)
     settings["estimator"], settings["engine"] = type(estimator).__name__, engine
-    settings["shape of X"], settings["dtype"] = list(rows.X.shape), str(rows.X.dtype)
+    settings["shape of X"] = list(rows.X.shape)
+    settings["dtype"] = str(rows.X.dtype)  # in which it is computed, also where the parameter is "auto"
     settings["digest of the data"] = digest(*_arrays(rows), *_arrays(held_out)).hex()
     return settings
 

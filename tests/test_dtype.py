@@ -204,7 +204,7 @@ def test_probabilities_and_decisions_come_in_the_dtype_of_the_fit(dtype, blocks)
 def test_blocks_of_rows_are_looked_at_as_the_whole_is(blocks):
     X, y = rows()
     model = BPClassifier(dtype="float32", **PARAMS).fit(X, y)
-    with pytest.raises(ValueError, match="X has 3 features, but"):
+    with pytest.raises(ValueError, match="X has 3 features, but BPClassifier is expecting 4"):
         model.predict(X[:, :3])
     X[-1, 0] = np.nan
     with pytest.raises(ValueError, match="Input X contains NaN"):
