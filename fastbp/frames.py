@@ -28,12 +28,18 @@ def rows_of_block(X: Any) -> int | None:
     return rows if rows < n_rows else None
 
 
+def some_rows(X: Any, start: int, n_rows: int) -> Any:
+    """The next `n_rows` rows of a frame or an array."""
+    if hasattr(X, "iloc"):
+        return X.iloc[start : start + n_rows]
+    return X.slice(start, n_rows) if hasattr(X, "slice") else X[start : start + n_rows]
+
+
 def array_of(X: Any, n_rows: int, **check: Any) -> np.ndarray:
     """The C-contiguous array that ``check_array(X, **check)`` gives for a frame, by blocks of `n_rows`."""
     whole: np.ndarray | None = None
     for start in range(0, X.shape[0], n_rows):
-        rows = X.iloc[start : start + n_rows] if hasattr(X, "iloc") else X.slice(start, n_rows)
-        block = check_array(rows, order="C", **check)
+        block = check_array(some_rows(X, start, n_rows), order="C", **check)
         if whole is None:
             whole = np.empty(X.shape, block.dtype.newbyteorder("="))
         whole[start : start + n_rows] = block

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from fastbp import frames
 from fastbp.kinds import REAL
 
 FLOATS = [np.float64, np.float32]
 NAMES = ("auto", "float32", "float64")
 BLOCK_BYTES = 1 << 20  # of a list that is converted at a time
-PREDICTION_BYTES = 1 << 24  # of rows that are cast at a time for predictions
+PREDICTION_BYTES = 1 << 23  # of rows that are cast at a time for predictions
+COPIES_OF_FRAMES = 4  # at most, of rows whose columns may hold missing values
 TOO_LARGE = "too large for dtype('float32')"  # scikit-learn's words
 ADVICE = f"Finite numbers beyond {np.finfo(np.float32).max:.2g} need a fit with dtype='float64'."
 
@@ -42,10 +44,12 @@ def of_fit(estimator: Any, fitted: np.dtype | None) -> Dtypes:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Errors of scikit-learn's about numbers too large for float32 say what to do."""
+def explained(name: str) -> Iterator[None]:
+    """Errors about numbers too large for float32, or any float, say what they are about and what to do."""
     try:
         yield
+    except OverflowError as error:  # Python's integers and fractions
+        raise ValueError(f"{name} contains a number too large for a float: {error}") from error
     except ValueError as error:
         if TOO_LARGE not in str(error) or ADVICE in str(error):
             raise
@@ -100,10 +104,17 @@ def cast_sparse(X: Any, dtype: Dtypes) -> Any:
 
 
 def rows_of_block(X: Any, dtype: np.dtype) -> int | None:
-    """How many rows of X predictions cast at a time; None where no copy is needed, or a small one."""
-    if type(X) not in (np.ndarray, np.memmap) or X.ndim != 2 or X.dtype.kind not in REAL:
+    """How many rows of an array or a frame predictions copy at a time; None where no copy is needed, or a
+    small one.
+    """
+    shape: Any = getattr(X, "shape", ())
+    if len(shape) != 2 or not all(isinstance(n, int) for n in shape):
         return None
-    if X.dtype == dtype and X.flags.c_contiguous:
+    rows = max(PREDICTION_BYTES // max(shape[1] * dtype.itemsize, 1), 1)
+    if rows >= shape[0]:
         return None
-    rows = max(PREDICTION_BYTES // max(X.shape[1] * dtype.itemsize, 1), 1)
-    return rows if rows < X.shape[0] else None
+    if type(X) not in (np.ndarray, np.memmap):
+        of_frame = frames.rows_of_block(X)
+        return None if of_frame is None else max(rows // COPIES_OF_FRAMES, of_frame)
+    fits = X.dtype == dtype and X.flags.c_contiguous
+    return None if fits or X.dtype.kind not in REAL else rows

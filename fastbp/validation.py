@@ -21,7 +21,7 @@ from fastbp.kinds import labels, real_numbers
 from fastbp.parameter_checks import naming
 
 
-@precision.explained()
+@precision.explained("X or y")
 def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, **check: Any) -> Any:
     """As ``validate_data``: X, or (X, y) where y is given.
 
@@ -33,39 +33,37 @@ def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, 
     if not isinstance(y, str):
         y = real_numbers(y, "y") if check.get("y_numeric", False) else labels(y)
     of_block = None if engine.on_gpu(X) else frames.rows_of_block(X)
-    try:
-        if engine.on_gpu(X):
-            X = engine.get(estimator.device, X).rows_of(X, check["dtype"])
-        elif of_block is None:
-            return validate_data(estimator, X, y, reset=reset, **check)
-        validate_data(estimator, X, y, reset=reset, skip_check_array=True)  # names and number of the features
-        if of_block is not None:
-            X = frames.array_of(X, of_block, dtype=check["dtype"], input_name="X", estimator=estimator)
-        if isinstance(y, str):
-            return X
-        y = _check_y(y, check["multi_output"], check.get("y_numeric", False), estimator)
-    except OverflowError as error:  # Python's integers and fractions
-        raise ValueError(f"X or y contains a number too large for a float: {error}") from error
+    if engine.on_gpu(X):
+        X = engine.get(estimator.device, X).rows_of(X, check["dtype"])
+    elif of_block is None:
+        return validate_data(estimator, X, y, reset=reset, **check)
+    validate_data(estimator, X, y, reset=reset, skip_check_array=True)  # names and number of the features
+    if of_block is not None:
+        X = frames.array_of(X, of_block, dtype=check["dtype"], input_name="X", estimator=estimator)
+    if isinstance(y, str):
+        return X
+    y = _check_y(y, check["multi_output"], check.get("y_numeric", False), estimator)
     check_consistent_length(X, y)
     return X, y
 
 
-def blocks_of(estimator: Any, X: np.ndarray, n_rows: int, dtype: Any) -> Iterator[tuple[int, np.ndarray]]:
+def blocks_of(estimator: Any, X: Any, n_rows: int, dtype: Any) -> Iterator[tuple[int, np.ndarray]]:
     """Where blocks of `n_rows` rows begin, and validated copies of them for a fitted estimator."""
+    X = real_numbers(X, "X")
     validate_data(estimator, X, reset=False, skip_check_array=True)  # names and number of the features
     for start in range(0, len(X), n_rows):
         check: dict[str, Any] = {"dtype": dtype, "order": "C", "input_name": "X", "estimator": estimator}
-        yield start, _block(X[start : start + n_rows], **check)
+        yield start, _block(frames.some_rows(X, start, n_rows), **check)
 
 
-@precision.explained()
-def _block(rows: np.ndarray, **check: Any) -> np.ndarray:
+@precision.explained("X or y")
+def _block(rows: Any, **check: Any) -> np.ndarray:
     return canonical(check_array(rows, **check))
 
 
 def checked_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") -> np.ndarray:
     """The weights of the rows of X: finite, not negative, not all zero; else ValueError by their name."""
-    with naming(name), precision.explained():
+    with naming(name), precision.explained(name):
         given = real_numbers(on_host(weight), name)
         weight = _check_sample_weight(given, X, dtype=dtype, ensure_non_negative=True)
         # a number for all rows is not looked at, and weights that are finite may have no finite sum

@@ -158,6 +158,7 @@ def test_sparse_float64_rows_are_cast_without_their_indices():
 def test_predictions_of_float64_rows_in_float32_hold_no_copy():
     X, y = large(np.float64)
     model = BPClassifier(**PARAMS, dtype="float32").fit(X[:2000], y[:2000])
-    for other in (X, np.asfortranarray(X), (100 * X).astype(np.int64)):
+    frames = pd.DataFrame(X), pd.DataFrame(X).astype("Float64")
+    for other in (X, np.asfortranarray(X), (100 * X).astype(np.int64), *frames):
         for call in (model.predict, model.predict_proba, model.transform):
             assert peak(lambda call=call, X=other: call(X))[0] < 1.2 * precision.PREDICTION_BYTES
