@@ -221,9 +221,10 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         What to compute in. 'auto': float32 where X is float32, else float64. 'float32' takes half the memory,
         and vector registers hold twice as many numbers: X, y and weights are cast once, and X without
-        another copy on the way. Numbers too large for it (beyond 3.4e38) are refused. Training that goes on
-        (`partial_fit`, `warm_start`) does so in the dtype of the weights, and so do predictions, whatever the
-        dtype of X: another `dtype` is refused until a new fit begins.
+        another copy on the way. It has seven digits, which is too few for columns such as seconds since 1970;
+        numbers beyond 3.4e38 are refused. Training that goes on (`partial_fit`, `warm_start`) does so in the
+        dtype of the weights, and so do predictions, whatever the dtype of X: another `dtype` is refused until
+        a new fit begins.
     preset : {'tabular'}, default=None
         Other defaults, for dense X on the CPU: a parameter that is at its own default, in a search too, is
         the preset's where it goes with the loss. 'tabular': three hidden layers of 128, robust and learned
