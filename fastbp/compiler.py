@@ -1,15 +1,50 @@
 """The only place that calls Numba's compiler: its options, and the cache that kernels are kept in."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numba
 from numba import types
+from numba.core.compiler import Compiler
+from numba.core.compiler_lock import global_compiler_lock
 
 from fastbp.kernel_cache import KernelCache
 
 # In IEEE arithmetic: NaN must be seen. Kernels allocate nothing and keep no array: counting references
 # (atomically) would take half the time of a small network's step.
 OPTIONS = {"error_model": "numpy", "_nrt": False}
+
+
+@contextmanager
+def _loops_as_written(codegen: Any) -> Iterator[None]:
+    """While kernels are compiled, LLVM does not unroll loops.
+
+    The loops of kernels hold as many registers as there are. Unrolled by a factor that depends on the
+    processor, they move some of them to the stack, and how long that takes depends on where the stack begins.
+    """
+    with global_compiler_lock:
+        usual = getattr(codegen, "_pass_builder", None)
+        if usual is None:  # another Numba: slower on some processors, and right
+            yield
+            return
+
+        def without_unrolling(**options: Any) -> Any:
+            builder = usual(**options)
+            builder._pto.loop_unrolling = False
+            return builder
+
+        codegen._pass_builder = without_unrolling
+        try:
+            yield
+        finally:
+            codegen._pass_builder = usual
+
+
+class _KernelCompiler(Compiler):
+    def compile_extra(self, func: Any) -> Any:
+        with _loops_as_written(self.state.targetctx.codegen()):
+            return super().compile_extra(func)
 
 
 def njit(function: Any, **options: Any) -> Any:
@@ -19,7 +54,7 @@ def njit(function: Any, **options: Any) -> Any:
             "fastbp cannot compute with NUMBA_DISABLE_JIT=1 (numba.config.DISABLE_JIT): its kernels exist as "
             "compiled code only. Unset it before Python starts."
         )
-    return numba.njit(**options, **OPTIONS)(function)
+    return numba.njit(**options, **OPTIONS, pipeline_class=_KernelCompiler)(function)
 
 
 def jit(function: Any) -> Any:

@@ -35,6 +35,13 @@ def advance(typingctx, p, n):
     return p(p, types.intp), codegen
 
 
+def align_stack(function: ir.Function) -> None:
+    """Have a function's frame aligned to its registers: what moves to the stack must not lie across two lines
+    of a cache, as it would in one process and not in the other.
+    """
+    set.add(function.attributes, '"stackrealign"')  # llvmlite knows the names of other attributes only
+
+
 @intrinsic
 def lanes(typingctx, p):
     """How many elements of a pointer's type a register holds: a compile-time constant."""
@@ -47,6 +54,7 @@ def lanes(typingctx, p):
 
 
 def vector_address(builder, p, i, vector: Vector):
+    align_stack(builder.function)
     return builder.bitcast(builder.gep(p, [i]), llvm_type(vector).as_pointer())
 
 

@@ -7,6 +7,7 @@ No floating-point flags are set: a multiplication and an addition are fused wher
 nowhere else, so that a formula gives the same bits wherever it is inlined.
 """
 
+import itertools
 import operator
 import platform
 from typing import Any
@@ -18,6 +19,7 @@ from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, overload, register_model
 
+from fastbp.cpu.constants import load_constant
 from fastbp.functions import primitives
 
 # Those of the host, or what NUMBA_CPU_FEATURES, NUMBA_CPU_NAME=generic or NUMBA_ENABLE_AVX say: what is
@@ -26,6 +28,7 @@ FEATURES = frozenset(cpu_target.target_context.codegen().magic_tuple()[2].split(
 ARM = platform.machine().lower() in ("arm64", "aarch64")
 X86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
 REGISTER_BYTES = 64 if "+avx512f" in FEATURES else 32 if "+avx2" in FEATURES else 16
+FEW_REGISTERS = X86 and REGISTER_BYTES < 64  # 16; with AVX-512 and NEON there are 32
 # Without a fused instruction llvm.fma would call the C library for each lane.
 FUSED = "fma" if not X86 or "+fma" in FEATURES else "fmuladd"
 
@@ -80,11 +83,16 @@ def splat(builder, scalar, lanes: int):
     return builder.shuffle_vector(one, undefined, first)
 
 
-def widen(context, builder, value, kind: types.Type, vector: Vector):
-    """`value` (a vector, a float or an integer) as `vector`."""
+def widen(context, builder, value, kind: types.Type, vector: Vector, in_memory: bool = FEW_REGISTERS):
+    """`value` (a vector, a float or an integer) as `vector`; a literal read from memory, if asked for."""
     if isinstance(kind, Vector):
         return value
-    return splat(builder, context.cast(builder, value, kind, vector.dtype), vector.lanes)
+    scalar = None
+    if in_memory and isinstance(value, ir.Constant) and isinstance(kind, types.Float):
+        scalar = load_constant(builder, value.constant, element_type(vector.dtype))
+    if scalar is None:
+        scalar = context.cast(builder, value, kind, vector.dtype)
+    return splat(builder, scalar, vector.lanes)
 
 
 def call_llvm(builder, name: str, vector_type, args):
@@ -160,40 +168,53 @@ def _negate(context, builder, sig, args):
 # --- primitives of the formulas --------------------------------------------------------------------------
 
 
-@intrinsic
-def _fma(typingctx, a, b, c):
-    vector = _common((a, b, c))
+def _define_call(primitive, name: str, count: int = 1) -> None:
+    """A primitive of `count` vectors or scalars that is an intrinsic of LLVM's.
 
-    def codegen(context, builder, sig, args):
-        values = [widen(context, builder, v, t, vector) for v, t in zip(args, sig.args, strict=True)]
-        return call_llvm(builder, FUSED, llvm_type(vector), values)
+    What is defined like an operator, and not by ``overload``, sees a literal as such. That of an `fma`, as a
+    rule the coefficient of a polynomial, is read from memory: as an operand it costs nothing.
+    """
 
-    return vector(a, b, c), codegen
+    @infer_global(primitive)
+    class Template(AbstractTemplate):
+        def generic(self, args, kws):
+            vector = _common(args)
+            if len(args) == count and vector is not None:
+                return signature(vector, *args)
 
+    def lower(context, builder, sig, args):
+        vector = sig.return_type
+        pairs = zip(args, sig.args, strict=True)
+        values = [widen(context, builder, v, t, vector, in_memory=True) for v, t in pairs]
+        return call_llvm(builder, name, llvm_type(vector), values)
 
-@intrinsic
-def _select(typingctx, condition, a, b):
-    vector = _common((a, b))
-
-    def codegen(context, builder, sig, args):
-        values = [widen(context, builder, v, t, vector) for v, t in zip(args[1:], sig.args[1:], strict=True)]
-        return builder.select(args[0], *values)
-
-    return vector(condition, a, b), codegen
-
-
-def _unary(name: str) -> Any:
-    @intrinsic
-    def call(typingctx, x):
-        def codegen(context, builder, sig, args):
-            return call_llvm(builder, name, llvm_type(x), args)
-
-        return x(x), codegen
-
-    return call
+    for kinds in itertools.product((Vector, types.Number), repeat=count):
+        if Vector in kinds:
+            lower_builtin(primitive, *kinds)(lower)
 
 
-_sqrt, _fabs, _rint = _unary("sqrt"), _unary("fabs"), _unary("rint")
+_define_call(primitives.fma, FUSED, 3)
+_define_call(primitives.sqrt, "sqrt")
+_define_call(primitives.absolute, "fabs")
+_define_call(primitives.rint, "rint")
+
+
+@infer_global(primitives.select)
+class SelectTemplate(AbstractTemplate):
+    def generic(self, args, kws):
+        if len(args) == 3 and isinstance(args[0], Mask) and (vector := _common(args[1:])) is not None:
+            return signature(vector, *args)
+
+
+def _select(context, builder, sig, args):
+    vector = sig.return_type
+    values = [widen(context, builder, v, t, vector) for v, t in zip(args[1:], sig.args[1:], strict=True)]
+    return builder.select(args[0], *values)
+
+
+for _pair in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
+    lower_builtin(primitives.select, Mask, *_pair)(_select)
+
 
 FORMATS = {32: (23, 127), 64: (52, 1023)}  # bits of the fraction, bias of the exponent
 
@@ -242,36 +263,6 @@ def _mantissa(typingctx, x):
 def _single_overload(x):
     if isinstance(x, Vector):
         return (lambda x: True) if x.dtype.bitwidth == 32 else (lambda x: False)
-
-
-@overload(primitives.fma)
-def _fma_overload(a, b, c):
-    if _common((a, b, c)) is not None:
-        return lambda a, b, c: _fma(a, b, c)
-
-
-@overload(primitives.select)
-def _select_overload(condition, a, b):
-    if isinstance(condition, Mask):
-        return lambda condition, a, b: _select(condition, a, b)
-
-
-@overload(primitives.sqrt)
-def _sqrt_overload(x):
-    if isinstance(x, Vector):
-        return lambda x: _sqrt(x)
-
-
-@overload(primitives.absolute)
-def _absolute_overload(x):
-    if isinstance(x, Vector):
-        return lambda x: _fabs(x)
-
-
-@overload(primitives.rint)
-def _rint_overload(x):
-    if isinstance(x, Vector):
-        return lambda x: _rint(x)
 
 
 @overload(primitives.scale)

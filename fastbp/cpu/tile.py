@@ -14,12 +14,13 @@ from numba.extending import intrinsic
 
 from fastbp.compiler import jit
 from fastbp.cpu.memory import vector_address
-from fastbp.cpu.simd import FUSED, REGISTER_BYTES, X86, Vector, call_llvm, llvm_type, splat
+from fastbp.cpu.simd import FEW_REGISTERS, FUSED, Vector, call_llvm, llvm_type, splat
 
-# Rows of a full tile. LLVM loads the broadcasts of a step before its first multiplication, so each row takes
-# three registers, two accumulators and a broadcast, besides two of B: with one row more it spills, and the
-# tile runs at 60 % of its speed. 32 vector registers with AVX-512 and NEON, 16 before.
-TILE_ROWS = 4 if X86 and REGISTER_BYTES < 64 else 10
+# Rows of a full tile: as many as leave the compiler registers enough for the broadcasts and the rows of B, of
+# 32 with AVX-512 and NEON, of 16 before. ``bench/spills.py`` shows for many processors that no register is
+# moved to the stack; with one row more there are some, and the time of a tile depends on where the stack
+# begins.
+TILE_ROWS = 5 if FEW_REGISTERS else 10
 
 INT = ir.IntType(64)
 
