@@ -115,12 +115,12 @@ def test_a_thread_that_fails_on_its_way_to_the_kernel_is_not_waited_for(function
     class Noted(Team):
         """Its threads know their numbers."""
 
-        def run(self, kernel, name):
+        def run(self, kernel, name, wanted=None):
             def noting(thread, n_threads):
                 local.thread, local.n_threads = thread, n_threads
                 return kernel(thread, n_threads)
 
-            return super().run(noting, name)
+            return super().run(noting, name, wanted)
 
     monkeypatch.setattr(engine, "Team", Noted)
     monkeypatch.setattr(module, function, failing)

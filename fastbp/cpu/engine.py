@@ -1,6 +1,9 @@
 """The CPU engine: owns the memory of a fit and calls the kernels."""
 
+import time
+from collections.abc import Callable, Hashable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -9,9 +12,10 @@ from fastbp.cpu import step as kernel
 from fastbp.cpu.arena import RULE_SIZE, SYNCED, lanes_of, pass_rows, plan_arena, prediction_rows
 from fastbp.cpu.batch_norm import synced_address
 from fastbp.cpu.data import MOST_ROWS, ROW_NUMBER, Inputs, as_inputs, as_weights, flat_view
+from fastbp.cpu.pace import recall, remember
 from fastbp.cpu.predict import predict
 from fastbp.cpu.shuffle import shuffle_order
-from fastbp.cpu.threads import Team, useful_threads
+from fastbp.cpu.threads import Kernel, Team, useful_threads
 from fastbp.functions.schedules import judge_epoch
 from fastbp.plan import Kind, NetworkPlan, aligned_zeros, padded
 from fastbp.training_plan import SolverState, TrainingPlan
@@ -49,6 +53,10 @@ class _Batches:
         registers = padded(self.pass_rows, lanes) // lanes
         flops = network.flops_per_row * self.pass_rows
         self.team = Team(n_jobs, useful_threads(flops, registers, network.n_parameters))
+        self._work = (type(self), network.dtype, network.flops_per_row, network.n_parameters, pass_rows)
+        self._pace = recall(self._work, self.team.n_threads) if self.team.adapts else None
+        self._wanted: int | None = None  # threads of the next slice; None: all
+        self._step_seconds = np.inf  # of the latest slice
         self._allocate()
 
     def _allocate(self) -> None:
@@ -60,6 +68,26 @@ class _Batches:
         self.order = index.copy() if index.size else np.arange(self.n_rows, dtype=ROW_NUMBER)
         self.starts = np.zeros(padded(self.pass_rows, 2 * lanes_of(self.network.dtype)), np.int64)
         self.sums = np.zeros(len(self.starts))
+
+    def _next_slice(self) -> float:
+        """How many steps to make before the number of threads is chosen again."""
+        if self._pace is None:
+            return np.inf
+        self._wanted, seconds = self._pace.choose()
+        return max(1, int(seconds / self._step_seconds))
+
+    def _at_pace(self, run: Kernel, name: Hashable, steps_of: Callable[[Any], int]) -> Any:
+        """Let the team run a kernel for one slice; `steps_of` its result is the number of steps made."""
+        started = time.perf_counter()
+        result = self.team.run(run, name, self._wanted)
+        steps = steps_of(result)
+        if self._pace is not None and steps > 0:
+            seconds = time.perf_counter() - started
+            if self._step_seconds < np.inf:  # the first also fills caches, and may load the kernel
+                self._pace.note(self.team.n_used, steps, seconds)
+                remember(self._work, self.team.n_threads, self._pace)
+            self._step_seconds = seconds / steps
+        return result
 
     @property
     def layout(self) -> tuple[np.ndarray, ...]:
@@ -253,11 +281,7 @@ class Trainer(_Batches):
     def train(self, max_steps: int, stop_at_epoch_end: bool = False) -> int:
         """Make up to `max_steps` steps; fewer when training ends or, if asked, when an epoch ends."""
         self._ints[kernel.CURVE_USED] = 0
-
-        def run(thread: int, n_threads: int) -> int:
-            return self._run(thread, n_threads, max_steps, stop_at_epoch_end)
-
-        done = self.team.run(run, ("train", self.network.dtype))
+        done = self._steps_at_pace(max_steps, stop_at_epoch_end)
         used = int(self._ints[kernel.CURVE_USED])
         self.loss_curve.extend(self._curve[:used].tolist())
         if self.status != "non_finite" and not _all_finite(self.parameters):
@@ -267,7 +291,22 @@ class Trainer(_Batches):
             self.failure = (
                 (self.n_epochs + 1, in_epoch) if in_epoch else (self.n_epochs, self.n_steps_per_epoch)
             )
-        return int(done)
+        return done
+
+    def _steps_at_pace(self, max_steps: int, stop_at_epoch_end: bool) -> int:
+        """Make the steps of `train`, in slices that may differ in their numbers of threads."""
+        done = 0
+        while done < max_steps:
+            steps = int(min(self._next_slice(), max_steps - done))
+
+            def run(thread: int, n_threads: int, steps: int = steps) -> int:
+                return self._run(thread, n_threads, steps, stop_at_epoch_end)
+
+            made = int(self._at_pace(run, ("train", self.network.dtype), int))
+            done += made
+            if made < steps:
+                break
+        return done
 
     def _run(self, thread: int, n_threads: int, max_steps: int, stop_at_epoch_end: bool) -> int:
         return kernel.train(
@@ -353,7 +392,8 @@ class Objective(_Batches):
         def run(thread: int, n_threads: int) -> float:
             return self._run(thread, n_threads, flat, gradient)
 
-        loss = self.team.run(run, ("loss and gradient", self.network.dtype))
+        self._next_slice()
+        loss = self._at_pace(run, ("loss and gradient", self.network.dtype), lambda loss: 1)
         self._loaded = self.pass_rows == self.n_rows
         weights = np.where(self._penalised, flat, 0)
         gradient += flat.dtype.type(self._penalty) * weights

@@ -89,6 +89,8 @@ class Team:
     ----------
     n_threads : int
         At most; a kernel's memory is sized by it.
+    n_used : int
+        In the latest run.
     sync : int64 array
         For ``fastbp.cpu.barrier``.
     """
@@ -98,14 +100,20 @@ class Team:
         self._limit = available_threads(n_jobs) if useful > 1 else 1
         self._shares_budget = n_jobs is None
         self.n_threads = min(useful, self._limit)
+        self.n_used = 1
         self.sync = np.zeros(SYNC_SIZE, np.int64)
 
-    def take_threads(self) -> int:
-        """Take threads from the budget for a run; returns how many beyond the first."""
+    @property
+    def adapts(self) -> bool:
+        """Whether a run may be on fewer threads than `n_threads` where that is faster."""
+        return self._shares_budget and self.n_threads > 1
+
+    def take_threads(self, wanted: int) -> int:
+        """Take up to `wanted` threads from the budget for a run; returns how many beyond the first."""
         global _busy
         with _lock:
             free = self._limit - _busy if self._shares_budget else self._limit
-            extra = max(1, min(self.n_threads, free)) - 1
+            extra = max(1, min(wanted, free)) - 1
             _busy += extra
         return extra
 
@@ -115,7 +123,7 @@ class Team:
         with _lock:
             _busy -= extra
 
-    def run(self, kernel: Kernel, name: Hashable) -> Any:
+    def run(self, kernel: Kernel, name: Hashable, wanted: int | None = None) -> Any:
         """``kernel(thread, n_threads)`` on 0 … n_threads − 1, as many as come; the result of thread 0.
 
         A kernel in which threads wait for one another begins with ``barrier.enter``. Where a thread fails to
@@ -129,8 +137,12 @@ class Team:
             Called with n_threads = 0 it is compiled or loaded and does nothing.
         name : hashable
             What stands for its compiled code.
+        wanted : int or None
+            At most so many threads; None: `n_threads`.
         """
-        if self.n_threads == 1:
+        wanted = self.n_threads if wanted is None else min(wanted, self.n_threads)
+        self.n_used = 1
+        if wanted == 1:
             return kernel(0, 1)
         if name not in _loaded:
             # Here, where errors and interrupts of the compiler have somewhere to go.
@@ -141,7 +153,7 @@ class Team:
             return kernel(0, 1)
         # One of the workers starts the others, so that an interrupt of this thread cannot leave a team
         # incomplete. An interrupt comes to a main thread between any two instructions, to a worker never.
-        run = _Run(self, kernel)
+        run = _Run(self, kernel, wanted)
         leader.start(run)
         interrupt: BaseException | None = None
         while not run.has_ended:  # an interrupt may come between acquiring and leaving
@@ -153,15 +165,18 @@ class Team:
             raise interrupt
         if run.error is not None:
             raise run.error
+        self.n_used = run.n_threads
         return run.result
 
 
 class _Run:
     """One run of a kernel: the job of the team's leader."""
 
-    def __init__(self, team: Team, kernel: Kernel) -> None:
+    def __init__(self, team: Team, kernel: Kernel, wanted: int) -> None:
         self.team = team
         self.kernel = kernel
+        self.wanted = wanted
+        self.n_threads = 1  # that came
         self.result: Any = None
         self.error: BaseException | None = None
         self.has_ended = False
@@ -171,7 +186,7 @@ class _Run:
     def __call__(self, leader: Worker) -> None:
         extra = 0
         try:
-            extra = self.team.take_threads()
+            extra = self.team.take_threads(self.wanted)
             self.result = self._on_threads(1 + extra)
         except BaseException as error:
             self.error = error
@@ -197,6 +212,7 @@ class _Run:
                 share.done.acquire()
             errors = [share.error for share in shares if share.error is not None]
             if not errors:
+                self.n_threads = n_threads
                 return shares[0].result
             if sync[ENTERED] == n_threads:  # all were at work
                 raise errors[0]
