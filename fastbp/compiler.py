@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import llvmlite.binding as llvm
 import numba
 from numba import types
 from numba.core.compiler import Compiler
@@ -32,7 +33,7 @@ def _loops_as_written(codegen: Any) -> Iterator[None]:
         def without_unrolling(**options: Any) -> Any:
             builder = usual(**options)
             builder._pto.loop_unrolling = False
-            return builder
+            return llvm.create_pass_builder(builder._tm, builder._pto)  # a builder keeps a copy of them
 
         codegen._pass_builder = without_unrolling
         try:
