@@ -4,21 +4,23 @@
     python bench/picture.py bench/results/versus.json                 # bench/results/versus.svg
     python bench/picture.py run.json --dtype float64 --out picture.png
 
-A group of bars for each workload, a bar for each peer: microseconds a step, the median over the rounds, on a
-logarithmic scale. Of several numbers of threads in the file, the largest is drawn; random shapes are left
-out. The same file gives the same picture, byte for byte, with the same version of matplotlib.
+A group of bars for each workload, a bar for each peer: microseconds a step, the median over its processes, on
+a logarithmic scale. Of several numbers of threads in the file, the largest is drawn, and nothing that was
+timed under a load; random shapes and streams are left out. The same file gives the same picture, byte for
+byte, with the same version of matplotlib.
 """
 
 import argparse
 import json
-import statistics
 import sys
 from itertools import groupby
 from pathlib import Path
 
 import matplotlib
 import peers
+from load import NONE
 from report import number
+from samples import typical
 from workloads import WORKLOADS
 
 matplotlib.use("Agg")
@@ -48,9 +50,7 @@ def main() -> int:
 
 def draw(run: dict, fits: list[dict]):
     names = [p for p in peers.PEERS if any(p in fit["seconds"] for fit in fits)]
-    steps = [
-        {p: statistics.median(s) / fit["steps"] * 1e6 for p, s in fit["seconds"].items()} for fit in fits
-    ]
+    steps = [{p: typical(s) / fit["steps"] * 1e6 for p, s in fit["seconds"].items()} for fit in fits]
     every = [value for step in steps for value in step.values()]
     pitch = len(names) + GAP
     height = 0.17 * pitch * len(fits) + 1.15
@@ -141,10 +141,10 @@ def title(fit: dict) -> str:
 
 
 def caption(run: dict) -> str:
-    machine, rounds = run["machine"], run["rounds"]
+    machine, processes, rounds = run["machine"], run["processes"], run["rounds"]
     made = [f"{peers.title(p)} {v}" for p, v in machine["versions"].items() if v[:1].isdigit()]
     about = [machine["cpu"], f"{machine['cores']} cores", machine["system"], f"Python {machine['python']}"]
-    how = f"medians of {rounds} interleaved rounds" if rounds > 1 else "one round"
+    how = f"medians over processes: {processes}, with {rounds} interleaved round{'s' * (rounds > 1)} each"
     return f"{', '.join(about)}\n{', '.join(made)}; {how}; log scale; in brackets: times fastbp's"
 
 
@@ -161,7 +161,8 @@ def parse_arguments():
         parser.error(f"--out {args.out}: only .svg and .png can be written")
     try:
         args.run = json.loads(args.run.read_text(encoding="utf-8"))
-        fits = [r for r in args.run["results"] if r["table"] == "fit" and r["dtype"] == args.dtype]
+        fits = [r for r in args.run["results"] if r["table"] == "fit" and r["load"] == NONE]
+        fits = [r for r in fits if r["dtype"] == args.dtype and args.run["processes"]]
         most = max((r["threads"] for r in fits), default=0)
         known = [r for r in fits if r["threads"] == most and r["workload"] in WORKLOADS]
         args.fits = [r for r in known if r["seconds"]]
@@ -169,6 +170,8 @@ def parse_arguments():
         parser.error(f"{error.strerror}: {error.filename}")
     except (ValueError, KeyError, TypeError):
         parser.error("this is no file of versus.py --json")
+    if any(":" in peer for fit in args.fits for peer in fit["seconds"]):
+        parser.error("this run was made with --n-jobs: fastbp has several columns in it")
     if not args.fits:
         parser.error(f"no workload was fitted in {args.dtype} in this run")
     return args

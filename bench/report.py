@@ -1,5 +1,6 @@
-"""The machine's description and the tables, as plain text or Markdown."""
+"""What the scripts here share of their command lines, the machine's description and the tables."""
 
+import argparse
 import os
 import platform
 from pathlib import Path
@@ -54,3 +55,16 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def percent(share: float | None) -> str:
     return number(None) if share is None else f"{100 * share:.{int(share < 0.1)}f} %"
+
+
+def positive(kind):
+    """Return what argparse converts an argument with that must be above 0."""
+
+    def convert(text):
+        value = kind(text)
+        if value <= 0:
+            raise argparse.ArgumentTypeError(f"{text} is not positive")
+        return value
+
+    convert.__name__ = kind.__name__  # what argparse calls it in its errors
+    return convert

@@ -111,15 +111,32 @@ class Commands:
             "objective": self.fit.loss if self.fit.loss_is_objective else None,
         }
 
-    def warm_up(self, min_seconds: float) -> None:
-        """Compile, then find how many fits make a sample of at least `min_seconds`."""
+    def warm_up(self, min_seconds: float, after_product: bool = False) -> None:
+        """Compile, then find how many fits make a sample of at least `min_seconds`.
+
+        With `after_product` each fit of a sample comes right after a matrix product of NumPy's, whose threads
+        may then still wait for more work; the product is not timed.
+        """
+        self.before_fit = nothing
+        if after_product:
+            from gemm import Squares
+
+            self.before_fit = Squares(self.fit.dtype, 1024).multiply
         self.fit.warm_up()
-        seconds = min(self.fit.fit() for _ in range(2))
-        self.repeats = max(1, math.ceil(min_seconds / seconds))
+        seconds = []
+        for _ in range(2):
+            start = time.perf_counter()
+            self._fit()
+            seconds.append(time.perf_counter() - start)
+        self.repeats = max(1, math.ceil(min_seconds / min(seconds)))
 
     def sample(self) -> float:
         """Return the seconds of a fit, the mean over the repeats."""
-        return sum(self.fit.fit() for _ in range(self.repeats)) / self.repeats
+        return sum(self._fit() for _ in range(self.repeats)) / self.repeats
+
+    def _fit(self) -> float:
+        self.before_fit()
+        return self.fit.fit()
 
     def loss(self) -> float:
         return self.fit.loss
@@ -137,19 +154,20 @@ class Commands:
         return (time.perf_counter() - start) / calls
 
     def gemm(self, dtype: str, size: int = 2048) -> float:
-        """Return the operations a second of NumPy's product of two square matrices, the best of three."""
-        import numpy as np
+        """Return the operations a second of NumPy's product of two square matrices."""
+        from gemm import Squares
 
         if not hasattr(self, "squares"):
-            rng = np.random.default_rng(0)
-            self.squares = [rng.standard_normal((size, size)).astype(dtype) for _ in range(3)]
-            np.dot(*self.squares[:2], out=self.squares[2])
-        times = []
-        for _ in range(3):
-            start = time.perf_counter()
-            np.dot(*self.squares[:2], out=self.squares[2])
-            times.append(time.perf_counter() - start)
-        return 2 * size**3 / min(times)
+            self.squares = Squares(dtype, size)
+        return self.squares.rate()
+
+    def tile(self, dtype: str) -> tuple[float, float]:
+        """Return the operations a second of fastbp's register tile and of NumPy's product, on one thread."""
+        from threadpoolctl import threadpool_limits
+        from tile_rate import tile_rate
+
+        with threadpool_limits(1):
+            return tile_rate(dtype), self.gemm(dtype, 1024)
 
     def start_up(self, peer: str, workload: str, dtype: str, threads: int) -> tuple[float, float]:
         """Return the seconds of the import, as a user does it, and of the first fit after it.
@@ -181,6 +199,10 @@ class Commands:
         self.fit.warm_up()
         self.fit.fit()
         return before, peak_memory()
+
+
+def nothing() -> None:
+    pass
 
 
 def peak_memory() -> int:

@@ -1,6 +1,7 @@
 """The workloads that every benchmark of this folder uses, defined once.
 
-`WORKLOADS` are the seven networks of the README's tables; `random_shapes` draws others that nobody tuned for.
+`WORKLOADS` are the seven networks of the README's tables, `STREAMS` train with one to three rows a step, and
+`random_shapes` draws others that nobody tuned for.
 Inputs are standard normal, classes and targets are random: a benchmark needs work, not a lesson.
 """
 
@@ -29,6 +30,7 @@ class Workload:
     momentum: float = 0.9  # of sgd, Nesterov's where it is not 0
     alpha: float = 1e-4
     seed: int = 0
+    partial: bool = False  # a call of partial_fit for each batch, in the rows' order, in place of a fit
 
     @property
     def layer_shapes(self) -> list[tuple[int, int]]:
@@ -106,6 +108,14 @@ WORKLOADS = {
         Workload("deep", 10_000, 32, (64,) * 8, 5, "classes", "tanh", 64, 4, "adam"),
         Workload("fmnist", 20_000, 784, (256, 128), 10, "classes", "relu", 200, 2, "adam"),
         Workload("wide", 8_000, 256, (1024, 1024), 10, "classes", "relu", 512, 2, "sgd", learning_rate=0.01),
+    ]
+}
+
+STREAMS = {
+    w.name: w
+    for w in [
+        *(Workload(f"stream{n}", 1_000, 20, (32,), 3, "classes", "relu", n, 5, "adam") for n in (1, 2, 3)),
+        Workload("partial", 1_000, 20, (32,), 3, "classes", "relu", 1, 1, "adam", partial=True),
     ]
 }
 

@@ -2,9 +2,10 @@
 
     cd bench
     asv machine --yes
-    asv run --python=same --quick
+    asv run --python=same --launch-method spawn
 
-Compilation is kept out of every figure but those named so: each `setup` does once what is then timed.
+Compilation is kept out of every figure but those named so: fits are timed in several processes that load what
+`setup_cache` compiled in another one, and each `setup` does once what is then timed.
 """
 
 import sys

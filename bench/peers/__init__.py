@@ -1,6 +1,7 @@
 """The libraries that are compared, each in a small file of its own, imported only in its worker process.
 
 A peer's module has one class, `Fit`, made from a workload, a dtype and a number of threads; see `base.Peer`.
+"fastbp:2" is fastbp with n_jobs=2 whatever the number of threads of the run, "fastbp:None" with n_jobs=None.
 """
 
 import importlib
@@ -23,12 +24,18 @@ PEERS = {
 
 
 def title(peer: str) -> str:
-    return PEERS[peer][0]
+    name, _, jobs = peer.partition(":")
+    return f"{PEERS[name][0]} n_jobs={jobs}" if jobs else PEERS[name][0]
+
+
+def library(peer: str) -> str:
+    """Return the key in PEERS of a peer that may be a variant."""
+    return peer.partition(":")[0]
 
 
 def import_name(peer: str) -> str:
     """Return the module whose import a user of `peer` waits for."""
-    return PEERS[peer][2]
+    return PEERS[library(peer)][2]
 
 
 def available(peer: str) -> bool:
@@ -43,6 +50,9 @@ def version(peer: str) -> str:
         return "from this checkout" if available(peer) else "not installed"
 
 
-def prepare(peer: str, workload, dtype: str, threads: int):
+def prepare(peer: str, workload, dtype: str, threads: int | None):
     """Import `peer` and return its `Fit` for a workload."""
-    return importlib.import_module(f"peers.{PEERS[peer][1]}").Fit(workload, dtype, threads)
+    name, _, jobs = peer.partition(":")
+    if jobs:
+        threads = None if jobs == "None" else int(jobs)
+    return importlib.import_module(f"peers.{PEERS[name][1]}").Fit(workload, dtype, threads)

@@ -70,7 +70,19 @@ class EstimatorPeer(Peer):
     def _fit(self, epochs, shuffle):
         make = self.classes[self.workload.kind == "values"]
         self.model = make(max_iter=epochs, shuffle=shuffle, **self.parameters())
-        self.model.fit(self.X, self.y, **self.fit_arguments())
+        if self.workload.partial:
+            self._stream(epochs)
+        else:
+            self.model.fit(self.X, self.y, **self.fit_arguments())
+
+    def _stream(self, epochs):
+        w = self.workload
+        first = {} if w.kind == "values" else {"classes": np.arange(w.outputs)}
+        for _ in range(epochs):
+            for start in range(0, w.rows, w.batch):
+                rows = slice(start, start + w.batch)
+                self.model.partial_fit(self.X[rows], self.y[rows], **first)
+                first = {}
 
     @property
     def loss(self):

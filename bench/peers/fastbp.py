@@ -12,11 +12,13 @@ warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
 
 class Fit(EstimatorPeer):
+    """`threads` is n_jobs, and so may be None."""
+
     classes = (BPClassifier, BPRegressor)
 
     def __init__(self, workload, dtype, threads):
         super().__init__(workload, dtype, threads)
-        self.initial = workload.initial_weights(self.dtype)
+        self.initial = workload.initial_weights(self.dtype)  # of partial_fit, those of random_state
 
     def parameters(self):
         return super().parameters() | {"n_jobs": self.threads}

@@ -2,7 +2,8 @@
 
 The orders of the rows are drawn and the arrays are moved to the device before the clock starts, so nothing of
 Python or of the random numbers is left in the time. The updates are scikit-learn's, formula by formula. The
-last short batch of an epoch is a step of its own shape after the scan over the full ones.
+last short batch of an epoch is a step of its own shape after the scan over the full ones. Where rows come one
+batch after another, as for `partial_fit`, a step is a call of one jitted function.
 """
 
 import jax
@@ -28,10 +29,14 @@ class Fit(Peer):
         self.targets = jnp.asarray(targets)
         self._train = jax.jit(self._whole_fit)
         self._predict = jax.jit(self._labels)
+        self._one_step = jax.jit(self._step)
         self._plans = {}
 
     def _fit(self, epochs, shuffle):
         plan = self._plans[epochs, shuffle]
+        if self.workload.partial:
+            self._stream(*plan)
+            return
         trained = self._train(self.initial, self.inputs, self.targets, *plan)
         self.params, self.losses = jax.block_until_ready(trained)
 
@@ -52,11 +57,25 @@ class Fit(Peer):
             rates *= np.sqrt(1 - BETA_2**t) / (1 - BETA_1**t)
         return jnp.asarray(orders), jnp.asarray(rates.reshape(epochs, w.steps), self.dtype)
 
+    def _stream(self, orders, rates):
+        w, targets = self.workload, np.asarray(self.targets)
+        carry, losses = self._start(self.initial), []
+        for epoch in np.asarray(rates):
+            for start, rate in zip(range(0, w.rows, w.batch), epoch, strict=True):
+                rows = slice(start, start + w.batch)
+                carry, loss = self._one_step(carry, self.X[rows], targets[rows], rate)
+                losses.append(loss)
+        self.params, self.losses = jax.block_until_ready((carry[0], losses))
+
+    def _start(self, params):
+        """Return the weights and the moments before the first step."""
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return params, zeros, zeros if self.workload.solver == "adam" else ()
+
     def _whole_fit(self, params, X, Y, orders, rates):
         w = self.workload
         full = w.rows // w.batch
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        carry = (params, zeros, zeros if w.solver == "adam" else ())
+        carry = self._start(params)
 
         def step(carry, batch_and_rate):
             batch, rate = batch_and_rate

@@ -37,7 +37,7 @@ class Fit(Peer):
         inputs, targets = self.inputs, self.targets
         order = torch.arange(w.rows)
         for _ in range(epochs):
-            if shuffle:
+            if shuffle and not w.partial:
                 order = torch.randperm(w.rows)
             losses = []
             for batch in order.split(w.batch):
