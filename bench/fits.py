@@ -16,7 +16,7 @@ import load
 import peers
 from checks import checked_epochs, mismatches
 from measure import padding, progress, rotated
-from samples import ratio, typical
+from samples import ratio
 from worker import PREDICTED_MANY, Worker, WorkerError
 
 SETTLE = 0.05  # seconds in which the last peer's threads stop spinning
