@@ -144,8 +144,8 @@ def caption(run: dict) -> str:
     machine, processes, rounds = run["machine"], run["processes"], run["rounds"]
     made = [f"{peers.title(p)} {v}" for p, v in machine["versions"].items() if v[:1].isdigit()]
     about = [machine["cpu"], f"{machine['cores']} cores", machine["system"], f"Python {machine['python']}"]
-    how = f"medians over processes: {processes}, with {rounds} interleaved round{'s' * (rounds > 1)} each"
-    return f"{', '.join(about)}\n{', '.join(made)}; {how}; log scale; in brackets: times fastbp's"
+    how = f"medians of {processes} process{'es' * (processes > 1)}, {rounds} round{'s' * (rounds > 1)} each"
+    return f"{', '.join(about)}; {how}\n{', '.join(made)}; log scale; in brackets: times fastbp's"
 
 
 def parse_arguments():
