@@ -24,8 +24,7 @@ from .listing import functions, loops
 from .targets import TARGETS, Target
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-# Modules of fastbp.cpu whose functions are a family of their own; others' stand under the module's name.
-FAMILIES = {"tile": "product", "transpose": "transposition"}
+FAMILIES = {"tile": "product"}  # others have the name of their module in fastbp.cpu
 
 
 def main() -> None:
