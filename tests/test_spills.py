@@ -97,6 +97,12 @@ def test_what_arm_moves_to_the_stack():
     ]
 
 
+def test_arm_as_apple_writes_it():
+    """With the arrangement behind the operation."""
+    (function,) = functions(ARM_LISTING.replace("fmla	v2.4s, v0.4s, v1.4s", "fmla.4s	v2, v0, v1"))
+    assert [(loop.fused, loop.computing, loop.moves) for loop in loops(function, is_arm=True)] == [(2, 2, 2)]
+
+
 def assert_held_in_registers(found: list[Loop], rows: int) -> None:
     """One loop for each height and width of a tile, none of which is unrolled or spills."""
     assert sorted(loop.fused for loop in found) == sorted([*range(1, rows + 1), *range(2, 2 * rows + 1, 2)])

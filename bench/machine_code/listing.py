@@ -25,7 +25,7 @@ LABEL = re.compile(r'^("[^"]*"|[^\s:"#;]+):')
 COMMENT = re.compile(r"\s*(##|# |//|;).*")
 TABLE = re.compile(r"^\.(?:byte|short|hword|long|word|quad|xword|[248]byte)\s.*?(\.?LBB\w+)")
 
-X86_VECTOR, ARM_VECTOR = re.compile(r"%[xyz]mm\d"), re.compile(r"\b(?:[qz]\d|v\d+\.)")
+X86_VECTOR, ARM_VECTOR = re.compile(r"%[xyz]mm\d"), re.compile(r"\b[qvz]\d")
 X86_SCALAR = re.compile(
     r"v?(?:mov|add|sub|mul|div|sqrt|cvt|u?comi|cmp|round|rndscale|max|min|fn?m(?:add|sub))\w*s[sd]"
     r"|v?cvt\w*s[sdi]2\w+|v?mov[dq]|v?movddup|v?mov[lh]p[sd]"
