@@ -58,9 +58,9 @@ def test_a_machine_that_becomes_busy_and_free_again_is_followed():
     def seconds(threads, time):
         return 1e-4 if threads == 1 else 2e-4 if 1 < time < 2 else 6e-5
 
-    machine = Machine(seconds).run(1.0)
+    machine = Machine(seconds).run(0.9)
     assert machine.pace.current == 2
-    machine.run(1.1)
+    machine.run(1.15)
     assert machine.pace.current == 1
     machine.run(3.0)
     assert machine.pace.current == 2
@@ -137,3 +137,14 @@ def test_weights_do_not_depend_on_changes_of_the_number_of_threads(monkeypatch):
     for ours, its in zip(restless.coefs_, plain.coefs_, strict=True):
         assert (ours == its).all()
     assert restless.loss_curve_ == plain.loss_curve_
+
+
+def test_epochs_shorter_than_a_slice_are_measured_together():
+    """With early stopping Python looks at each epoch: of a small fit it may take less than a millisecond."""
+    seconds = {1: 1e-4, 2: 3e-4}
+    short, used = Pace(2), []
+    for _ in range(400):
+        threads, _ = short.choose()
+        short.note(threads, 4, 4 * seconds[threads])
+        used.append(threads)
+    assert short.current == 1 and used.count(2) < 20

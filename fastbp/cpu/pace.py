@@ -10,10 +10,10 @@ from collections.abc import Hashable
 
 SHORTEST = 0.003  # seconds of a slice of work, at least one step; starting threads takes some 0.0002
 LONGEST = 0.05
+ENOUGH = 0.7  # of the shortest; where slices are cut short, by the end of an epoch, several count as one
 PATIENCE = 0.01  # seconds after a change until it counts as made
-WAIT = 0.03  # seconds from a change to the next look, and twice as long after each look in vain
-LONGEST_WAIT = 5.0
-PRICE = 100  # times what a look has lost pass before the next
+WAIT = 0.03  # seconds from a change or a look to the next look, at least
+PRICE = 100  # times what the last look has lost, at least
 FIRST_LOSS = 0.002  # seconds that the first look may lose; where it may lose more, it waits
 FIRST_PRICE = 20
 MEMORY = 0.02  # seconds of work that a measurement outlives
@@ -49,19 +49,21 @@ class Pace:
             self._choices.append(self._choices[-1] // 2)
         self.current = most
         self._seconds: dict[int, float] = {}  # of a step, by number of threads
-        self._due, self._wait = 0.0, WAIT  # seconds of work until the next look; from the last one to it
+        self._due = 0.0  # seconds of work until the next look
         self._slice = SHORTEST
+        self._part = (0, 0, 0.0)  # threads, steps and seconds of a slice that was cut short
         self._looking: int | None = None
         self._before: int | None = None  # what was in use before a change that is not judged yet
         self._since = (0.0, 0)  # seconds and steps since that change
         self._upwards = False
         if known is not None:
             self.current, self._seconds = known.current, dict(known._seconds)
-            self._due, self._wait = known._due, known._wait
+            self._due = known._due
 
     def choose(self) -> tuple[int, float]:
         """Threads of the next slice, and seconds that it should take."""
-        self._looking = None
+        if self._looking is not None:
+            return self._looking, SHORTEST
         if self.current not in self._seconds:
             return self.current, SHORTEST
         if self._before is None and self._due <= 0.0:
@@ -75,9 +77,16 @@ class Pace:
         """A slice of some steps has taken so many seconds on so many threads."""
         if steps < 1 or threads not in self._choices:
             return
-        now = seconds / steps
         self._due -= seconds
+        if self._part[0] == threads:
+            steps, seconds = steps + self._part[1], seconds + self._part[2]
+        self._part = (threads, steps, seconds)
+        if seconds < ENOUGH * SHORTEST:
+            return
+        self._part = (0, 0, 0.0)
+        now = seconds / steps
         if threads == self._looking:
+            self._looking = None
             self._seconds[threads] = now
             self._after_look(threads, steps, seconds)
             return
@@ -120,12 +129,12 @@ class Pace:
             self.current, self._slice = self._before, SHORTEST
             self._rest(spent - made * usual)
         else:
-            self._wait = self._due = WAIT
+            self._due = WAIT
         self._before = None
 
     def _rest(self, lost: float) -> None:
-        """Wait longer than before until the next look; the last has lost so many seconds."""
-        self._wait = self._due = min(max(2 * self._wait, PRICE * lost), LONGEST_WAIT)
+        """Wait until the next look, the longer the more seconds the last has lost."""
+        self._due = max(WAIT, PRICE * lost)
 
     def _neighbour(self) -> int | None:
         """The number of threads to look at next: more and fewer in turn."""

@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 
 from fastbp.cpu.barrier import BROKEN, ENTERED, SYNC_SIZE
+from fastbp.cpu.cores import current_core, leave_cores
 from fastbp.cpu.workers import Worker, allocate_lock, recruit
 
 # Work below this is done sooner by one thread than handed to another: about 10 µs of arithmetic.
@@ -204,7 +205,8 @@ class _Run:
                 workers.append(worker)
             n_threads = 1 + len(workers)
             sync[:] = 0
-            shares = [_Share(self.kernel, thread, n_threads, sync) for thread in range(n_threads)]
+            taken = [current_core()]
+            shares = [_Share(self.kernel, thread, n_threads, sync, taken) for thread in range(n_threads)]
             for worker, share in zip(workers, shares[1:], strict=True):
                 worker.start(share)
             shares[0].compute()
@@ -223,8 +225,11 @@ class _Run:
 class _Share:
     """What one thread of a team does in a run."""
 
-    def __init__(self, kernel: Kernel, thread: int, n_threads: int, sync: np.ndarray) -> None:
+    def __init__(
+        self, kernel: Kernel, thread: int, n_threads: int, sync: np.ndarray, taken: list[int | None]
+    ) -> None:
         self.kernel, self.thread, self.n_threads, self.sync = kernel, thread, n_threads, sync
+        self.taken = taken  # cores of the team
         self.result: Any = None
         self.error: BaseException | None = None
         self.done = allocate_lock()
@@ -239,6 +244,8 @@ class _Share:
 
     def __call__(self, worker: Worker) -> None:
         try:
+            leave_cores(self.taken)
+            self.taken.append(current_core())
             self.compute()
         finally:
             worker.rest()
