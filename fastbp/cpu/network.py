@@ -50,8 +50,8 @@ from fastbp.cpu.transpose import scatter_block, transpose_block
 from fastbp.cpu.uniforms import op_key
 
 # Blocks of weights that meet the panels of the batch one after another: LONGEST_BLOCK steps of k of a panel
-# fill most of a first-level cache of 48 KB in either dtype.
-LONGEST_BLOCK = 320
+# and of weights take 32 KB in either dtype, as much as a first-level cache holds.
+LONGEST_BLOCK = 128
 ROW_BLOCK = 4 * TILE_ROWS
 FEW_ROWS_BLOCK = 16
 
