@@ -136,7 +136,9 @@ class Labels:
 
     def check_known(self, y, *, exactly: bool) -> None:
         """Refuse targets of another kind or with unknown labels; `exactly`: with missing ones, too."""
-        kind = target_kind(y)
+        # a column of integers is what it looks like: scikit-learn's look takes as long as steps of training
+        plain = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "biu"
+        kind = self.kind if plain and self.indicator is None else target_kind(y)
         if (kind == "multilabel") != (self.indicator is not None):
             raise ValueError(f"`y` is {kind}, but the classifier was fitted on {self.kind} targets.")
         if self.indicator is not None:
