@@ -70,14 +70,11 @@ def timed_fits(run, workloads, predict: bool) -> list[dict]:
         with workers_of(run, cache) as workers:
             for row in rows:
                 check(run, row, workers, predict)
-        kernels = files(folder)
-        with load.around(run.load):
+        with load.around(run.load), no_compilation(folder):
             for process in range(run.processes):
                 with workers_of(run, cache | padding(process)) as workers:
                     for row in rows:
                         time_row(run, row, workers, process, predict)
-        if files(folder) != kernels:
-            raise RuntimeError(f"timed processes compiled {files(folder) - kernels}")
     progress("")
     return [result(run, row, predict) for row in rows]
 
@@ -87,6 +84,15 @@ def workers_of(run, environment: dict[str, str]) -> Iterator[dict[str, Worker]]:
     """Start a process for each peer and one for NumPy's product."""
     with contextlib.ExitStack() as stack:
         yield {p: stack.enter_context(Worker(run.threads, environment)) for p in [*run.names, GEMM]}
+
+
+@contextlib.contextmanager
+def no_compilation(folder: str) -> Iterator[None]:
+    """Make sure that the processes timed meanwhile add no kernels to the cache in `folder`: RuntimeError."""
+    kernels = files(folder)
+    yield
+    if files(folder) != kernels:
+        raise RuntimeError(f"timed processes compiled {files(folder) - kernels}")
 
 
 def files(folder: str) -> set[str]:

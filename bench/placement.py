@@ -17,7 +17,7 @@ import tempfile
 
 import peers
 import report
-from fits import files
+from fits import no_compilation
 from measure import padding, progress
 from report import number, percent, positive, table
 from worker import Worker, available_cpus
@@ -38,13 +38,12 @@ def main() -> int:
     columns = [TILE, GEMM, *(f"{name}/{n}" for name, n in fits)]
     with tempfile.TemporaryDirectory() as folder:
         in_process(fits, args.dtype, 1, 0.0, {"NUMBA_CACHE_DIR": folder})  # compiles
-        kernels, rows = files(folder), []
-        for i in range(args.processes):
-            progress(f"process {i + 1} of {args.processes}")
-            environment = {"NUMBA_CACHE_DIR": folder} | padding(i)
-            rows.append(in_process(fits, args.dtype, args.rounds, args.sample_seconds, environment))
-        if files(folder) != kernels:
-            raise RuntimeError(f"timed processes compiled {files(folder) - kernels}")
+        rows = []
+        with no_compilation(folder):
+            for i in range(args.processes):
+                progress(f"process {i + 1} of {args.processes}")
+                environment = {"NUMBA_CACHE_DIR": folder} | padding(i)
+                rows.append(in_process(fits, args.dtype, args.rounds, args.sample_seconds, environment))
     progress("")
     named = [[f"process {i + 1}", *map(number, row)] for i, row in enumerate(rows)]
     numbers = list(zip(*rows, strict=True))
@@ -90,4 +89,7 @@ def parse_arguments():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted")
