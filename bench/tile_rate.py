@@ -1,10 +1,11 @@
-"""The rate of the register tile alone, its panels in the nearest caches."""
+"""The rate of the register tile alone, its panels in the nearest caches, beside NumPy's product."""
 
-import statistics
 import time
 
 import numpy as np
 import peers  # noqa: F401  (finds the fastbp of this checkout)
+from gemm import Squares
+from threadpoolctl import threadpool_limits
 
 from fastbp.compiler import jit
 from fastbp.cpu.arena import lanes_of
@@ -14,7 +15,7 @@ from fastbp.plan import aligned_zeros
 
 STEPS = 320  # of k: with AVX-512 the panels of both sides take 54 KB
 REGISTERS = 2  # a tile is so many wide
-CALLS, SAMPLES = 5_000, 7
+CALLS, SQUARE, TURNS = 5_000, 1024, 60
 
 
 @jit
@@ -37,8 +38,11 @@ def repeat_tile(times, c, a, b, width, steps):
         )
 
 
-def tile_rate(dtype: str) -> float:
-    """Return the operations a second of a full tile on one thread, the median of a few samples."""
+def tile_and_product(dtype: str) -> tuple[float, float, float]:
+    """Return the operations a second of a full tile and of NumPy's product, and their ratio; on one thread.
+
+    Both take turns of milliseconds, so that the ratio stands although the processor's clock drifts: medians.
+    """
     width = REGISTERS * lanes_of(np.dtype(dtype))
     rng = np.random.default_rng(0)
     c, a, b = (
@@ -46,10 +50,17 @@ def tile_rate(dtype: str) -> float:
         for rows, columns in ((TILE_ROWS, width), (STEPS, TILE_ROWS), (STEPS, width))
     )
     a[:], b[:] = rng.random(a.size), rng.random(b.size)
-    repeat_tile(1, c, a, b, width, STEPS)
-    times = []
-    for _ in range(SAMPLES):
-        start = time.perf_counter()
-        repeat_tile(CALLS, c, a, b, width, STEPS)
-        times.append(time.perf_counter() - start)
-    return 2 * STEPS * width * TILE_ROWS * CALLS / statistics.median(times)
+    squares = Squares(dtype, SQUARE)
+    rates = np.empty((TURNS, 2))
+    with threadpool_limits(1):
+        repeat_tile(1, c, a, b, width, STEPS)
+        squares.multiply()
+        for turn in rates:
+            start = time.perf_counter()
+            repeat_tile(CALLS, c, a, b, width, STEPS)
+            between = time.perf_counter()
+            squares.multiply()
+            end = time.perf_counter()
+            turn[0] = 2 * STEPS * width * TILE_ROWS * CALLS / (between - start)
+            turn[1] = 2 * SQUARE**3 / (end - between)
+    return *np.median(rates, axis=0), np.median(rates[:, 0] / rates[:, 1])

@@ -161,13 +161,17 @@ class Commands:
             self.squares = Squares(dtype, size)
         return self.squares.rate()
 
-    def tile(self, dtype: str) -> tuple[float, float]:
-        """Return the operations a second of fastbp's register tile and of NumPy's product, on one thread."""
+    def gemm_alone(self, dtype: str) -> float:
+        """Return the rate of `gemm` for smaller matrices on one thread."""
         from threadpoolctl import threadpool_limits
-        from tile_rate import tile_rate
 
         with threadpool_limits(1):
-            return tile_rate(dtype), self.gemm(dtype, 1024)
+            return self.gemm(dtype, 1024)
+
+    def tile(self, dtype: str) -> tuple[float, float, float]:
+        from tile_rate import tile_and_product
+
+        return tile_and_product(dtype)
 
     def start_up(self, peer: str, workload: str, dtype: str, threads: int) -> tuple[float, float]:
         """Return the seconds of the import, as a user does it, and of the first fit after it.
