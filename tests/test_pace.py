@@ -79,6 +79,21 @@ def test_a_core_that_is_taken_away_for_milliseconds_at_a_time_does_not_fool_it()
     assert machine.steps > 0.95 * fixed(seconds, 1, machine.time)
 
 
+@pytest.mark.parametrize("step", [1e-4, 1.5e-3, 2e-2])
+def test_fits_that_begin_beside_threads_of_another_library_use_two_threads_soon_after(step):
+    """These spin for 33 ms after a product of matrices, and make two threads slow in each fit of 0.2 s."""
+
+    def seconds(threads, time):
+        return step if threads == 1 else 1.8 * step if time % 0.2 < 0.033 else 0.65 * step
+
+    machine, known = Machine(seconds), None
+    for fit in range(1, 31):
+        machine.pace = Pace(2, known)
+        machine.run(0.2 * fit)
+        known = machine.pace
+    assert machine.steps > 0.88 * max(fixed(seconds, threads, machine.time) for threads in (1, 2))
+
+
 def test_many_numbers_of_threads_are_tried_down_to_the_fastest():
     for fastest in (16, 8, 4, 2, 1):
 

@@ -13,9 +13,10 @@ LONGEST = 0.05
 ENOUGH = 0.7  # of the shortest; where slices are cut short, by the end of an epoch, several count as one
 PATIENCE = 0.01  # seconds after a change until it counts as made
 WAIT = 0.03  # seconds from a change or a look to the next look, at least
-PRICE = 100  # times what the last look has lost, at least
+PRICE = 100  # times what the last look has lost; it is reached by doubling, with each look in vain,
+PRICE_AT_FIRST = 10  # from this
 FIRST_LOSS = 0.002  # seconds that the first look may lose; where it may lose more, it waits
-FIRST_PRICE = 20
+FIRST_PRICE = 15
 MEMORY = 0.02  # seconds of work that a measurement outlives
 WORTH = 0.97  # a change is made for steps that take less than this share of the time
 REMEMBERED = 64  # kinds of work that a process remembers
@@ -56,9 +57,10 @@ class Pace:
         self._before: int | None = None  # what was in use before a change that is not judged yet
         self._since = (0.0, 0)  # seconds and steps since that change
         self._upwards = False
+        self._price = PRICE_AT_FIRST  # of the next look in vain
         if known is not None:
             self.current, self._seconds = known.current, dict(known._seconds)
-            self._due = known._due
+            self._due, self._price = known._due, known._price
 
     def choose(self) -> tuple[int, float]:
         """Threads of the next slice, and seconds that it should take."""
@@ -129,12 +131,17 @@ class Pace:
             self.current, self._slice = self._before, SHORTEST
             self._rest(spent - made * usual)
         else:
-            self._due = WAIT
+            self._due, self._price = WAIT - spent, PRICE_AT_FIRST
         self._before = None
 
     def _rest(self, lost: float) -> None:
-        """Wait until the next look, the longer the more seconds the last has lost."""
-        self._due = max(WAIT, PRICE * lost)
+        """Wait until the next look, the longer the more seconds the last has lost.
+
+        At first for a short time only: what made threads slow may be over soon, as where those of another
+        library still wait for work after a product of matrices.
+        """
+        self._due = max(WAIT, self._price * lost)
+        self._price = min(2 * self._price, PRICE)
 
     def _neighbour(self) -> int | None:
         """The number of threads to look at next: more and fewer in turn."""
