@@ -60,7 +60,7 @@ def main() -> int:
     args = parse_arguments()
     if args.worker:
         return work(*args.worker)
-    from fastbp.cuda.target import missing
+    from fastbp.engines.cuda.target import missing
 
     lacking = missing()
     if lacking is not None:
@@ -127,7 +127,7 @@ def least_bytes(workload, dtype) -> int:
 
 
 def gpu_name() -> str:
-    from fastbp.cuda.target import cuda
+    from fastbp.engines.cuda.target import cuda
 
     name = cuda.get_current_device().name
     return name.decode() if isinstance(name, bytes) else str(name)

@@ -155,7 +155,7 @@ def pretended_device(capability: tuple[int, int]):
 
 def selection(plan: str):
     """What a plan selects of the registries."""
-    from fastbp.cuda.functions import Selection
+    from fastbp.engines.cuda.lowering import Selection
 
     return Selection(*SELECTIONS[plan])
 
@@ -165,8 +165,8 @@ def compile_kernel(capability: str, dtype: str, plan: str, team: str) -> str:
     import numpy as np
     from numba.cuda import types
 
-    from fastbp.cuda.kernel import launch_bounds, make_kernel
-    from fastbp.cuda.target import cuda
+    from fastbp.engines.cuda.step import launch_bounds, make_kernel
+    from fastbp.engines.cuda.target import cuda
 
     real = getattr(types, dtype)
     integers, counts = types.int64, types.int32
@@ -187,10 +187,10 @@ def float64_instructions(capability: str, plan: str) -> list[str]:
     import numpy as np
     from numba.cuda import types
 
-    from fastbp.cuda.kernel import TILING
-    from fastbp.cuda.target import cuda
-    from fastbp.cuda.tiling import LARGE
-    from fastbp.cuda.work import make_work
+    from fastbp.engines.cuda.phases import make_work
+    from fastbp.engines.cuda.step import TILING
+    from fastbp.engines.cuda.target import cuda
+    from fastbp.engines.cuda.tiling import LARGE
 
     work = make_work(np.float32, TILING, False, selection(plan))
     gather, tiles, rows, norms, size = *work, TILING.pool(LARGE)

@@ -5,9 +5,9 @@
 the kernels are loaded by the first fit or prediction.
 """
 
-from fastbp.classifier import BPClassifier
-from fastbp.rate_range import learning_rate_range
-from fastbp.regressor import BPRegressor
+from fastbp.estimators.classifier import BPClassifier
+from fastbp.estimators.learning_rate_range import learning_rate_range
+from fastbp.estimators.regressor import BPRegressor
 
 __version__ = "0.1.0"
 

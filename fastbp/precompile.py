@@ -18,7 +18,8 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 from scipy import sparse
 
-from fastbp import BPClassifier, BPRegressor, kernel_cache
+from fastbp import BPClassifier, BPRegressor
+from fastbp.engines import kernel_cache
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
@@ -123,41 +124,41 @@ def _fit(name: str, model: BPClassifier | BPRegressor, X, y) -> Piece:
 
 def _registered(dtype: np.dtype) -> Iterator[Piece]:
     """Whatever a network may name."""
-    from fastbp.cpu import functions
-    from fastbp.cpu.batch_norm import synced_address
+    from fastbp.engines.cpu import lowering
+    from fastbp.engines.cpu.batch_norm import synced_address
 
     def piece(kind: str, name: object, address: Callable, *arguments: object) -> Piece:
         return Piece(f"{kind} {name}, {dtype}", partial(address, *arguments, dtype))
 
     for name in ACTIVATIONS.names():
-        yield piece("activation", name, functions.activation, name, False)
+        yield piece("activation", name, lowering.activation, name, False)
     for name in ROW_ACTIVATIONS.names():
-        yield piece("activation", name, functions.activation, name, True)
+        yield piece("activation", name, lowering.activation, name, True)
     for name in GROUP_ACTIVATIONS.names():
-        yield piece("activation", name, functions.group_activation, name)
+        yield piece("activation", name, lowering.group_activation, name)
     for name in PARAMETRICS.names():
-        yield piece("parametric function", name, functions.parametric, name)
+        yield piece("parametric function", name, lowering.parametric, name)
     for name in NOISES.names():
-        yield piece("noise", name, functions.noise, name)
+        yield piece("noise", name, lowering.noise, name)
     for name in LOSSES.names():
-        yield piece("loss", name, functions.loss, name)
+        yield piece("loss", name, lowering.loss, name)
     yield piece("norm", "batch", synced_address)
-    yield piece("batches", "in passes", functions.accumulate)
+    yield piece("batches", "in passes", lowering.accumulate)
     for l1 in (False, True):
-        yield piece("norm of the gradient", "with l1" if l1 else "", functions.squares, l1)
+        yield piece("norm of the gradient", "with l1" if l1 else "", lowering.squares, l1)
     for name in SOLVERS.names():
-        yield piece("coefficients of", name, functions.coefficients, name)
-        for flags in itertools.product((False, True), repeat=len(functions.Extras._fields)):
-            extras = functions.Extras(*flags)
+        yield piece("coefficients of", name, lowering.coefficients, name)
+        for flags in itertools.product((False, True), repeat=len(lowering.Extras._fields)):
+            extras = lowering.Extras(*flags)
             wanted = [field for field, flag in extras._asdict().items() if flag]
-            yield piece("solver", " + ".join([name, *wanted]), functions.update, name, extras)
+            yield piece("solver", " + ".join([name, *wanted]), lowering.update, name, extras)
 
 
 def _schedules() -> Iterator[Piece]:
-    from fastbp.cpu import functions
+    from fastbp.engines.cpu import lowering
 
     for name in RATE_SCHEDULES.names():
-        yield Piece(f"schedule {name}", partial(functions.schedule, name))
+        yield Piece(f"schedule {name}", partial(lowering.schedule, name))
 
 
 def _compile(todo: list[Piece], stream: TextIO) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from sklearn.utils._param_validation import StrOptions
 
+from fastbp.estimators.parameter_checks import check
 from fastbp.functions.losses import ANY, find_loss
-from fastbp.parameter_checks import check, is_plain
+from fastbp.functions.values import is_plain
 
 # Good by default on tables. From RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart 2024, arXiv:2407.04491),
 # cut to what is cheap: robust scales with a smooth cut, learned scales of the inputs, weights that learn at

@@ -15,12 +15,12 @@ import reference
 from scipy import sparse
 from tolerances import ONE_STEP, TEN_STEPS
 
-from fastbp.cpu import engine
+from fastbp.engines.cpu import engine
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, POSITIVE
 from fastbp.functions.solvers import STOCHASTIC
-from fastbp.network_plan import network_plan
-from fastbp.training_plan import training_plan
+from fastbp.plan.planner import network_plan
+from fastbp.plan.training import training_plan
 
 HIDDEN = [entry.name for entry in ACTIVATIONS if entry.hidden] + GROUP_ACTIVATIONS.names()
 SOLVERS = {

@@ -1,6 +1,6 @@
 """A naive engine in NumPy float64: slow and obvious, the oracle for the compiled ones.
 
-It offers the names of ``fastbp.engine`` (Trainer, Objective, forward, loss_and_gradient) for the same plans,
+It offers the names of an engine (Trainer, Objective, forward, loss_and_gradient) for the same plans,
 and shares nothing with the compiled engines but the plan and the order of the shuffling. Every layer is a
 matrix, every formula is the textbook's, sparse inputs are made dense, nothing is reused or done in place.
 """
@@ -19,8 +19,8 @@ from fastbp.functions.noise import NOISES
 from fastbp.functions.parametric import PARAMETRICS
 from fastbp.functions.random import noise_key, permutation, uniform
 from fastbp.functions.scalar import normal_quantile
-from fastbp.plan import Kind
-from fastbp.training_plan import SolverState
+from fastbp.plan.network import Kind
+from fastbp.plan.training import SolverState
 
 SELU = 1.0507009873554805, 1.6732632423543772
 ROOT = np.sqrt(2 / np.pi)

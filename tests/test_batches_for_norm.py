@@ -6,7 +6,7 @@ import pytest
 from helpers import EVERY_EPOCH, assert_equal_state, assert_same_bits, snapshot
 
 from fastbp import BPClassifier, BPRegressor, learning_rate_range
-from fastbp.batches import size_for_norm
+from fastbp.estimators.batch_size import size_for_norm
 
 PARAMS = {"hidden_layer_sizes": (8,), "norm": "batch", "max_iter": 3, "random_state": 0}
 BOTH = pytest.mark.parametrize("Estimator", [BPClassifier, BPRegressor])

@@ -208,9 +208,9 @@ def test_models_are_made_only_when_asked_for(monkeypatch):
 
 
 def test_without_callbacks_training_does_not_stop_at_epochs(monkeypatch):
-    from fastbp import engine
+    from fastbp.engines.select import get_engine
 
-    cpu = engine.get()
+    cpu = get_engine()
     calls = []
 
     class Counting(cpu.Trainer):

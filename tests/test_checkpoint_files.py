@@ -18,7 +18,7 @@ from sklearn.datasets import load_iris
 
 from fastbp import BPClassifier
 from fastbp.callbacks import Checkpoint, StopWhen, checkpoint_file
-from fastbp.resume import plain
+from fastbp.training.checkpoint_state import plain
 
 PARAMS = {"hidden_layer_sizes": (6,), "max_iter": 5, "batch_size": 40, "random_state": 0, **EVERY_EPOCH}
 KINDS = {"epochs": {}, "early stopping": {"early_stopping": True}, "lbfgs": {"solver": "lbfgs"}}

@@ -36,7 +36,7 @@ def test_the_mathematics_can_be_read_without_numba():
 import sys
 sys.modules["numba"] = None  # an import of it now fails
 import importlib, pkgutil
-import fastbp.functions, fastbp.plan
+import fastbp.functions, fastbp.plan.network
 for module in pkgutil.walk_packages(fastbp.functions.__path__, "fastbp.functions."):
     importlib.import_module(module.name)
 """

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from fastbp.cpu import cores
-from fastbp.cpu.cores import current_core, leave_cores
+from fastbp.engines.cpu import cores
+from fastbp.engines.cpu.cores import current_core, leave_cores
 
 needs_affinity = pytest.mark.skipif(
     current_core() is None or len(os.sched_getaffinity(0)) < 2, reason="needs two cores and a way to choose"

@@ -6,14 +6,14 @@ import numba
 import numpy as np
 import pytest
 
-from fastbp.compiler import jit
-from fastbp.cpu.arena import lanes_of
-from fastbp.cpu.barrier import SYNC_SIZE, meet
-from fastbp.cpu.memory import advance, load, pointer, store, sum_lanes
-from fastbp.cpu.mode import flush_subnormals, restore_mode
-from fastbp.cpu.simd import ARM, X86
-from fastbp.cpu.tile import TILE_ROWS, product
-from fastbp.cpu.transpose import gather_block, scatter_block, transpose_block
+from fastbp.engines.compiler import jit
+from fastbp.engines.cpu.arena import lanes_of
+from fastbp.engines.cpu.barrier import SYNC_SIZE, barrier
+from fastbp.engines.cpu.float_mode import flush_subnormals, restore_mode
+from fastbp.engines.cpu.simd import ARM, X86
+from fastbp.engines.cpu.tile import TILE_ROWS, product
+from fastbp.engines.cpu.transpose import gather_block, scatter_block, transpose_block
+from fastbp.engines.cpu.vector_memory import advance, load, pointer, store, sum_lanes
 
 DTYPES = [np.float32, np.float64]
 RTOL = {np.float32: 1e-5, np.float64: 1e-13}
@@ -165,11 +165,11 @@ def count_in_turns(thread, n_threads, rounds, counts, sync):
     wrong = 0
     for r in range(rounds):
         counts[thread, 0] = r
-        meet(sync, n_threads)
+        barrier(sync, n_threads)
         for t in range(n_threads):
             if counts[t, 0] != r:
                 wrong += 1
-        meet(sync, n_threads)
+        barrier(sync, n_threads)
     return wrong
 
 

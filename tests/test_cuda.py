@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastbp import BPClassifier, BPRegressor, engine
+from fastbp import BPClassifier, BPRegressor
+from fastbp.engines import select
 
 TESTS = Path(__file__).parent
 X, Y = np.arange(12.0).reshape(6, 2), np.arange(6) % 2
@@ -80,7 +81,7 @@ sys.modules["numba_cuda"] = None  # an import of it now fails
 
 @pytest.mark.parametrize("Estimator", [BPClassifier, BPRegressor])
 def test_auto_without_a_gpu_is_the_cpu(Estimator, monkeypatch):
-    monkeypatch.setattr(engine, "_what_cuda_lacks", lambda: "everything")
+    monkeypatch.setattr(select, "_what_cuda_lacks", lambda: "everything")
     auto = Estimator((2,), device="auto", max_iter=2, random_state=0).fit(X, Y)
     cpu = Estimator((2,), max_iter=2, random_state=0).fit(X, Y)
     np.testing.assert_array_equal(auto.coefs_[0], cpu.coefs_[0])
@@ -96,7 +97,7 @@ X, y = np.arange(12.0).reshape(6, 2), np.arange(6) % 2
 for Estimator in (BPClassifier, BPRegressor):
     Estimator((2,), max_iter=1).fit(X, y).predict(X)
     Estimator((2,), max_iter=1, solver="lbfgs").fit(X, y).predict(X)
-print([name for name in sys.modules if name.startswith("fastbp.cuda") or name == "numba.cuda.target"])
+print([name for name in sys.modules if name.startswith("fastbp.engines.cuda") or name == "numba.cuda.target"])
 """
     assert run("-W", "ignore", "-c", program) == "[]\n"
 
@@ -106,7 +107,7 @@ def test_one_file_imports_cuda():
     importing = [
         path.name
         for path in folder.rglob("*.py")
-        if "import cuda\n" in path.read_text().replace("fastbp.cuda.target import cuda\n", "")
+        if "import cuda\n" in path.read_text().replace("fastbp.engines.cuda.target import cuda\n", "")
     ]
     assert importing == ["target.py"]
 

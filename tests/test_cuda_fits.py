@@ -14,8 +14,8 @@ from tolerances import SAME_ARITHMETIC, SAME_ARITHMETIC_32, SAME_OPTIMUM
 
 from fastbp import BPClassifier, BPRegressor, learning_rate_range
 from fastbp.callbacks import Checkpoint, StopWhen
-from fastbp.cuda import arrays, loader
-from fastbp.cuda.target import SIMULATOR
+from fastbp.engines.cuda import arrays, device_data
+from fastbp.engines.cuda.target import SIMULATOR
 
 if SIMULATOR:
     import simulator
@@ -75,7 +75,7 @@ def test_a_fit_taken_up_has_the_same_bits(options, tmp_path):
     if found.solver != "lbfgs":
         assert found.loss_curve_ == whole.loss_curve_
     on_cpu = clone(model).set_params(device="cpu")
-    with pytest.raises(ValueError, match=r"engine was 'fastbp\.cuda\.engine' and is 'fastbp\.cpu\.engine'"):
+    with pytest.raises(ValueError, match="engine was 'cuda' and is 'cpu'"):
         on_cpu.set_callbacks(Checkpoint(tmp_path / "run.ckpt", resume=True)).fit(X, y)
 
 
@@ -220,9 +220,9 @@ def test_arrays_on_the_gpu_are_taken_as_they_lie_there(params, elsewhere, monkey
     model = BPClassifier((4,), device="cuda", **{**PARAMS, **params})
     wanted = clone(model).fit(X, y, weight)
     rows = []
-    original = loader.Resident.__init__
+    original = device_data.Resident.__init__
     monkeypatch.setattr(
-        loader.Resident,
+        device_data.Resident,
         "__init__",
         lambda self, data, *rest: rows.append(data) or original(self, data, *rest),
     )

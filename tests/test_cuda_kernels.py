@@ -9,22 +9,22 @@ import reference
 from numpy.testing import assert_allclose, assert_array_equal
 from tolerances import SAME_ARITHMETIC, SAME_ARITHMETIC_32
 
-from fastbp.cpu import engine as cpu
-from fastbp.cuda import engine, loader, memory, predict
-from fastbp.cuda.functions import Selection, formulas
-from fastbp.cuda.kernel import make_kernel
-from fastbp.cuda.target import SIMULATOR, cuda
-from fastbp.cuda.team import Team
-from fastbp.cuda.typed import Typed
-from fastbp.cuda.uniforms import make_uniform, noise_key
+from fastbp.engines.cpu import engine as cpu
+from fastbp.engines.cuda import device_data, device_memory, engine, predict
+from fastbp.engines.cuda.launch import LaunchConfig
+from fastbp.engines.cuda.lowering import Selection, formulas
+from fastbp.engines.cuda.step import make_kernel
+from fastbp.engines.cuda.target import SIMULATOR, cuda
+from fastbp.engines.cuda.typed import Typed
+from fastbp.engines.cuda.uniforms import make_uniform, noise_key
 from fastbp.functions import random
 from fastbp.functions.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss, loss_names
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
-from fastbp.network_plan import network_plan
-from fastbp.plan import Kind
-from fastbp.training_plan import training_plan
+from fastbp.plan.network import Kind
+from fastbp.plan.planner import network_plan
+from fastbp.plan.training import training_plan
 
 if SIMULATOR:
     import simulator
@@ -38,7 +38,12 @@ pytestmark = [
 ]
 
 N = 9  # rows; batches of 4 leave one for the last
-TEAMS = [Team("resident", 1), Team("block", 1), Team("grid", 1), Team("phases", 2)]
+TEAMS = [
+    LaunchConfig("resident", 1),
+    LaunchConfig("block", 1),
+    LaunchConfig("grid", 1),
+    LaunchConfig("phases", 2),
+]
 HIDDEN = [entry.name for entry in ACTIVATIONS if entry.hidden]
 OUTPUTS = list(OUTPUT_ACTIVATIONS)
 QUANTILES = (0.1, 0.5, 0.9)
@@ -240,10 +245,10 @@ def test_held_rows_give_the_same_bits_and_are_sent_once(free, monkeypatch):
         (parameters, {"layer": 1}),
     ]
     wanted = [engine.forward(network, flat, X, **options) for flat, options in calls]
-    monkeypatch.setattr(memory, "free_memory", lambda: free)
+    monkeypatch.setattr(device_memory, "free_memory", lambda: free)
     held = engine.hold(network, X)
     assert isinstance(held.values, np.ndarray) == (free == 0)
-    monkeypatch.setattr(memory, "free_memory", lambda: 1e9)
+    monkeypatch.setattr(device_memory, "free_memory", lambda: 1e9)
     made = []
     original = predict.Predictor.__init__
     monkeypatch.setattr(predict.Predictor, "__init__", lambda *a: made.append(1) or original(*a))
@@ -549,13 +554,15 @@ def test_streamed_rows_give_the_same_bits(monkeypatch):
     network = make_network()
     arguments = (network, make_training(), 12)
     wanted = train(engine, *arguments)
-    monkeypatch.setattr(loader.Resident, "nbytes", staticmethod(lambda rows: float("inf")))
-    monkeypatch.setattr(memory, "free_memory", lambda: 1e9)
+    monkeypatch.setattr(device_data.Resident, "nbytes", staticmethod(lambda rows: float("inf")))
+    monkeypatch.setattr(device_memory, "free_memory", lambda: 1e9)
     used = []
-    original = loader.Streamed.prepare
-    monkeypatch.setattr(loader.Streamed, "prepare", lambda self, *a: used.append(1) or original(self, *a))
+    original = device_data.Streamed.prepare
+    monkeypatch.setattr(
+        device_data.Streamed, "prepare", lambda self, *a: used.append(1) or original(self, *a)
+    )
     for stream_bytes in (1, 1 << 20):  # one batch a launch; all steps in one
-        monkeypatch.setattr(loader, "STREAM_BYTES", stream_bytes)
+        monkeypatch.setattr(device_data, "STREAM_BYTES", stream_bytes)
         used.clear()
         found = train(engine, *arguments)
         assert len(used) == (12 if stream_bytes == 1 else 1)
@@ -566,9 +573,9 @@ def test_streamed_rows_give_the_same_bits(monkeypatch):
 
 def test_too_little_memory_is_told_with_sizes(monkeypatch):
     network = make_network()
-    monkeypatch.setattr(memory, "free_memory", lambda: 0.0)
+    monkeypatch.setattr(device_memory, "free_memory", lambda: 0.0)
     allocated = []
-    monkeypatch.setattr(loader.cuda, "device_array", lambda *a, **k: allocated.append(a))
+    monkeypatch.setattr(device_data.cuda, "device_array", lambda *a, **k: allocated.append(a))
     with pytest.raises(MemoryError, match=r"MiB free.*smaller batch_size"):
         train(engine, network, make_training(), 1)
     with pytest.raises(MemoryError, match=r"MiB free"):

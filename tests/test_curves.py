@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from fastbp import BPClassifier, BPRegressor
 from fastbp.callbacks import Checkpoint, StopWhen
-from fastbp.curves import NAMES
+from fastbp.estimators.curves import NAMES
 
 PARAMS = {"hidden_layer_sizes": (3,), "max_iter": 2, "random_state": 0, **EVERY_EPOCH}
 WATCHING = {"warm_start": True, "early_stopping": True, "scoring": "loss"}

@@ -12,8 +12,9 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils._param_validation import InvalidParameterError
 
-from fastbp import BPClassifier, BPRegressor, frames, learning_rate_range, precision
+from fastbp import BPClassifier, BPRegressor, learning_rate_range
 from fastbp.callbacks import Checkpoint, StopWhen
+from fastbp.estimators import frames, precision
 
 PARAMS = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0, "batch_size": 40}
 BEYOND = r"too large for (dtype\('float32'\)|float32)\..*dtype='float64'"

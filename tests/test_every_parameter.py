@@ -10,7 +10,7 @@ from helpers import assert_equal_state, assert_same_bits, fitted_attributes
 
 from fastbp import BPClassifier, BPRegressor, learning_rate_range
 from fastbp.callbacks import Checkpoint, StopWhen, TimeLimit
-from fastbp.fitted import OF_ENGINES, OF_PREDICTIONS
+from fastbp.estimators.inspection import OF_ENGINES, OF_PREDICTIONS
 from fastbp.presets import parameters
 
 PARAMS = {"hidden_layer_sizes": (4,), "max_iter": 1, "random_state": 0, "batch_size": 25}

@@ -6,7 +6,8 @@ import pytest
 from helpers import assert_same_bits
 from sklearn.base import clone
 
-from fastbp import BPClassifier, BPRegressor, frames
+from fastbp import BPClassifier, BPRegressor
+from fastbp.estimators import frames
 
 pd = pytest.importorskip("pandas")
 PARAMS = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0, "early_stopping": True}

@@ -7,12 +7,12 @@ from numpy.testing import assert_allclose, assert_array_less
 from scipy.special import ndtr, ndtri
 from scipy.stats import chisquare
 
-import fastbp.cpu.functions  # noqa: F401  makes the formulas callable from compiled code
-from fastbp.cpu.arena import lanes_of
-from fastbp.cpu.data import flat_view
-from fastbp.cpu.memory import load, pointer, store
-from fastbp.cpu.shuffle import shuffle_order
-from fastbp.cpu.uniforms import uniforms
+import fastbp.engines.cpu.lowering  # noqa: F401  makes the formulas callable from compiled code
+from fastbp.engines.cpu.arena import lanes_of
+from fastbp.engines.cpu.uniforms import uniforms
+from fastbp.engines.cpu.vector_memory import load, pointer, store
+from fastbp.engines.flat_data import flat_view
+from fastbp.engines.shuffle import shuffle_order
 from fastbp.functions import random, scalar
 from fastbp.functions.initialisers import INITIALISERS, Initialiser
 from fastbp.functions.registry import Registry

@@ -35,7 +35,8 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastbp import BPClassifier, BPRegressor, engine
+from fastbp import BPClassifier, BPRegressor
+from fastbp.engines.select import get_engine
 
 FOREVER = 2**31 - 1
 PARAMS = {"max_iter": FOREVER, "random_state": 0, "verbose": True, **EVERY_EPOCH}
@@ -114,7 +115,7 @@ def test_interrupt_of_a_warm_start_keeps_what_was_learnt(monkeypatch):
 
 def test_interrupt_in_mid_epoch(monkeypatch):
     """An epoch of 100,000 steps is left between two chunks of steps."""
-    cpu = engine.get()
+    cpu = get_engine()
     chunks = []
 
     class Pressed(cpu.Trainer):

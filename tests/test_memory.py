@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from fastbp import BPClassifier, BPRegressor, precision
+from fastbp import BPClassifier, BPRegressor
+from fastbp.estimators import precision
 
 PARAMS = {"hidden_layer_sizes": (2,), "batch_size": 1000, "max_iter": 1, "random_state": 0}
 N_BYTES = 40_000_000
@@ -37,7 +38,7 @@ def large(dtype, n_features=200):
 @pytest.mark.parametrize("Estimator", [BPClassifier, BPRegressor])
 def test_no_copy_of_the_rows(Estimator, solver, dtype, monkeypatch):
     """But for the rows of the batch that are worked on, whose memory has a bound."""
-    from fastbp.cpu import arena
+    from fastbp.engines.cpu import arena
 
     monkeypatch.setattr(arena, "PASS_BYTES", 4_000_000)
     X, y = large(dtype)
@@ -123,7 +124,7 @@ def test_predictions_of_wide_sparse_rows_are_bounded():
 
 def test_float64_rows_are_cast_to_float32_once(monkeypatch):
     """Whatever holds them, and however they lie: the peak is that of the float32 copy, half of X."""
-    from fastbp.cpu import arena
+    from fastbp.engines.cpu import arena
 
     monkeypatch.setattr(arena, "PASS_BYTES", 4_000_000)
     X, y = large(np.float64)

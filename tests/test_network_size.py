@@ -8,8 +8,10 @@ import pytest
 from helpers import EVERY_EPOCH, assert_equal_state, snapshot
 from scipy import sparse
 
-from fastbp import BPClassifier, BPRegressor, learning_rate_range, network_size, weights
-from fastbp.network_size import bytes_per_parameter, machine_memory
+from fastbp import BPClassifier, BPRegressor, learning_rate_range
+from fastbp.estimators import initial_weights
+from fastbp.plan import network_size
+from fastbp.plan.network_size import bytes_per_parameter, machine_memory
 
 MAXOUT = {"activation": "maxout", "maxout_pieces": 2**30}
 TOO_LARGE = {
@@ -38,7 +40,7 @@ def _nothing_is_drawn(monkeypatch):
     def draw(*arguments):
         raise AssertionError("weights were drawn")
 
-    monkeypatch.setattr(weights, "draw", draw)
+    monkeypatch.setattr(initial_weights, "draw", draw)
 
 
 def call(method, model, X, y):

@@ -9,8 +9,8 @@ from scipy.special import logit
 from tolerances import CLOSED_FORM
 
 from fastbp import BPClassifier, BPRegressor
+from fastbp.estimators.output_bias import RANGES, inverse, quantile
 from fastbp.functions.activations import ACTIVATIONS
-from fastbp.output_bias import RANGES, inverse, quantile
 
 # A step so short that it is lost in rounding.
 NO_TRAINING = {"solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1, "random_state": 0}

@@ -11,9 +11,11 @@ from helpers import EVERY_EPOCH, assert_equal_state, snapshot
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from fastbp import BPClassifier, BPRegressor, engine, overflow
+from fastbp import BPClassifier, BPRegressor
+from fastbp.engines.select import get_engine
 from fastbp.functions.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
-from fastbp.network_plan import network_plan
+from fastbp.plan.planner import network_plan
+from fastbp.training import overflow
 
 SENTENCE = r"^Solver produced non-finite parameter weights\..*"
 OUTPUTS = SENTENCE + r"The outputs for the training rows are not finite after {}.*learning_rate_init"
@@ -177,7 +179,7 @@ def networks():
 def test_bounds_hold():
     """Where a bound says that a network predicts, it does; where it does not, the outputs are looked at."""
     rng = np.random.RandomState(1)
-    cpu, found = engine.get("cpu"), []
+    cpu, found = get_engine("cpu"), []
     for network in networks():
         largest = np.log10(np.finfo(network.dtype).max)
         for power in np.linspace(-0.2, 1.0, 13):
@@ -208,7 +210,7 @@ def _random(network, rng, scale):
 
 def test_usual_fits_make_no_pass_over_the_rows(monkeypatch):
     passes = []
-    cpu = engine.get("cpu")
+    cpu = get_engine("cpu")
     monkeypatch.setattr(cpu, "forward", lambda *arguments, **options: passes.append(1))
     for Estimator, params in (
         (BPClassifier, {}),

@@ -6,8 +6,8 @@ import math
 import pytest
 
 from fastbp import BPClassifier
-from fastbp.cpu import engine, pace
-from fastbp.cpu.pace import Pace, recall, remember
+from fastbp.engines.cpu import engine, pace
+from fastbp.engines.cpu.pace import Pace, recall, remember
 from tests.data import digits
 
 
@@ -134,8 +134,8 @@ def test_weights_do_not_depend_on_changes_of_the_number_of_threads(monkeypatch):
     """Every slice of every fit on another number of threads, and of another length."""
     X, y = digits()
     settings = {"hidden_layer_sizes": (40, 30), "batch_size": 50, "max_iter": 6, "random_state": 0}
-    monkeypatch.setattr("fastbp.cpu.threads.available_threads", lambda n_jobs: n_jobs or 3)
-    monkeypatch.setattr("fastbp.cpu.engine.useful_threads", lambda *work: 3)
+    monkeypatch.setattr("fastbp.engines.cpu.threads.available_threads", lambda n_jobs: n_jobs or 3)
+    monkeypatch.setattr("fastbp.engines.cpu.engine.useful_threads", lambda *work: 3)
     plain = BPClassifier(**settings, n_jobs=1).fit(X, y)
     numbers, used = itertools.cycle([1, 3, 2, 2, 3, 1, 1]), []
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from sklearn.utils._param_validation import InvalidParameterError
 
-from fastbp import BPClassifier, BPRegressor, parameter_checks
+from fastbp import BPClassifier, BPRegressor
+from fastbp.estimators import parameter_checks
 
 PARAMS = {"hidden_layer_sizes": (4,), "max_iter": 1, "random_state": 0, "batch_size": 32}
 

@@ -5,9 +5,9 @@ import inspect
 import numpy as np
 import pytest
 
-from fastbp.network_plan import network_plan
-from fastbp.plan import ALIGNMENT, FIELD, Kind
-from fastbp.training_plan import training_plan
+from fastbp.plan.network import ALIGNMENT, FIELD, Kind
+from fastbp.plan.planner import network_plan
+from fastbp.plan.training import training_plan
 
 
 def plan(**changes):

@@ -15,9 +15,10 @@ import numba
 import pytest
 from helpers import kernels
 
-from fastbp import BPClassifier, cache_folder, kernel_cache, precompile
+from fastbp import BPClassifier, precompile
 from fastbp.__main__ import main
 from fastbp.callbacks import StopWhen
+from fastbp.engines import cache_folder, kernel_cache
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
@@ -27,7 +28,7 @@ from fastbp.functions.solvers import SOLVERS
 
 RECORD = """
 import json, sys, warnings
-from fastbp import kernel_cache
+from fastbp.engines import kernel_cache
 
 names = set()
 name = kernel_cache.KernelCache.file_name
@@ -84,13 +85,13 @@ def test_usual_fits_then_compile_nothing():
     assert len(compiled) > 50
     assert used(USUAL) <= compiled
     # Whatever else fits name are registered functions: the kernels that call them are all there.
-    more = {name for name in used(WHATEVER) - compiled if not name.startswith("cpu.functions.")}
+    more = {name for name in used(WHATEVER) - compiled if not name.startswith("engines.cpu.lowering.")}
     assert not more
 
 
 def registered(monkeypatch):
     """Described functions and their types, of all that ``--all`` compiles by name; nothing is compiled."""
-    from fastbp.cpu import batch_norm, functions
+    from fastbp.engines.cpu import batch_norm, lowering
 
     found = []
 
@@ -99,7 +100,7 @@ def registered(monkeypatch):
         return 0
 
     with monkeypatch.context() as patch:
-        for module in (batch_norm, functions):
+        for module in (batch_norm, lowering):
             patch.setattr(module, "address_of", address_of)
         for piece in precompile.pieces(everything=True):
             if isinstance(piece.compile, partial):
@@ -148,8 +149,8 @@ def one_piece(monkeypatch):
         )
 
     def compile_one():
-        from fastbp.compiler import jit
-        from fastbp.cpu.network import row_pitch
+        from fastbp.engines.compiler import jit
+        from fastbp.engines.cpu.network import row_pitch
 
         jit(row_pitch.py_func)(3, 4)
 

@@ -19,7 +19,7 @@ from fastbp.functions.losses import LOSSES, loss_names
 from fastbp.functions.noise import NOISES
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
-from fastbp.training_plan import AVERAGES
+from fastbp.plan.training import AVERAGES
 
 
 def test_python_in_the_readme_runs(capsys, tmp_path, monkeypatch):

@@ -20,12 +20,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from tolerances import ONE_STEP, TEN_STEPS
 
-from fastbp.cpu import engine
+from fastbp.engines.cpu import engine
 from fastbp.functions.activations import ACTIVATIONS
 from fastbp.functions.noise import NOISES
 from fastbp.functions.schedules import RATE_SCHEDULES
-from fastbp.plan import Kind
-from fastbp.training_plan import AVERAGES
+from fastbp.plan.network import Kind
+from fastbp.plan.training import AVERAGES
 
 DTYPES = [np.float32, np.float64]
 ids = ["float32", "float64"]

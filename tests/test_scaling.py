@@ -13,9 +13,9 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_
 from sklearn.model_selection import StratifiedKFold, cross_val_score, train_test_split
 
 from fastbp import BPClassifier, BPRegressor
-from fastbp.float_errors import silent
+from fastbp.estimators.scaling import quantiles, robust_scales, standard_scales
 from fastbp.presets import parameters
-from fastbp.scaling import quantiles, robust_scales, standard_scales
+from fastbp.training.float_errors import silent
 
 PARAMS = {"hidden_layer_sizes": (8,), "max_iter": 30, "random_state": 0}
 

@@ -9,9 +9,9 @@ import pytest
 from numba import types
 
 from bench.machine_code.listing import Loop, functions, loops
-from fastbp.compiler import njit
-from fastbp.cpu.simd import ARM
-from fastbp.cpu.tile import TILE_ROWS, product
+from fastbp.engines.compiler import njit
+from fastbp.engines.cpu.simd import ARM
+from fastbp.engines.cpu.tile import TILE_ROWS, product
 
 BENCH = Path(__file__).resolve().parent.parent / "bench"
 

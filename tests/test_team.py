@@ -16,8 +16,8 @@ from helpers import EVERY_EPOCH
 from numpy.testing import assert_array_equal
 
 from fastbp import BPClassifier
-from fastbp.cpu import engine, step, threads, workers
-from fastbp.cpu.threads import Team
+from fastbp.engines.cpu import engine, step, threads, workers
+from fastbp.engines.cpu.threads import Threads
 
 WIDE = {"hidden_layer_sizes": (131, 67), "batch_size": 150, "max_iter": 2, "random_state": 0, **EVERY_EPOCH}
 
@@ -68,7 +68,7 @@ def test_every_thread_of_a_team_runs_the_kernel_at_once():
         assert threading.get_ident() != threading.main_thread().ident
         return 10 + thread
 
-    team = Team(3, 3)
+    team = Threads(3, 3)
     for _ in range(3):
         assert team.run(kernel, "at once") == 10
     assert sorted(seen) == [(0, 3)] * 3 + [(1, 3)] * 3 + [(2, 3)] * 3
@@ -112,7 +112,7 @@ def test_a_thread_that_fails_on_its_way_to_the_kernel_is_not_waited_for(function
             raise MemoryError
         return whole(*arguments)
 
-    class Noted(Team):
+    class Noted(Threads):
         """Its threads know their numbers."""
 
         def run(self, kernel, name, wanted=None):
@@ -122,7 +122,7 @@ def test_a_thread_that_fails_on_its_way_to_the_kernel_is_not_waited_for(function
 
             return super().run(noting, name, wanted)
 
-    monkeypatch.setattr(engine, "Team", Noted)
+    monkeypatch.setattr(engine, "Threads", Noted)
     monkeypatch.setattr(module, function, failing)
     found = everything(BPClassifier(**WIDE, n_jobs=3), X, y)
     assert failures
@@ -201,7 +201,7 @@ COROUTINES = """
 @pytest.mark.parametrize("patched_first", [True, False])
 def test_threads_that_are_coroutines(patched_first):
     """After ``monkey.patch_all()``, before or after fastbp is imported."""
-    imports = "from fastbp import BPClassifier; import fastbp.cpu.engine"
+    imports = "from fastbp import BPClassifier; import fastbp.engines.cpu.engine"
     program = COROUTINES.replace("AFTER" if patched_first else "BEFORE", imports)
     assert run_program(program.replace("BEFORE", "").replace("AFTER", "")) == "trained\n"
 
@@ -270,7 +270,7 @@ def test_an_idle_worker_holds_no_arrays_of_a_fit():
     def kernel(thread, n_threads, big=big):
         return big[0]
 
-    Team(2, 2).run(kernel, "holds")
+    Threads(2, 2).run(kernel, "holds")
     del big, kernel
     gc.collect()
     for _ in range(1000):  # a worker lets go of its job when it waits again
@@ -291,7 +291,7 @@ SIGNALS = [_thread.interrupt_main, *([a_signal] if hasattr(signal, "pthread_kill
 @pytest.mark.parametrize("press", SIGNALS)
 def test_interrupts_in_a_run_give_the_budget_back(press):
     """Ctrl-C, and again during the clean-up: what is raised comes when all threads have ended."""
-    team, ended = Team(None, 2), []
+    team, ended = Threads(None, 2), []
     team._limit = team.n_threads = 2
     at_work, may_end, waiting = (threading.Event() for _ in range(3))
 

@@ -9,8 +9,8 @@ import joblib
 import pytest
 
 from fastbp import BPClassifier
-from fastbp.cpu import engine, threads
-from fastbp.cpu.threads import Team, available_threads, useful_threads
+from fastbp.engines.cpu import engine, threads
+from fastbp.engines.cpu.threads import Threads, available_threads, useful_threads
 
 
 @pytest.fixture(autouse=True)
@@ -149,16 +149,16 @@ def widths(*teams):
 
 
 def test_one_budget_for_the_process(eight_cores):
-    teams = [Team(None, useful) for useful in (3, 1, 100, 100)]
+    teams = [Threads(None, useful) for useful in (3, 1, 100, 100)]
     # A team counts beyond its first thread, whose caller waits for it anyway.
     assert widths(*teams) == [3, 1, 6, 1]
-    assert widths(*teams[:2], Team(None, 4), Team(None, 4)) == [3, 1, 4, 3]
+    assert widths(*teams[:2], Threads(None, 4), Threads(None, 4)) == [3, 1, 4, 3]
     assert widths(teams[3]) == [8]  # nothing is held between two runs
 
 
 def test_explicit_numbers_ignore_the_budget_but_count(eight_cores):
-    assert widths(Team(None, 8), Team(5, 100), Team(5, 2), Team(None, 100)) == [8, 5, 2, 1]
-    assert widths(Team(None, 8), Team(-1, 100), Team(-2, 100)) == [8, 8, 7]
+    assert widths(Threads(None, 8), Threads(5, 100), Threads(5, 2), Threads(None, 100)) == [8, 5, 2, 1]
+    assert widths(Threads(None, 8), Threads(-1, 100), Threads(-2, 100)) == [8, 8, 7]
 
 
 @pytest.mark.parametrize("culprit", [0, 1])
@@ -168,7 +168,7 @@ def test_an_error_in_a_kernel_is_raised(culprit):
             raise KeyError(thread)
 
     with pytest.raises(KeyError):
-        Team(2, 2).run(kernel, "raises")
+        Threads(2, 2).run(kernel, "raises")
 
 
 def test_a_fit_that_fails_gives_its_threads_back(eight_cores, monkeypatch):
@@ -191,8 +191,8 @@ def test_a_fork_while_a_team_is_at_work():
     """In a process of its own: the child has the whole budget, and no lock or thread of its parent."""
     program = """
 import os, sys, threading
-from fastbp.cpu import threads
-from fastbp.cpu.threads import Team
+from fastbp.engines.cpu import threads
+from fastbp.engines.cpu.threads import Threads
 
 at_work, may_end = threading.Event(), threading.Event()
 
@@ -201,7 +201,7 @@ def wait(thread, n_threads):
         at_work.set()
         may_end.wait()
 
-parent = threading.Thread(target=Team(4, 4).run, args=(wait, "wait"))
+parent = threading.Thread(target=Threads(4, 4).run, args=(wait, "wait"))
 parent.start()
 at_work.wait()
 with threads._lock:
@@ -209,7 +209,7 @@ with threads._lock:
     if child == 0:
         assert threads._busy == 0
         seen = []
-        Team(3, 3).run(lambda thread, n_threads: seen.append(n_threads), "see")
+        Threads(3, 3).run(lambda thread, n_threads: seen.append(n_threads), "see")
         assert seen == [0, 3, 3, 3]
         assert threads._busy == 0
         os._exit(7)

@@ -84,16 +84,16 @@ def test_a_row_alone_has_the_bits_of_the_row_in_a_batch(params, container, dtype
 @pytest.fixture
 def teams(monkeypatch):
     """The numbers of threads of the teams that are made, in order."""
-    from fastbp.cpu import engine
+    from fastbp.engines.cpu import engine
 
     sizes = []
 
-    class Spied(engine.Team):
+    class Spied(engine.Threads):
         def __init__(self, *args):
             super().__init__(*args)
             sizes.append(self.n_threads)
 
-    monkeypatch.setattr(engine, "Team", Spied)
+    monkeypatch.setattr(engine, "Threads", Spied)
     return sizes
 
 

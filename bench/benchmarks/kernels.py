@@ -9,16 +9,16 @@ import time
 import numpy as np
 import peers  # noqa: F401  (finds the fastbp of this checkout)
 
-from fastbp.compiler import jit
-from fastbp.cpu import functions
-from fastbp.cpu.arena import TILE_PARAMETERS, lanes_of, plan_arena
-from fastbp.cpu.gradient import APPLY_STORED, WRITE, gradient_tiles
-from fastbp.cpu.memory import pointer
-from fastbp.cpu.network import backward, forward
+from fastbp.engines.compiler import jit
+from fastbp.engines.cpu import lowering
+from fastbp.engines.cpu.arena import TILE_PARAMETERS, lanes_of, plan_arena
+from fastbp.engines.cpu.gradient import APPLY_STORED, WRITE, gradient_tiles
+from fastbp.engines.cpu.network import backward, forward
+from fastbp.engines.cpu.vector_memory import pointer
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.solvers import SOLVERS
-from fastbp.network_plan import network_plan
-from fastbp.plan import FIELD, Kind
+from fastbp.plan.network import FIELD, Kind
+from fastbp.plan.planner import network_plan
 
 DTYPES = ["float32", "float64"]
 LAYERS = ["tiny: 20-32, batch 32", "deep: 64-64, batch 64", "tab: 128-64, batch 256"]
@@ -75,7 +75,7 @@ class Op:
         )
         assert network.ops[-1].kind == Kind.LOSS
         self.arena = plan_arena(network, rows, 1, training=True)
-        self.table = functions.link(network).copy()
+        self.table = lowering.link(network).copy()
         self.table[:, FIELD["training"]] = np.arange(len(self.table)) == len(self.table) - 2
         own = self.arena.tiles[:, TILE_PARAMETERS] >= network.dense[-1].offset
         self.tiles = self.arena.tiles[own]
@@ -114,7 +114,7 @@ class Op:
             times,
             self.rows,
             mode,
-            functions.update(solver, functions.Extras(), self.network.dtype),
+            lowering.update(solver, lowering.Extras(), self.network.dtype),
             np.array([*SOLVERS[solver].coefficients(1e-3, (0.9, 0.999, 1e-8, 0.0), 1.0), *[0.0] * 8]).astype(
                 self.network.dtype
             ),

@@ -22,7 +22,7 @@ from sklearn.exceptions import (
 )
 
 import fastbp
-from fastbp.rate_range import PLAIN
+from fastbp.estimators.learning_rate_range import PLAIN
 
 from .case import Call
 from .state import arrays, bits

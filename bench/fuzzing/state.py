@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 from scipy import sparse
 
-from fastbp.plan import NetworkPlan
+from fastbp.plan.network import NetworkPlan
 
 
 def bits(value: Any, _depth: int = 0) -> Any:

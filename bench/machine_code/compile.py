@@ -24,7 +24,8 @@ from .listing import functions, loops
 from .targets import TARGETS, Target
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-FAMILIES = {"tile": "product"}  # others have the name of their module in fastbp.cpu
+FUNCTIONS = (["functions"], ["lowering"])  # modules whose loops belong to one registered function
+FAMILIES = {"tile": "product"}  # others have the name of their module in fastbp.engines.cpu
 
 
 def main() -> None:
@@ -93,10 +94,10 @@ class Recorder:
             if "cpython" in function.name or "cfunc" in function.name or code in self._known:
                 continue
             self._known.add(code)
-            place = [part for part in _parts(function.name) if part not in ("fastbp", "cpu")]
+            place = [part for part in _parts(function.name) if part not in ("fastbp", "engines", "cpu")]
             entry = {
                 "family": self._family(function.name, place),
-                "kernel": self.piece if "functions" in place[:1] and self.piece else kernel,
+                "kernel": self.piece if place[:1] in FUNCTIONS and self.piece else kernel,
                 "function": ".".join(place[:2]),
                 "dtype": dtype,
                 "loops": loops(function, self.is_arm),
@@ -104,7 +105,7 @@ class Recorder:
             print(json.dumps(entry), flush=True)
 
     def _family(self, name: str, place: list[str]) -> str:
-        if place[:1] == ["functions"] and self.piece:
+        if place[:1] in FUNCTIONS and self.piece:
             return self.piece.split(",")[0].split(" ")[0]
         return FAMILIES.get(place[0], place[0]) if place else name
 
@@ -123,7 +124,7 @@ def keep_listings(record: Recorder) -> None:
     """In the place of the cache of kernels."""
     from numba.core.caching import NullCache
 
-    from fastbp import compiler
+    from fastbp.engines import compiler
 
     class Listings(NullCache):
         def __init__(self, function: Any, options: Any) -> None:
@@ -140,7 +141,7 @@ def product(record: Recorder) -> None:
     """The tile of a matrix product."""
     from numba import types
 
-    from fastbp.cpu import tile
+    from fastbp.engines.cpu import tile
 
     n = types.intp
     for dtype in (types.float32, types.float64):
@@ -153,7 +154,7 @@ def kernels(record: Recorder) -> None:
     from combinations import make_data, make_network, make_training
     from numba import typeof
 
-    from fastbp.cpu import engine, step
+    from fastbp.engines.cpu import engine, step
 
     class Called(Exception):
         pass
@@ -187,7 +188,7 @@ def kernels(record: Recorder) -> None:
 def loops_of_functions(record: Recorder, every_extra: bool = False) -> None:
     """Whatever a network may name; of the solvers' extras none, each alone, and all."""
     from fastbp import precompile
-    from fastbp.cpu.functions import Extras
+    from fastbp.engines.cpu.lowering import Extras
 
     counts = range(len(Extras._fields) + 1) if every_extra else (0, 1, len(Extras._fields))
     for dtype in precompile.DTYPES:

@@ -10,15 +10,22 @@ from typing import Any
 
 from sklearn.utils._param_validation import Interval, InvalidParameterError
 
-from fastbp import hints
-from fastbp.call_stack import warn
 from fastbp.callbacks.checkpoint_file import damaged, read, remove_remainders, write
 from fastbp.callbacks.network_callback import NetworkCallback
-from fastbp.functions.parameters import shown
-from fastbp.parameter_checks import check, python_number
-from fastbp.plan import NetworkPlan
-from fastbp.resume import Keeper, Saved, differences, digest_of_text, misfit, plain
-from fastbp.tasks import Epoch
+from fastbp.estimators import type_hints
+from fastbp.estimators.parameter_checks import check
+from fastbp.functions.values import python_number, shown
+from fastbp.plan.network import NetworkPlan
+from fastbp.training.call_stack import warn
+from fastbp.training.callback_events import Epoch
+from fastbp.training.checkpoint_state import (
+    CheckpointCallback,
+    SavedFit,
+    differences,
+    digest_of_text,
+    misfit,
+    plain,
+)
 
 CONSTRAINTS = {
     "path": [str, os.PathLike],
@@ -52,7 +59,7 @@ class Writing:
     warned: bool = False
 
 
-class Checkpoint(NetworkCallback[Writing], Keeper):
+class Checkpoint(NetworkCallback[Writing], CheckpointCallback):
     """Write what a fit needs to go on, and take it up in another process with the same bits.
 
     The file holds the weights, the solver's moments, the counters of steps and epochs, the state of the
@@ -107,9 +114,9 @@ class Checkpoint(NetworkCallback[Writing], Keeper):
         self,
         path: str | os.PathLike[str],
         *,
-        every: hints.Count = 1,
-        seconds: hints.Real = 0.0,
-        resume: hints.Flag = False,
+        every: type_hints.Count = 1,
+        seconds: type_hints.Real = 0.0,
+        resume: type_hints.Flag = False,
     ) -> None:
         super().__init__()
         given = {"path": path, "every": every, "seconds": seconds, "resume": resume}
@@ -127,7 +134,7 @@ class Checkpoint(NetworkCallback[Writing], Keeper):
             )
         return Writing(self.path, monotonic())
 
-    def find(self, estimator, settings: dict[str, Any], network: NetworkPlan) -> Saved | None:
+    def find(self, estimator, settings: dict[str, Any], network: NetworkPlan) -> SavedFit | None:
         writing = self._fits[estimator]
         if self.path.is_dir():
             own = [settings, plain(estimator.max_iter)]

@@ -4,18 +4,18 @@ from typing import Any
 
 import numpy as np
 
-from fastbp.functions.parameters import shown
-from fastbp.resume import (
+from fastbp.functions.values import shown
+from fastbp.plan.training import SolverState
+from fastbp.training.checkpoint_state import (
     ADDED_TO,
     BIT_GENERATORS,
-    Begin,
-    EpochPosition,
-    Evaluations,
-    Saved,
+    FitOrigin,
+    LbfgsHistory,
+    SavedFit,
+    TrainingState,
     new_random_state,
     same,
 )
-from fastbp.training_plan import SolverState
 
 LARGEST = 2**63 - 1
 DIGEST_BYTES = 16
@@ -23,32 +23,32 @@ DIGEST_BYTES = 16
 LAST_PLACES = {"pos": 624, "buffer_pos": 4, "has_gauss": 1, "has_uint32": 1, "uinteger": 2**32 - 1}
 
 
-def checked(begin: Any, position: Any) -> Saved:
+def checked(begin: Any, position: Any) -> SavedFit:
     """The fit that a file describes; ValueError where it cannot be one that was written."""
-    saved = Saved(_begin(begin), _position(position))
-    if isinstance(saved.position, EpochPosition) and not saved.begin.earlier:
+    saved = SavedFit(_begin(begin), _position(position))
+    if isinstance(saved.position, TrainingState) and not saved.begin.earlier:
         counted = saved.position.state.n_epochs
         _need(counted == saved.position.n_epochs, "loss_curve is not as long as the count of epochs says")
     return saved
 
 
-def _begin(given: Any) -> Begin:
-    _need_names(given, Begin, "begin")
+def _begin(given: Any) -> FitOrigin:
+    _need_names(given, FitOrigin, "begin")
     _need(isinstance(given["settings"], dict), "settings are no dictionary")
     _need(isinstance(given["start"], str), "start is no text")
     _need(given["seed"] is None or _is_count(given["seed"]), "seed is no count")
     _check_random_state(given["random_state"])
     _check_earlier(given["earlier"])
-    return Begin(**given)
+    return FitOrigin(**given)
 
 
-def _position(given: Any) -> EpochPosition | Evaluations:
+def _position(given: Any) -> TrainingState | LbfgsHistory:
     is_lbfgs = isinstance(given, dict) and "points" in given
     return _evaluations(given) if is_lbfgs else _epoch(given)
 
 
-def _epoch(given: Any) -> EpochPosition:
-    _need_names(given, EpochPosition, "position")
+def _epoch(given: Any) -> TrainingState:
+    _need_names(given, TrainingState, "position")
     state = given["state"]
     _need_names(state, SolverState, "state")
     n_parameters, dtype = _check_vector(given["parameters"], "parameters")
@@ -75,18 +75,18 @@ def _epoch(given: Any) -> EpochPosition:
         best = given["best_score"]
         _need(_is_float(best) and np.isfinite(best), "best_score is no finite number")
         _check_vector(given["best_parameters"], "best_parameters", n_parameters, dtype)
-    return EpochPosition(**{**given, "state": SolverState(**state)})
+    return TrainingState(**{**given, "state": SolverState(**state)})
 
 
-def _evaluations(given: Any) -> Evaluations:
-    _need_names(given, Evaluations, "position")
+def _evaluations(given: Any) -> LbfgsHistory:
+    _need_names(given, LbfgsHistory, "position")
     _, dtype = _check_vector(given["result"], "result")
     n_points, _ = _check_vector(given["losses"], "losses", dtype=np.dtype(float))
     _check_array(given["points"], "points", (n_points, DIGEST_BYTES), (np.dtype(np.uint8),))
     _check_array(given["gradients"], "gradients", (n_points, None), (dtype,))
     _need(bool(np.isfinite(given["gradients"]).all()), "gradients are not all finite")
     _need(_is_count(given["n_epochs"]) and given["n_epochs"] > 0, "n_epochs is no count from 1")
-    return Evaluations(**given)
+    return LbfgsHistory(**given)
 
 
 def _check_random_state(given: Any) -> None:

@@ -18,13 +18,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fastbp.callbacks.checkpoint_checks import checked
-from fastbp.functions.parameters import shown
-from fastbp.resume import Saved
+from fastbp.functions.values import shown
+from fastbp.training.checkpoint_state import SavedFit
 
 FORMAT = 1
 
 
-def write(path: Path, saved: Saved) -> None:
+def write(path: Path, saved: SavedFit) -> None:
     """Replace the file at once, so that a fit can always be taken up; OSError where that fails."""
     arrays: list[np.ndarray] = []
     content = _flat({"begin": saved.begin, "position": saved.position}, arrays)
@@ -60,7 +60,7 @@ def remove_remainders(path: Path) -> None:
                     path.with_name(name).unlink()
 
 
-def read(path: Path) -> Saved | None:
+def read(path: Path) -> SavedFit | None:
     """What the file holds; None where there is none, ValueError where it is no checkpoint or damaged."""
     try:
         with open(path, "rb") as file:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
-from fastbp.base import BackPropagation
+from fastbp.estimators.mlp import BackPropagation
 
 State = TypeVar("State")
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from fastbp.callbacks.network_callback import NetworkCallback
-from fastbp.parameter_checks import check
-from fastbp.tasks import Epoch
+from fastbp.estimators.parameter_checks import check
+from fastbp.training.callback_events import Epoch
 
 
 class StopWhen(NetworkCallback[None]):

@@ -5,9 +5,10 @@ from time import monotonic
 
 from sklearn.utils._param_validation import Interval
 
-from fastbp import hints
 from fastbp.callbacks.network_callback import NetworkCallback
-from fastbp.parameter_checks import check, python_number
+from fastbp.estimators import type_hints
+from fastbp.estimators.parameter_checks import check
+from fastbp.functions.values import python_number
 
 
 class TimeLimit(NetworkCallback[float]):
@@ -30,7 +31,7 @@ class TimeLimit(NetworkCallback[float]):
     1
     """
 
-    def __init__(self, seconds: hints.Real) -> None:
+    def __init__(self, seconds: type_hints.Real) -> None:
         super().__init__()
         check({"seconds": [Interval(Real, 0, None, closed="left")]}, {"seconds": seconds}, "TimeLimit")
         self.seconds = python_number(seconds)

@@ -1,46 +1,11 @@
 """Parameters of registered functions that are numbers: their names, defaults and ranges."""
 
-import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from numbers import Real
 from typing import Any
 
-import numpy as np
-
-LONGEST_SHOWN = 200  # characters of a value in a message
-
-
-def shown(value: Any) -> str:
-    """The value for a message: its repr if it has one, cut to a line."""
-    try:
-        text = repr(value)
-    except Exception:  # of an integer of too many digits, or of a class of the user's
-        return f"an object of type {type(value).__name__}"
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
-
-
-def as_float(value: Any) -> float | None:
-    """A real number of whatever type as a float; None for anything else, and for what no float can hold."""
-    if isinstance(value, np.timedelta64) or not isinstance(value, Real):
-        return None
-    try:
-        number = float(value)
-        # NumPy's widest floats become infinite without an error
-        return None if math.isinf(number) and number != value else number
-    except Exception:  # an overflow, or an error of a class of the user's
-        return None
-
-
-def listed(value: Any) -> list[Any] | None:
-    """The elements of a sequence; None for what is none: text, mappings, sets, generators, tables."""
-    if isinstance(value, str | bytes | bytearray | memoryview | Mapping | Set):
-        return None
-    try:
-        return list(value) if hasattr(value, "__len__") and getattr(value, "ndim", 1) == 1 else None
-    except Exception:  # of a class of the user's
-        return None
+from fastbp.functions.values import as_float, listed, shown
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The operations beyond + - * / that the formulas are written in.
 
 Here they are defined for Python floats, NumPy scalars and NumPy rows. An engine replaces them by the
-instructions of its vector type (``fastbp.cpu.simd``). All comparisons with NaN are false, as in IEEE 754.
+instructions of its vector type. All comparisons with NaN are false, as in IEEE 754.
 """
 
 import math

@@ -33,7 +33,7 @@ def bounded(key, index, bound):
 def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
     """The order in which epoch `epoch` takes `n` rows: Fisher and Yates, from the end.
 
-    The slow form, for reading and for tests; ``fastbp.cpu`` compiles the same steps.
+    The slow form, for reading and for tests; ``fastbp.engines.cpu`` compiles the same steps.
     """
     key = stream_key(seed, SHUFFLE, epoch)
     order = list(range(n))

@@ -24,7 +24,7 @@ def rate_after_epoch(schedule, rate, rate_init, power_t, n_samples_seen):
     return rate
 
 
-def judge_epoch(schedule, rate, monitored, best, n_stale, tol, patience):
+def check_convergence(schedule, rate, monitored, best, n_stale, tol, patience):
     """After an epoch whose monitored value (lower is better) is `monitored`.
 
     Returns

@@ -1,1 +1,0 @@
-"""The CPU engine: kernels in explicit vectors, threads that meet at a barrier."""

@@ -1,0 +1,1 @@
+"""What computes: an engine for each device, and what they share."""

@@ -1,0 +1,1 @@
+"""The CPU engine: kernels in explicit vectors, threads with a barrier between phases."""

@@ -1,0 +1,507 @@
+"""The registered functions, compiled for vector registers: loops over panels, called by address.
+
+A panel holds the values of PANEL rows of the batch: one row of memory for each feature, two registers wide.
+So a register holds one feature of as many rows of the batch as it has lanes, and a formula for one row of the
+batch is computed for all these rows at once.
+"""
+
+from collections.abc import Callable
+from functools import cache, lru_cache
+from types import FunctionType, ModuleType
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+from numba.extending import register_jitable
+
+from fastbp.engines.compiler import address_of
+from fastbp.engines.cpu.uniforms import uniforms
+from fastbp.engines.cpu.vector_memory import (
+    advance,
+    lane_numbers,
+    lanes,
+    load,
+    load_scalar,
+    spread,
+    store,
+    store_scalar,
+    sum_lanes,
+)
+from fastbp.functions import activations, losses, primitives, scalar, schedules, solvers
+from fastbp.functions import noise as noises
+from fastbp.functions import normalisation as normalisations
+from fastbp.functions import parametric as parametrics
+from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
+from fastbp.functions.losses import LOSSES
+from fastbp.functions.noise import NOISES
+from fastbp.functions.parametric import PARAMETRICS, Parametric
+from fastbp.functions.schedules import N_PARAMETERS, RATE_SCHEDULES, warmed_up
+from fastbp.functions.solvers import N_COEFFICIENTS, SOLVERS
+from fastbp.plan.network import FIELD, Kind, NetworkPlan
+
+
+def _register(module: ModuleType) -> None:
+    """Make the plain functions of a module callable from compiled code."""
+    for value in vars(module).values():
+        if isinstance(value, FunctionType) and value.__module__ == module.__name__:
+            register_jitable(value)
+
+
+for _module in (scalar, normalisations, activations, losses, noises, parametrics, solvers, schedules):
+    _register(_module)
+for _entry in PARAMETRICS:  # blends are made in a loop
+    register_jitable(_entry.value)
+    register_jitable(_entry.backward)
+
+absolute, fma, select = primitives.absolute, primitives.fma, primitives.select
+
+# Columns that the CPU adds to the table of ops.
+FORWARD, BACKWARD, DERIVATIVE_OF, LEARNS, ACCUMULATES = range(len(FIELD), len(FIELD) + 5)
+
+
+def _forward_loop(value: Callable) -> Callable:
+    def loop(z, a, n_rows, n_registers):
+        step = lanes(a)
+        for i in range(n_rows):
+            for r in range(n_registers):
+                at = (2 * i + r) * step
+                store(a, at, value(load(z, at)))
+
+    return loop
+
+
+def _in_place_loop(value: Callable) -> Callable:
+    """The same where z and a are one: with one pointer the compiler knows that elements do not overlap."""
+
+    def loop(z, a, n_rows, n_registers):
+        step = lanes(a)
+        for i in range(n_rows):
+            for r in range(n_registers):
+                at = (2 * i + r) * step
+                store(a, at, value(load(a, at)))
+
+    return loop
+
+
+def _backward_loop(backward: Callable) -> Callable:
+    def loop(delta, v, n_rows, n_registers):
+        step = lanes(v)
+        for i in range(n_rows):
+            for r in range(n_registers):
+                at = (2 * i + r) * step
+                store(delta, at, backward(load(delta, at), load(v, at)))
+
+    return loop
+
+
+def _row_forward_loop(value: Callable) -> Callable:
+    def loop(z, a, n_rows, n_registers):
+        step = lanes(a)
+        for r in range(n_registers):
+            at = r * step
+            for i in range(n_rows):
+                store(a, at + 2 * i * step, load(z, at + 2 * i * step))
+            value((advance(a, at), 2 * step), n_rows)
+
+    return loop
+
+
+def _row_in_place_loop(value: Callable) -> Callable:
+    def loop(z, a, n_rows, n_registers):
+        step = lanes(a)
+        for r in range(n_registers):
+            value((advance(a, r * step), 2 * step), n_rows)
+
+    return loop
+
+
+def _row_backward_loop(backward: Callable) -> Callable:
+    def loop(delta, a, n_rows, n_registers):
+        step = lanes(a)
+        for r in range(n_registers):
+            backward((advance(delta, r * step), 2 * step), (advance(a, r * step), 2 * step), n_rows)
+
+    return loop
+
+
+def _group_forward_loop(value: Callable) -> Callable:
+    def loop(z, a, n, k, n_registers):
+        step = lanes(a)
+        for j in range(n):
+            for r in range(n_registers):
+                store(a, (2 * j + r) * step, value((advance(z, (2 * j * k + r) * step), 2 * step), k))
+
+    return loop
+
+
+def _group_backward_loop(backward: Callable) -> Callable:
+    def loop(delta, z, into, n, k, n_registers):
+        step = lanes(z)
+        for j in range(n):
+            for r in range(n_registers):
+                at = (2 * j * k + r) * step
+                d = load(delta, (2 * j + r) * step)
+                backward(d, (advance(z, at), 2 * step), (advance(into, at), 2 * step), k)
+
+    return loop
+
+
+def _noise_loop(value: Callable) -> Callable:
+    def loop(z, a, n, n_registers, row, key, constants):
+        step = lanes(a)
+        for i in range(n):
+            for r in range(n_registers):
+                at = (2 * i + r) * step
+                if key == 0:
+                    store(a, at, load(z, at))
+                else:
+                    u = uniforms(a, (row + r * step) * n + i, n, key)
+                    store(a, at, value(load(z, at), u, constants))
+
+    return loop
+
+
+def _parametric_loop(entry: Parametric) -> Callable:
+    value, two = entry.value, len(entry.start) > 1
+
+    def loop(z, a, n, n_registers, own):
+        step = lanes(a)
+        for i in range(n):
+            p = spread(a, load_scalar(own, i))
+            q = spread(a, load_scalar(own, n + i)) if two else p
+            for r in range(n_registers):
+                at = (2 * i + r) * step
+                store(a, at, value(load(z, at), p, q))
+
+    return loop
+
+
+def _parametric_backward_loop(entry: Parametric) -> Callable:
+    backward, two, learned = entry.backward, len(entry.start) > 1, entry.learned
+
+    def loop(delta, z, n, n_registers, own, of_own):
+        step = lanes(delta)
+        for i in range(n):
+            p = spread(delta, load_scalar(own, i))
+            q = spread(delta, load_scalar(own, n + i)) if two else p
+            for r in range(n_registers):
+                at = (2 * i + r) * step
+                slope, of_p, of_q = backward(load(delta, at), load(z, at), p, q)
+                store(delta, at, slope)
+                if learned:
+                    store(of_own, at, of_p)
+                if learned and two:
+                    store(of_own, at + 2 * n * step, of_q)
+
+    return loop
+
+
+def _loss_loop(row: Callable) -> Callable:
+    def loop(z, y, delta, weight, n, n_registers, constants, sums):
+        step = lanes(z)
+        for r in range(n_registers):
+            at = r * step
+            value = row(
+                (advance(z, at), 2 * step),
+                (advance(y, at), 2 * step),
+                (advance(delta, at), 2 * step),
+                n,
+                load(weight, at),
+                constants,
+            )
+            store_scalar(sums, r, sum_lanes(value))
+
+    return loop
+
+
+# What holds for all tiles of a step, whatever the solver; PENALTY is the strength of the L2 penalty.
+PENALTY, L1, DECAY, LIMIT, SCALE = range(5)
+
+
+class Extras(NamedTuple):
+    """What a step does besides the solver's rule; what is left out costs nothing.
+
+    Attributes
+    ----------
+    l1 : bool
+        Weights are drawn to 0 by the strength ``regular[L1]``.
+    decay : bool
+        Weights lose the share ``regular[DECAY]``.
+    clip : bool
+        Gradients are cut off at ± ``regular[LIMIT]``.
+    rescale : bool
+        Before that they are multiplied by ``regular[SCALE]``.
+    factors : bool
+        The whole step of weights and of biases is multiplied by the tile's two factors.
+    """
+
+    l1: bool = False
+    decay: bool = False
+    clip: bool = False
+    rescale: bool = False
+    factors: bool = False
+
+
+@register_jitable
+def _l1_pull(value, strength):
+    """Derivative of strength·|value|, taken as 0 at 0."""
+    return select(value > 0.0, strength, select(value < 0.0, -strength, 0.0 * value))
+
+
+def _update_loop(update: Callable, n_states: int, extras: Extras) -> Callable:
+    l1, decay, clip, rescale, factors = extras
+
+    def loop(
+        w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, coefficients, regular, rates, sums
+    ):
+        step = lanes(w)
+        squares = spread(w, 0.0)
+        sizes = spread(w, 0.0)
+        c = (
+            spread(w, coefficients[0]),
+            spread(w, coefficients[1]),
+            spread(w, coefficients[2]),
+            spread(w, coefficients[3]),
+            spread(w, coefficients[4]),
+            spread(w, coefficients[5]),
+        )
+        for i in range(n_rows):
+            is_bias_row = i == bias_row
+            penalty = spread(w, 0.0 if is_bias_row else regular[PENALTY])
+            for r in range(n_registers):
+                at = i * ld + r * step
+                value = load(w, at)
+                is_bias = lane_numbers(w) == float(bias_col - r * step)
+                pull = select(is_bias, 0.0, penalty) * value
+                squares = fma(pull, value, squares)
+                if l1:
+                    strength = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[L1]))
+                    sizes = fma(strength, absolute(value), sizes)
+                    pull = pull + _l1_pull(value, strength)
+                gradient = load(g, i * ldg + r * step) + pull
+                if rescale:
+                    gradient = gradient * regular[SCALE]
+                if clip:
+                    limit = spread(w, regular[LIMIT])
+                    gradient = select(gradient > limit, limit, select(gradient < -limit, -limit, gradient))
+                before = value
+                if decay:
+                    lost = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[DECAY]))
+                    value = value - value * lost
+                first = load(s, at) if n_states > 0 else value
+                second = load(t, at) if n_states > 1 else value
+                third = load(u, at) if n_states > 2 else value
+                value, first, second, third = update(value, gradient, first, second, third, c)
+                if factors:
+                    factor = spread(w, load_scalar(rates, 1 if is_bias_row else 0))
+                    factor = select(is_bias, spread(w, load_scalar(rates, 1)), factor)
+                    value = fma(factor, value - before, before)
+                store(w, at, value)
+                if n_states > 0:
+                    store(s, at, first)
+                if n_states > 1:
+                    store(t, at, second)
+                if n_states > 2:
+                    store(u, at, third)
+        store_scalar(sums, 0, 0.5 * sum_lanes(squares) + sum_lanes(sizes))
+
+    return loop
+
+
+def _accumulate_loop(
+    w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, c, regular, rates, sums
+):
+    """Not a solver: adds the gradient of a tile to that of the whole batch, kept in `w`."""
+    step = lanes(w)
+    for i in range(n_rows):
+        for r in range(n_registers):
+            at = i * ld + r * step
+            store(w, at, load(w, at) + load(g, i * ldg + r * step))
+
+
+def _squares_loop(l1: bool) -> Callable:
+    """Not a solver: the sum of squares of a tile's gradient, penalties included."""
+
+    def loop(
+        w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, coefficients, regular, rates, sums
+    ):
+        step = lanes(w)
+        squares = spread(w, 0.0)
+        for i in range(n_rows):
+            is_bias_row = i == bias_row
+            penalty = spread(w, 0.0 if is_bias_row else regular[PENALTY])
+            for r in range(n_registers):
+                value = load(w, i * ld + r * step)
+                is_bias = lane_numbers(w) == float(bias_col - r * step)
+                pull = select(is_bias, 0.0, penalty) * value
+                if l1:
+                    strength = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[L1]))
+                    pull = pull + _l1_pull(value, strength)
+                gradient = load(g, i * ldg + r * step) + pull
+                squares = fma(gradient, gradient, squares)
+        store_scalar(sums, 0, sum_lanes(squares))
+
+    return loop
+
+
+def _coefficients_loop(coefficients: Callable) -> Callable:
+    def loop(rate, h, step, out):
+        c = coefficients(rate, (h[0], h[1], h[2], h[3]), step)
+        for i in range(N_COEFFICIENTS):
+            store_scalar(out, i, c[i])
+
+    return loop
+
+
+def _schedule_loop(factor: Callable) -> Callable:
+    def loop(step, epoch_steps, total, p, out):
+        out[0] = warmed_up(factor(step, epoch_steps, total, p), step, p[N_PARAMETERS - 1])
+
+    return loop
+
+
+INT, REAL = types.int64, types.float64
+DOUBLES = types.CPointer(REAL)
+
+
+def _pointer_type(dtype: np.dtype) -> types.CPointer:
+    return types.CPointer(types.float32 if dtype == np.float32 else types.float64)
+
+
+@cache
+def activation(name: str, row: bool, dtype: np.dtype) -> tuple[int, int]:
+    """Addresses of an activation: forward ``(z, a, n, registers)``, backward ``(delta, v, n, registers)``.
+
+    v is what the derivative is a function of: a, or z.
+    """
+    p = _pointer_type(dtype)
+    if row:
+        whole = ROW_ACTIVATIONS[name]
+        make_loop = _row_forward_loop if whole.from_input else _row_in_place_loop
+        forward, backward = make_loop(whole.value), _row_backward_loop(whole.backward)
+    else:
+        entry = ACTIVATIONS[name]
+        make_loop = _forward_loop if entry.from_input else _in_place_loop
+        forward, backward = make_loop(entry.value), _backward_loop(entry.backward)
+    return address_of(forward, (p, p, INT, INT)), address_of(backward, (p, p, INT, INT))
+
+
+@cache
+def group_activation(name: str, dtype: np.dtype) -> tuple[int, int]:
+    """Addresses: forward ``(z, a, n, k, registers)``, backward ``(delta, z, into, n, k, registers)``.
+
+    a and delta have n features; z, and `into`, which gets the derivatives by z, have k for each of them.
+    """
+    p = _pointer_type(dtype)
+    entry = GROUP_ACTIVATIONS[name]
+    forward, backward = _group_forward_loop(entry.value), _group_backward_loop(entry.backward)
+    return address_of(forward, (p, p, INT, INT, INT)), address_of(backward, (p, p, p, INT, INT, INT))
+
+
+@cache
+def noise(name: str, dtype: np.dtype) -> tuple[int, int]:
+    """Addresses of a noise and of its derivative, ``(z, a, n, registers, row, key, constants)`` both.
+
+    `row` is the first row's number in the batch; with the key 0 nothing happens but a copy.
+    """
+    p = _pointer_type(dtype)
+    kinds = (p, p, INT, INT, INT, INT, p)
+    entry = NOISES[name]
+    return address_of(_noise_loop(entry.value), kinds), address_of(_noise_loop(entry.backward), kinds)
+
+
+@cache
+def parametric(name: str, dtype: np.dtype) -> tuple[int, int]:
+    """Addresses of a function with parameters: forward ``(z, a, n, registers, own)``, backward
+    ``(delta, z, n, registers, own, of_own)``.
+
+    `own` are the op's parameters; `of_own` get their derivatives, a panel for each.
+    """
+    p = _pointer_type(dtype)
+    entry = PARAMETRICS[name]
+    forward = address_of(_parametric_loop(entry), (p, p, INT, INT, p))
+    return forward, address_of(_parametric_backward_loop(entry), (p, p, INT, INT, p, p))
+
+
+@cache
+def loss(name: str, dtype: np.dtype) -> int:
+    """Address of a loss ``(z, y, delta, weight, n, n_registers, constants, sums)``."""
+    p = _pointer_type(dtype)
+    return address_of(_loss_loop(LOSSES[name].row), (p, p, p, p, INT, INT, p, DOUBLES))
+
+
+def _tile_kinds(dtype: np.dtype) -> tuple[types.Type, ...]:
+    p = _pointer_type(dtype)
+    return p, p, INT, p, p, p, INT, INT, INT, INT, INT, p, p, p, DOUBLES
+
+
+@cache
+def update(solver: str, extras: Extras, dtype: np.dtype) -> int:
+    """Address of a solver's step on a tile, parameters as in `_update_loop`."""
+    entry = SOLVERS[solver]
+    return address_of(_update_loop(entry.update, entry.n_states, extras), _tile_kinds(dtype))
+
+
+@cache
+def accumulate(dtype: np.dtype) -> int:
+    """Address of the loop that adds a tile to the gradient of the whole batch."""
+    return address_of(_accumulate_loop, _tile_kinds(dtype))
+
+
+@cache
+def squares(l1: bool, dtype: np.dtype) -> int:
+    """Address of the loop that sums a tile's squares."""
+    return address_of(_squares_loop(l1), _tile_kinds(dtype))
+
+
+@cache
+def coefficients(solver: str, dtype: np.dtype) -> int:
+    """Address of a solver's coefficients ``(rate, h, step, out)``, computed in float64, kept in `dtype`."""
+    loop = _coefficients_loop(SOLVERS[solver].coefficients)
+    return address_of(loop, (REAL, DOUBLES, REAL, _pointer_type(dtype)))
+
+
+@cache
+def schedule(name: str) -> int:
+    """Address of a schedule's factor ``(step, epoch_steps, total, p, out)``."""
+    loop = _schedule_loop(RATE_SCHEDULES[name].factor)
+    return address_of(loop, (REAL, REAL, REAL, DOUBLES, DOUBLES))
+
+
+@lru_cache(maxsize=64)
+def link(network: NetworkPlan) -> np.ndarray:
+    """The table of ops with the CPU's columns.
+
+    FORWARD and BACKWARD, addresses of the op's function; DERIVATIVE_OF, the buffer whose values its
+    derivative is a function of; LEARNS, whether weights lie below the op's input, so that deltas go on there;
+    ACCUMULATES, whether deltas from another op are there already when this one adds its own.
+    """
+    more = np.zeros((len(network.ops), 5), np.int64)
+    learns = {0: 0}
+    for row, op in zip(more, network.ops, strict=True):
+        if op.kind == Kind.LOSS:
+            row[0] = loss(LOSSES.names()[op.code], network.dtype)
+        elif op.kind == Kind.ROW:
+            name = ROW_ACTIVATIONS.names()[op.code]
+            of = op.source if ROW_ACTIVATIONS[name].from_input else op.target
+            row[:3] = *activation(name, True, network.dtype), of
+        elif op.kind == Kind.ELEMENTWISE:
+            name = ACTIVATIONS.names()[op.code]
+            of = op.source if ACTIVATIONS[name].from_input else op.target
+            row[:3] = *activation(name, False, network.dtype), of
+        elif op.kind == Kind.NOISE:
+            row[:3] = *noise(NOISES.names()[op.code], network.dtype), op.target
+        elif op.kind == Kind.PARAMETRIC:
+            row[:2] = parametric(PARAMETRICS.names()[op.code], network.dtype)
+        elif op.kind == Kind.GROUP:
+            row[:3] = *group_activation(GROUP_ACTIVATIONS.names()[op.code], network.dtype), op.source
+        row[3] = learns[op.source] if op.kind != Kind.ADD else learns[op.other]
+        if op.target not in learns:
+            learns[op.target] = int(op.cols > 0 and op.learned) or learns[op.source]
+    filled: set[int] = set()
+    for row, op in zip(more[::-1], network.ops[::-1], strict=True):
+        reads = {Kind.DENSE: op.source, Kind.ADD: op.other}.get(Kind(op.kind))
+        if reads is not None:
+            row[4] = reads in filled
+            filled.add(reads)
+    return np.hstack([network.table, more])

@@ -1,0 +1,70 @@
+"""What is done to the weights after a step: norms limited, averages kept."""
+
+import math
+
+from fastbp.engines.compiler import jit
+from fastbp.engines.cpu.arena import COLS, DENSE, IN_MAJOR, KIND, LAYOUT, LD, N_IN, OFFSET, ROWS
+from fastbp.engines.cpu.vector_memory import lane_numbers, lanes, load, pointer, spread, store, sum_lanes
+from fastbp.functions.primitives import fma, select, sqrt
+
+
+@jit
+def limit_norms(table, params, limit, thread, n_threads):
+    """Scale the incoming weights of each unit, its bias left out, to a Euclidean norm of at most `limit`."""
+    for o in range(table.shape[0]):
+        if table[o, KIND] != DENSE:
+            continue
+        if table[o, LAYOUT] == IN_MAJOR:
+            limit_columns(table[o], params, limit, thread, n_threads)
+        else:
+            limit_rows(table[o], params, limit, thread, n_threads)
+
+
+@jit
+def limit_columns(op, params, limit, thread, n_threads):
+    """The units of an in-major block are its columns: as many at a time as a register has lanes."""
+    rows, ld, n_in = op[ROWS], op[LD], op[N_IN]
+    step = lanes(pointer(params, 0))
+    n_registers = -(-op[COLS] // step)
+    for r in range(n_registers * thread // n_threads, n_registers * (thread + 1) // n_threads):
+        column = r * step
+        w = pointer(params, op[OFFSET] + column // ld * rows * ld + column % ld)
+        squares = spread(w, 0.0)
+        for i in range(n_in):
+            value = load(w, i * ld)
+            squares = fma(value, value, squares)
+        norm = sqrt(squares)
+        factor = select(norm > limit, limit / norm, 1.0)
+        for i in range(n_in):
+            store(w, i * ld, load(w, i * ld) * factor)
+
+
+@jit
+def limit_rows(op, params, limit, thread, n_threads):
+    """The units of an out-major block are its rows."""
+    rows, ld, n_in = op[ROWS], op[LD], op[N_IN]
+    step = lanes(pointer(params, 0))
+    for i in range(rows * thread // n_threads, rows * (thread + 1) // n_threads):
+        w = pointer(params, op[OFFSET] + i * ld)
+        squares = spread(w, 0.0)
+        for column in range(0, n_in, step):
+            value = load(w, column // ld * rows * ld + column % ld)
+            value = select(lane_numbers(w) < float(n_in - column), value, 0.0)
+            squares = fma(value, value, squares)
+        norm = math.sqrt(sum_lanes(squares))
+        factor = limit / norm if norm > limit else 1.0
+        for column in range(0, n_in, step):
+            at = column // ld * rows * ld + column % ld
+            value = load(w, at)
+            store(w, at, select(lane_numbers(w) < float(n_in - column), value * factor, value))
+
+
+@jit
+def average_weights(params, average, share, thread, n_threads):
+    """Move `average`, of as many values as `params`, by `share` of the way to the weights."""
+    w = pointer(params, 0)
+    step = lanes(w)
+    n = params.shape[0] // step
+    for i in range(n * thread // n_threads, n * (thread + 1) // n_threads):
+        old = load(average, i * step)
+        store(average, i * step, fma(load(w, i * step) - old, spread(w, share), old))

@@ -1,0 +1,89 @@
+"""Prediction: blocks of rows through the forward ops, memory bounded whatever the number of rows."""
+
+import numpy as np
+
+from fastbp.engines.compiler import jit
+from fastbp.engines.cpu.arena import ACTIVATION, ACTIVATION_STRIDE, DESTINATION, FEW_ROWS_LIMIT, N_OUT
+from fastbp.engines.cpu.float_mode import flush_subnormals, restore_mode
+from fastbp.engines.cpu.gather import gather_inputs
+from fastbp.engines.cpu.network import PREDICTING, forward
+from fastbp.engines.cpu.transpose import scatter_block
+from fastbp.engines.cpu.vector_memory import advance, lanes, load, pointer, spread, store_first_lanes
+from fastbp.functions.activations import index_of_largest
+
+
+@jit
+def predict(
+    table,
+    buffers,
+    offsets,
+    params,
+    workspace,
+    values,
+    indices,
+    indptr,
+    n_inputs,
+    index,
+    starts,
+    block,
+    first_row,
+    last_row,
+    stop,
+    largest,
+    out,
+):
+    """Outputs of the ops 0 … stop for rows first_row … last_row.
+
+    Parameters
+    ----------
+    index : uint32
+        Numbers of the rows that are meant; empty for all.
+    starts : (block, padded) int64, scratch
+    block : int
+        Rows computed at a time, the rows of the arena.
+    stop : int
+        Ops that run; the last of them gives the result.
+    largest : bool
+        Whether only the number of the largest output of each row is wanted: then the width is 1.
+    out : flat (n_rows · width,), out
+    """
+    mode = flush_subnormals()
+    w = pointer(workspace, 0)
+    step = lanes(w)
+    panel = 2 * step
+    target = table[stop - 1, DESTINATION]
+    width = table[stop - 1, N_OUT]
+    row_width = 1 if indptr.shape[0] > 0 else n_inputs
+    for start in range(first_row, last_row, block):
+        rows = min(block, last_row - start)
+        n_registers = -(-rows // step)
+        for i in range(n_registers * step):
+            # Lanes beyond the last row repeat the block's first.
+            row = start + (i if i < rows else 0)
+            starts[i] = (np.int64(index[row]) if index.shape[0] > 0 else row) * row_width
+        gather_inputs(buffers, offsets, workspace, values, indices, indptr, n_inputs, starts, 0, n_registers)
+        n_small = rows if rows <= offsets[FEW_ROWS_LIMIT] else 0
+        forward(
+            table, buffers, offsets, params, workspace, 0, n_registers, PREDICTING, 0, stop, n_small, 0, 0
+        )
+        for r in range(n_registers):
+            source = advance(
+                w,
+                buffers[target, ACTIVATION] + (r // 2) * buffers[target, ACTIVATION_STRIDE] + (r % 2) * step,
+            )
+            if largest or width == 1:
+                column = load(source, 0)
+                if largest:
+                    column = index_of_largest((source, panel), width, spread(w, 0.0))
+                store_first_lanes(pointer(out, start + r * step), column, rows - r * step)
+                continue
+            for f in range(0, width, step):
+                scatter_block(
+                    advance(source, f * panel),
+                    panel,
+                    pointer(out, (start + r * step) * width + f),
+                    width,
+                    rows - r * step,
+                    min(step, width - f),
+                )
+    restore_mode(mode)

@@ -1,0 +1,159 @@
+"""What is done with a tile of a weight gradient: kept, added up, or made a step of the solver at once.
+
+Where the norm of the gradient has a limit it is always kept first, with sums of its squares.
+"""
+
+from typing import Any
+
+from fastbp.engines.cuda import program
+from fastbp.engines.cuda.control import (
+    COEFFICIENTS,
+    GRADIENT_AT,
+    MOMENTS,
+    N_PARAMETERS,
+    PENALTIES,
+    PENALTY_TILES,
+    SQUARES,
+)
+from fastbp.engines.cuda.lowering import Selection, formulas
+from fastbp.engines.cuda.primitives import primitives
+from fastbp.engines.cuda.program import GRADIENT_NORM, LIMIT, ONE_M, PENALTY, REST, SCALE, SHARE, STRENGTH
+from fastbp.engines.cuda.sums import make_block_sum
+from fastbp.engines.cuda.target import cuda, device, inlined
+from fastbp.engines.cuda.tiling import Tiling
+
+C = program.C
+
+# What is done with a tile of the gradient.
+APPLY, WRITE, ADD, APPLY_STORED = range(4)
+
+
+def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
+    """The device function for one solver; what the selection leaves out costs nothing.
+
+    It takes the tile from `pool`, or in the mode APPLY_STORED from the arena.
+    """
+    update, n_states = formulas(real, selection).update, selection.n_states
+    updates, l1, decay, clip = selection.solver is not None, selection.l1, selection.decay, selection.clip
+    # Behind a limit of the norms of units the mean moves later.
+    averages, threads = selection.averages and not selection.max_norm, tiling.threads
+    clip_norm = selection.clip_norm
+    block_sum = make_block_sum(threads)
+    zero, half = real(0.0), real(0.5)
+
+    @inlined
+    def l1_pull(w, strength):
+        # The derivative at 0 is taken as 0.
+        return strength if w > zero else -strength if w < zero else zero * w
+
+    @inlined
+    def keep(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end):
+        stored = ints[GRADIENT_AT] + jobs[job, C]
+        coefficients, squares = ints[COEFFICIENTS], zero
+        for e in range(tid, width * width, threads):
+            m, n = m0 + e // width, n0 + e % width
+            if m < m_end and n < n_end:
+                at = stored + m * n_end + n
+                g = pool[e] if mode == WRITE else memory[at] + pool[e]
+                memory[at] = g
+                if clip_norm:
+                    if m != jobs[job, ONE_M]:
+                        w = memory[jobs[job, C] + m * n_end + n]
+                        g += memory[coefficients + PENALTY] * w
+                        if l1:
+                            g += l1_pull(w, memory[coefficients + STRENGTH])
+                    squares = cuda.fma(g, g, squares)
+        if clip_norm:
+            squares = block_sum(pool, tid, squares)
+            if tid == 0:
+                memory[ints[SQUARES] + tile] = squares
+
+    @inlined
+    def apply(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end):
+        coefficients = ints[COEFFICIENTS]
+        c = (
+            memory[coefficients],
+            memory[coefficients + 1],
+            memory[coefficients + 2],
+            memory[coefficients + 3],
+            memory[coefficients + 4],
+            memory[coefficients + 5],
+        )
+        penalty = memory[coefficients + PENALTY]
+        strength, rest = memory[coefficients + STRENGTH], memory[coefficients + REST]
+        limit = memory[coefficients + LIMIT]
+        stored, first = ints[GRADIENT_AT], ints[MOMENTS]
+        second = first + ints[N_PARAMETERS]
+        third = second + ints[N_PARAMETERS]
+        if averages:
+            share, mean = memory[coefficients + SHARE], first + n_states * ints[N_PARAMETERS]
+        bias_row = jobs[job, ONE_M]
+        penalties = zero
+        for e in range(tid, width * width, threads):
+            m, n = m0 + e // width, n0 + e % width
+            if m < m_end and n < n_end:
+                at = jobs[job, C] + m * n_end + n
+                g = memory[stored + at] if clip_norm or mode == APPLY_STORED else pool[e]
+                w = memory[at]
+                is_bias = m == bias_row
+                pull = zero if is_bias else penalty * w
+                penalties = cuda.fma(half * pull, w, penalties)
+                if l1 and not is_bias:
+                    penalties = cuda.fma(strength, abs(w), penalties)
+                    pull += l1_pull(w, strength)
+                g += pull
+                if clip_norm:
+                    g *= memory[coefficients + SCALE]
+                if clip:
+                    g = limit if g > limit else -limit if g < -limit else g
+                if decay and not is_bias:
+                    w *= rest
+                s = memory[first + at] if n_states > 0 else zero
+                t = memory[second + at] if n_states > 1 else zero
+                u = memory[third + at] if n_states > 2 else zero
+                w, s, t, u = update(w, g, s, t, u, c)
+                memory[at] = w
+                if n_states > 0:
+                    memory[first + at] = s
+                if n_states > 1:
+                    memory[second + at] = t
+                if n_states > 2:
+                    memory[third + at] = u
+                if averages:
+                    old = memory[mean + at]
+                    memory[mean + at] = cuda.fma(w - old, share, old)
+        if l1 or penalty != zero:
+            penalties = block_sum(pool, tid, penalties)
+            if tid == 0:
+                memory[ints[PENALTIES] + tile] = penalties
+
+    @inlined
+    def gradient_tile(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end):
+        if mode == WRITE or mode == ADD:
+            keep(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end)
+        elif updates:
+            apply(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end)
+
+    return gradient_tile
+
+
+def make_scale_gradient(real: type, tiling: Tiling) -> Any:
+    """The device function that works out by what a gradient comes to a norm of at most the limit.
+
+    Every block adds up the same sums in the same order and writes the same number: none waits for another.
+    """
+    block_sum = make_block_sum(tiling.threads)
+    sqrt = primitives(real)["sqrt"]
+    threads, zero, one = tiling.threads, real(0.0), real(1.0)
+
+    @device
+    def scale_gradient(memory, pool, ints, tid):
+        squares = zero
+        for tile in range(tid, ints[PENALTY_TILES], threads):
+            squares += memory[ints[SQUARES] + tile]
+        norm, limit = sqrt(block_sum(pool, tid, squares)), memory[ints[COEFFICIENTS] + GRADIENT_NORM]
+        if tid == 0:
+            memory[ints[COEFFICIENTS] + SCALE] = limit / norm if norm > limit else one
+        cuda.syncthreads()
+
+    return scale_gradient

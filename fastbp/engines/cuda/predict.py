@@ -1,0 +1,147 @@
+"""Outputs of a network on the GPU, for rows of the host or for rows that lie there."""
+
+from typing import Any
+
+import numpy as np
+
+from fastbp.engines.cuda import control, device_memory
+from fastbp.engines.cuda.device_memory import dense_rows, elements_per_row
+from fastbp.engines.cuda.launch import LaunchConfig, choose_team, within_device
+from fastbp.engines.cuda.limits import refuse
+from fastbp.engines.cuda.lowering import select_prediction
+from fastbp.engines.cuda.program import prediction_program
+from fastbp.engines.cuda.step import TILING
+from fastbp.engines.cuda.target import cuda
+from fastbp.plan.network import NetworkPlan
+
+BLOCK_BYTES = 1 << 28  # of the activations of a block of rows
+HELD_SHARE = 4  # rows are held where they leave this many times their size to what comes after
+
+
+class Predictor:
+    """Program, arena and kernel for one layer of a network; rows pass through in blocks.
+
+    Parameters
+    ----------
+    network : NetworkPlan
+    n_rows : int
+        At most so many will be asked for.
+    layer, largest
+        As of ``fastbp.engines.cpu.engine.forward``.
+    """
+
+    def __init__(self, network: NetworkPlan, n_rows: int, layer: int | str | None, largest: bool) -> None:
+        refuse(network)
+        self._network, self._plan = network, network.row_major
+        plan, dtype = self._plan, network.dtype
+        n_ops, selection = plan.n_ops_until(layer), select_prediction(plan)
+        self._width = 1 if largest else plan.ops[n_ops - 1].n_out
+        # Rows of a block: from the plan alone, so that a row's bits do not depend on its neighbours.
+        self._block = min(max(BLOCK_BYTES // (elements_per_row(plan) * dtype.itemsize), 1), n_rows)
+        program, self._result = prediction_program(plan, selection, TILING, self._block, n_ops, largest)
+        self._inputs, self._n_phases = program.layout.activations[0], len(program.phases)
+        team = choose_team(program, dtype)
+        if team.kind == "resident":
+            team = LaunchConfig("block", 1)
+        needed, free = program.layout.size * dtype.itemsize, device_memory.free_memory()
+        if needed > free:
+            raise MemoryError(
+                f"device='cuda': weights and activations of {self._block} rows take {needed / 2**20:,.0f} "
+                f"MiB, but the GPU has {free / 2**20:,.0f} MiB free. Choose device='cpu'."
+            )
+        self._arena = cuda.to_device(np.zeros(program.layout.size, dtype))
+        self._ints = np.zeros(control.N_INTS, np.int64)
+        self._ints[control.COEFFICIENTS] = program.layout.coefficients
+        self._ints[control.PARTIALS] = program.layout.partials
+        self._ints[control.LOSS_TILES] = program.loss_tiles
+        self._ints_there = cuda.to_device(self._ints)
+        nothing, no_order = cuda.to_device(np.zeros(1, dtype)), cuda.to_device(np.zeros(1, np.int32))
+        self._tables = (
+            cuda.to_device(program.phases),
+            cuda.to_device(program.jobs),
+            self._arena,
+            nothing,
+            nothing,
+            nothing,
+            no_order,
+            self._ints_there,
+            cuda.to_device(np.ones(control.N_FLOATS)),
+            cuda.to_device(np.zeros(1)),
+        )
+        self._kernel, self._stream = team.kernel(dtype, selection), cuda.stream()
+        self._team = within_device(team, self._kernel, self._tables)
+
+    def __call__(self, parameters: np.ndarray, values: Any) -> np.ndarray:
+        """The outputs for rows `values`, a flat vector of the host or of the device."""
+        n_inputs, width, arena = self._plan.n_inputs, self._width, self._arena
+        plain = np.ascontiguousarray(self._network.to_row_major(parameters), dtype=self._network.dtype)
+        arena[: plain.size].copy_to_device(plain)
+        n_rows = values.size // n_inputs
+        flat = np.empty(n_rows * width, self._network.dtype)
+        for start in range(0, n_rows, self._block):
+            rows = min(self._block, n_rows - start)
+            part = values[start * n_inputs : (start + rows) * n_inputs]
+            arena[self._inputs : self._inputs + part.size].copy_to_device(part)
+            self._ints[[control.N_DATA, control.BATCH, control.PASS]] = rows
+            self._ints_there.copy_to_device(self._ints)
+            self._team.run(self._kernel, self._tables, self._stream, 1, self._n_phases, close=False)
+            to = flat[start * width : (start + rows) * width]
+            arena[self._result : self._result + rows * width].copy_to_host(to)
+        return flat.reshape(n_rows, width)
+
+
+class HeldRows:
+    """Rows that stay on the device, with all that the outputs of a network for them take.
+
+    Parameters
+    ----------
+    network : NetworkPlan
+    X : array of shape (n, n_inputs)
+        Copied, where the GPU has room; else it must not change.
+    """
+
+    def __init__(self, network: NetworkPlan, X) -> None:
+        values = dense_rows(X, network)
+        fits = HELD_SHARE * values.nbytes <= device_memory.free_memory() and values.size
+        send = isinstance(values, np.ndarray) and fits
+        self.values: Any = cuda.to_device(values) if send else values
+        self._network, self._predictors = network, dict[tuple, Predictor]()
+
+    def predictor(self, network: NetworkPlan, layer: int | str | None, largest: bool) -> Predictor:
+        """The same for every call with the same arguments."""
+        assert network is self._network, "the rows are held for another network"
+        key = layer, largest
+        if key not in self._predictors:
+            n_rows = self.values.size // network.n_inputs
+            self._predictors[key] = Predictor(network, n_rows, layer, largest)
+        return self._predictors[key]
+
+
+def forward(
+    network: NetworkPlan,
+    parameters: np.ndarray,
+    X,
+    layer: int | str | None = None,
+    n_jobs: int | None = None,
+    largest: bool = False,
+) -> np.ndarray:
+    """Outputs of a layer for all rows of X; parameters and result of the CPU engine's ``forward``."""
+    values = X.values if isinstance(X, HeldRows) else dense_rows(X, network)
+    n_rows = values.size // network.n_inputs
+    if not n_rows:
+        width = network.ops[network.n_ops_until(layer) - 1].n_out
+        return np.empty(0, np.intp) if largest else np.empty((0, width), network.dtype)
+    if isinstance(X, HeldRows):
+        predictor = X.predictor(network, layer, largest)
+    else:
+        predictor = Predictor(network, n_rows, layer, largest)
+    out = predictor(parameters, values)
+    return out[:, 0].astype(np.intp) if largest else out
+
+
+def hold(network: NetworkPlan, X, index: np.ndarray | None = None) -> HeldRows:
+    """What `forward` takes in place of X where the same rows are asked for again and again.
+
+    `index` holds their numbers, None for all.
+    """
+    return HeldRows(network, X if index is None else X[index])

@@ -1,0 +1,225 @@
+"""The kernel: a team of blocks trains one network, many steps in one launch.
+
+The blocks walk through the phases of the program together, with a barrier of the team behind each. A team of
+one block meets at the block's own barrier; a larger one at the grid's, in a cooperative launch; or the host
+launches phase by phase, which needs no barrier. In all three the same work is dealt to the blocks, whose
+number changes nothing but the time.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from fastbp.engines.cuda.control import (
+    ARENA_SIZE,
+    AT,
+    BAD_PARAMETERS,
+    BATCH,
+    N_DATA,
+    N_PARAMETERS,
+    PASS,
+    POSITION,
+    RUNNING,
+    STATUS,
+    UPDATING,
+    make_books,
+)
+from fastbp.engines.cuda.gradient import ADD, APPLY, APPLY_STORED, WRITE
+from fastbp.engines.cuda.lowering import Selection
+from fastbp.engines.cuda.phases import make_work
+from fastbp.engines.cuda.program import FIRST_JOB, GATHER, LAST_JOB, NORMS, PHASE_KIND, TILES
+from fastbp.engines.cuda.target import SIMULATOR, cuda, device
+from fastbp.engines.cuda.tiling import GPU, LARGE, SIMULATED, SMALL, Tiling
+
+TILING = SIMULATED if SIMULATOR else GPU
+
+# Kinds of teams.
+RESIDENT = "resident"  # one block, the arena in its shared memory during a launch
+BLOCK = "block"  # one block, or several that are launched phase by phase
+GRID = "grid"  # several blocks in a cooperative launch
+
+SHARED_BYTES = 46 * 1024  # every GPU has 48 KB for a block, and the compiler takes a little
+ALL = 1 << 30  # more phases than there are
+MOST_KERNELS = 128  # that are kept: a search over all activations and solvers would fill the memory
+
+
+def resident_elements(real: type, tiling: Tiling = TILING) -> int:
+    """How large an arena may be that lies in shared memory."""
+    itemsize = np.dtype(real).itemsize
+    return (SHARED_BYTES - 8 * tiling.threads) // itemsize - tiling.pool(SMALL)
+
+
+def launch_bounds(real: type, tiling: Tiling = TILING) -> tuple[int, int]:
+    """Threads of a block and blocks of a multiprocessor, from which the compiler knows how many registers.
+
+    Two blocks of float32, so that one computes while the other waits at a barrier; float64 takes twice the
+    registers.
+    """
+    return tiling.threads, 2 if real is np.float32 else 1
+
+
+def units_of_step(selection: Selection, n_phases: int, passes: int) -> int:
+    """Phases that a step runs, counted through all its passes, as the kernel counts them."""
+    applies = selection.solver is not None and (passes > 1 or selection.clip_norm)
+    return passes * (n_phases - selection.max_norm) + applies + selection.max_norm
+
+
+@lru_cache(maxsize=MOST_KERNELS)
+def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TILING) -> Any:
+    """The kernel for one dtype, kind of team and selection of functions.
+
+    The kernel's parameters, in their order:
+
+    phases, jobs : int64 tables, in
+        See ``program``.
+    arena : (size,), in/out
+        Parameters, moments, gradients, activations.
+    X, targets, weights : flat, in
+        All rows of the data.
+    order : int32, in
+        Rows in the order of their use, epoch after epoch; this launch begins at ``ints[AT]``.
+    ints, floats, curve : in/out
+        See ``books``.
+    first, last : int
+        Range of the phases to run, counted through all passes of a step; 0, ALL for whole steps.
+    n_steps : int
+        At most; an end of training ends a launch, too.
+    close : int
+        1 where the last step ends with this launch.
+    """
+    resident, grid = team == RESIDENT, team == GRID
+    books = make_books(real, tiling, selection)
+    open_step, close_step = books.open_step, books.close_step
+    work = make_work(real, tiling, only_small=resident, selection=selection)
+    gather, do_tiles, do_rows, limit_norms = work.gather, work.tiles, work.rows, work.norms
+    clip_norm, max_norm = selection.clip_norm, selection.max_norm
+    threads = tiling.threads
+    mask = threads - 1
+    pool_size = tiling.pool(SMALL) if resident else max(tiling.pool(SMALL), tiling.pool(LARGE))
+    own_size = resident_elements(real, tiling) if resident else 1
+
+    @device
+    def barrier():
+        cuda.syncthreads()
+        if grid:
+            cuda.cg.this_grid().sync()
+
+    @device
+    def run(
+        phases, jobs, memory, pool, scratch, X, targets, weights, order, ints, floats, curve,
+        first, last, n_steps, close,
+    ):  # fmt: skip
+        # In 32 bits: a thread has few registers, and 64 bits take two.
+        tid, rank, size = (
+            np.int32(cuda.threadIdx.x & mask),
+            np.int32(cuda.blockIdx.x),
+            np.int32(cuda.gridDim.x),
+        )
+        n_phases = np.int32(phases.shape[0] - 1 if max_norm else phases.shape[0])  # of a pass
+        at, position = np.int32(ints[AT]), np.int32(ints[POSITION])
+        batch_rows = np.int32(min(ints[BATCH], ints[N_DATA] - position))
+        before = batch_rows  # rows of the step before
+        done = np.int32(0)
+        running = True
+        while running and done < n_steps:
+            passes = np.int32((batch_rows + ints[PASS] - 1) // ints[PASS])
+            units = np.int32(passes * n_phases)
+            if (passes > 1 or clip_norm) and ints[UPDATING] == 1:
+                units = np.int32(units + 1)
+            if max_norm:
+                units = np.int32(units + 1)
+            for unit in range(np.int32(first), np.int32(min(last, units))):
+                n_pass = np.int32(unit // n_phases)
+                phase = np.int32(unit - n_pass * n_phases)
+                start = np.int32(n_pass * ints[PASS])
+                n_rows = np.int32(min(ints[PASS], batch_rows - start))
+                mode = np.int32(APPLY)
+                if n_pass == passes:
+                    # The gradients again, then NORMS; NORMS alone where no gradients are kept.
+                    following = phase == 1 or (passes == 1 and not clip_norm)
+                    mode = np.int32(APPLY_STORED)
+                    phase = n_phases if max_norm and following else np.int32(n_phases - 1)
+                elif passes > 1 or clip_norm or ints[UPDATING] == 0:
+                    mode = np.int32(WRITE if n_pass == 0 else ADD)
+                if unit == 0 and rank == 0:
+                    # While the others gather; nobody reads the books before the next barrier.
+                    if done > 0:
+                        close_step(ints, floats, memory, curve, scratch, tid, before)
+                    if tid == 0:
+                        open_step(ints, floats, memory, batch_rows)
+                kind = phases[phase, PHASE_KIND]
+                first_job, last_job = np.int32(phases[phase, FIRST_JOB]), np.int32(phases[phase, LAST_JOB])
+                if kind == GATHER:
+                    gather(
+                        memory, jobs, first_job, last_job, X, targets, weights, order, ints,
+                        at + start, start, n_rows, done, rank, size, tid,
+                    )  # fmt: skip
+                elif kind == TILES:
+                    do_tiles(
+                        memory, jobs, first_job, last_job, pool, ints, mode,
+                        start, n_rows, done, rank, size, tid,
+                    )  # fmt: skip
+                elif max_norm and kind == NORMS:
+                    limit_norms(memory, jobs, first_job, last_job, pool, ints, rank, size, tid)
+                else:
+                    do_rows(memory, jobs, first_job, last_job, pool, ints, n_pass, n_rows, rank, size, tid)
+                barrier()
+                if unit == 0 and ints[STATUS] != RUNNING:
+                    running = False
+                    break
+            if running:
+                done = np.int32(done + 1)
+                before = batch_rows
+                at = np.int32(at + batch_rows)
+                position = np.int32(position + batch_rows)
+                if position == ints[N_DATA]:
+                    position = np.int32(0)
+                batch_rows = np.int32(min(ints[BATCH], ints[N_DATA] - position))
+        if close == 1:
+            if rank == 0:
+                if running and done > 0:
+                    close_step(ints, floats, memory, curve, scratch, tid, before)
+                if tid == 0:
+                    ints[AT] = at
+                    ints[POSITION] = position
+            if ints[UPDATING] == 1:
+                for i in range(rank * threads + tid, ints[N_PARAMETERS], size * threads):
+                    if memory[i] - memory[i] != real(0.0):
+                        ints[BAD_PARAMETERS] = 1
+
+    def kernel(
+        phases, jobs, arena, X, targets, weights, order, ints, floats, curve, first, last, n_steps, close
+    ):
+        if SIMULATOR:
+            # It knows no alignment, and threads that ask at the same time would get an array each.
+            for turn in range(threads):
+                if cuda.threadIdx.x == turn:
+                    pool = cuda.shared.array(pool_size, real)
+                    scratch = cuda.shared.array(threads, np.float64)
+                    own = cuda.shared.array(own_size, real)
+                cuda.syncthreads()
+        else:
+            pool = cuda.shared.array(pool_size, real, alignment=16)
+            scratch = cuda.shared.array(threads, np.float64)
+            own = cuda.shared.array(own_size, real)
+        if resident:
+            n = ints[ARENA_SIZE]
+            for i in range(cuda.threadIdx.x, n, threads):
+                own[i] = arena[i]
+            cuda.syncthreads()
+            run(
+                phases, jobs, own, pool, scratch, X, targets, weights, order, ints, floats, curve,
+                first, last, n_steps, close,
+            )  # fmt: skip
+            cuda.syncthreads()
+            for i in range(cuda.threadIdx.x, n, threads):
+                arena[i] = own[i]
+        else:
+            run(
+                phases, jobs, arena, pool, scratch, X, targets, weights, order, ints, floats, curve,
+                first, last, n_steps, close,
+            )  # fmt: skip
+
+    kernel.__name__ = f"train_{team}_{np.dtype(real).name}"
+    return cuda.jit(kernel) if SIMULATOR else cuda.jit(launch_bounds=launch_bounds(real, tiling))(kernel)

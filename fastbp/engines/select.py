@@ -1,0 +1,77 @@
+"""Chooses an engine and imports it at its first use: importing fastbp imports no compiler.
+
+The imports are statements, so that tools that make a program of a package (PyInstaller, cx_Freeze, Nuitka)
+see them.
+
+Every engine is a module with the same few names:
+
+- ``DEVICE``, its name
+- ``Trainer(network, training, X, targets, sample_weight, parameters, state=None, n_jobs=None, index=None)``
+- ``Objective(network, X, targets, sample_weight, alpha, l2, n_jobs=None, index=None)``
+- ``Loss(network, X, targets, sample_weight, n_jobs=None, index=None)``
+- ``forward(network, parameters, X, layer=None, n_jobs=None, largest=False)``
+- ``hold(network, X, index=None)``: what `forward` takes in place of rows that are asked for again and again
+- ``rows_of(X, dtypes)``, ``to_host(values)``, of "cuda" only: for arrays that lie on the GPU
+- ``loss_and_gradient(network, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None)``
+
+Where there is an `index`, it holds the numbers of the rows of X, targets and weights that are meant.
+"""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+
+def get_engine(device: str = "cpu", X=None) -> ModuleType:
+    """The engine module of a device.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda", "auto"}
+        "auto" is the GPU where there is one that can take `X`, else the CPU.
+    X : array or CSR matrix, optional
+        What it shall compute with.
+
+    Raises
+    ------
+    RuntimeError
+        For "cuda" where no GPU can be used; it says what is missing.
+    ValueError
+        For "cuda" where `X` is sparse, for the CPU where it lies on the GPU.
+    """
+    if device == "cpu":
+        if on_gpu(X):
+            raise ValueError(
+                "X lies on the GPU, where device='cpu' does not compute. Choose device='cuda', or pass a "
+                "NumPy array."
+            )
+        from fastbp.engines.cpu import engine as cpu_engine
+
+        return cpu_engine
+    sparse = scipy.sparse.issparse(X)
+    if device == "auto":
+        return get_engine("cuda" if not sparse and _what_cuda_lacks() is None else "cpu", X)
+    lacking = _what_cuda_lacks()
+    if lacking is not None:
+        raise RuntimeError(f"device='cuda' cannot be used: {lacking}. Or choose device='cpu'.")
+    if sparse:
+        raise ValueError(
+            "device='cuda' takes no sparse X. Pass X.toarray() where that fits into memory, or choose "
+            "device='cpu', which takes sparse X as it is."
+        )
+    from fastbp.engines.cuda import engine as cuda_engine
+
+    return cuda_engine
+
+
+def on_gpu(values: Any) -> bool:
+    """Whether another library holds these numbers on a GPU."""
+    return not isinstance(values, np.ndarray) and hasattr(values, "__cuda_array_interface__")
+
+
+def _what_cuda_lacks() -> str | None:
+    from fastbp.engines.cuda.target import missing
+
+    return missing()

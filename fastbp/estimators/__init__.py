@@ -1,0 +1,1 @@
+"""The scikit-learn adapter: parameters, checks of the input, labels, fitted attributes."""

@@ -1,0 +1,866 @@
+"""BPClassifier: scikit-learn's MLPClassifier, trained by compiled kernels."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import expit
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from fastbp.estimators.exact_labels import compares_exactly, holds_integers, label_array, positions
+from fastbp.estimators.input_checks import one_column, validated
+from fastbp.estimators.labels import Labels, target_kind
+from fastbp.estimators.mlp import BackPropagation, has_partial_fit
+from fastbp.estimators.parameter_checks import naming, refuse_name_of_loss
+from fastbp.estimators.type_hints import Count, Flag, PerLayer, RandomState, Real, Scoring
+from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
+from fastbp.plan.network import NetworkPlan
+from fastbp.training.dataset import ValidationArguments, accuracy
+from fastbp.training.float_errors import silent
+
+
+def _has_probabilities(estimator) -> bool:
+    out = getattr(estimator, "out_activation_", estimator.out_activation)
+    if isinstance(out, str) and out == "auto":
+        return estimator.loss not in LOSSES or not LOSSES[estimator.loss].signed
+    return isinstance(out, str) and out in ("logistic", "softmax")
+
+
+def _has_no_probabilities(estimator) -> bool:
+    return not _has_probabilities(estimator)
+
+
+class BPClassifier(ClassifierMixin, BackPropagation):
+    """Multi-layer perceptron classifier, trained by error back-propagation in compiled kernels.
+
+    Takes the place of ``sklearn.neural_network.MLPClassifier``: binary, multiclass and multilabel targets,
+    dense and sparse inputs, sample weights.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : array-like of int or int, default=(100,)
+        Units of each hidden layer, all > 0. The one parameter that may be given by position. ``()`` makes a
+        linear model with an output activation: logistic regression.
+    activation : str or list of str, default='relu'
+        Of all hidden layers, or of each: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu',
+        'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign', 'hard_sigmoid', 'hard_tanh', 'relu6' or
+        'maxout'. The formulas are in the notes.
+    maxout_pieces : int, default=2
+        At least 2. Of activation='maxout' (Goodfellow et al. 2013): how many linear functions of the inputs
+        a unit takes the largest of. Such a layer has so many times the weights; `max_norm` limits each of
+        the functions.
+    out_activation : str, default='auto'
+        Of the output layer: 'auto', 'softmax', 'exp' or one of the above but 'maxout', see the tables in the
+        notes. 'auto' is 'softmax' for three and more classes, 'logistic' for two classes and for multilabel
+        targets; of the hinge losses it is 'identity'.
+    loss : str, default='log_loss'
+        What is minimised: 'log_loss', 'focal', 'hinge', 'squared_hinge', 'squared_error',
+        'mean_squared_error' or 'sum_squared_error'. The formulas and the output activations that go with them
+        are in the notes.
+    loss_params : dict, default=None
+        Parameters of the loss that are not to have their default: of 'log_loss' `label_smoothing` in [0, 1),
+        0; of 'focal' `gamma` in [0, inf), 2. For instance ``{"label_smoothing": 0.1}``.
+    class_weight : 'balanced', dict, list of dict or None, default=None
+        Weights of the classes, by which `sample_weight` is multiplied: ``{class: weight}``, 1 for a class
+        that is not named. 'balanced' is ``n_samples / (n_classes * rows of the class)`` of the rows given to
+        `fit`; not for `partial_fit`. For multilabel targets a list with a dictionary ``{0: ..., 1: ...}`` for
+        each label: the weight of a row is their product.
+    solver : str, default='adam'
+        'sgd' (with momentum), 'adam' (Kingma and Ba 2014), 'adamw', 'amsgrad', 'rmsprop', 'adagrad',
+        'adadelta', 'lion' and 'rprop' (which needs whole batches) work on batches of rows. 'lbfgs' is SciPy's
+        L-BFGS-B over all rows at once: good for small data. The formulas are in the notes.
+    solver_params : dict, default=None
+        Parameters of the solver's own that are not to have their default: of 'rmsprop' `rho` in [0, 1), 0.99;
+        of 'adadelta' `rho`, 0.9, and `damping` in (0, inf), 1e-6; of 'lion' `memory` in [0, 1), 0.99; of
+        'rprop' `shrink`, 0.5, `grow`, 1.2, `smallest`, 1e-6, and `largest`, 50.
+    alpha : float, default=1e-4
+        In [0, inf). Strength of scikit-learn's L2 penalty ``alpha ||W||^2 / (2 n w)``, n the rows of the
+        *batch* and w the mean sample weight of the training set. So its strength changes with `batch_size`:
+        values tuned in scikit-learn carry over. Intercepts are never penalised.
+    l2 : float, default=0.0
+        In [0, inf). Strength of a penalty ``l2 ||W||^2 / 2`` that does not depend on the batch size.
+    l1 : float, default=0.0
+        In [0, inf). Strength of a penalty ``l1 ||W||_1``, of the stochastic solvers.
+    weight_decay : float, default=None
+        In [0, inf). Each step multiplies the weights by 1 - learning rate * `weight_decay`, apart from the
+        gradient (Loshchilov and Hutter 2019). None is 0.01 for 'adamw' and 0 for all others.
+    clip_value : float, default=None
+        In (0, inf). Limit of each element of the gradient, penalties included.
+    clip_norm : float, default=None
+        In (0, inf). Limit of the norm of the whole gradient with its penalties: a longer one is scaled down.
+    max_norm : float, default=None
+        In (0, inf). Limit of the Euclidean norm of each unit's incoming weights, kept after every step.
+    dropout : float or list of float, default=0.0
+        In [0, 1). Share of the units of all hidden layers, or of each, that a step of training leaves out,
+        drawn anew for every row; the others are scaled up (Srivastava et al. 2014).
+    input_dropout : float, default=0.0
+        In [0, 1). The same for the inputs.
+    input_noise : float, default=0.0
+        In [0, inf). Standard deviation of normal numbers that a step of training adds to the inputs.
+    residual : bool, default=False
+        Whether each hidden layer but the first adds its inputs to its outputs, where they are as many (He et
+        al. 2016): very deep networks train so.
+    norm : {'batch', 'layer'}, default=None
+        Normalisation of the inputs of each hidden layer's activation, followed by a scale and a shift that
+        are learned. 'batch': by weighted mean and variance over the batch, (z - mean) / sqrt(variance +
+        1e-5), in prediction by running means of both, which move by 0.1 a step, less where a batch has less
+        weight than a full one (Ioffe and Szegedy 2015); the layers then have no intercepts. 'layer': over
+        the units of the layer, row by row (Ba, Kiros, Hinton 2016).
+    input_scaling : {'robust'}, default=None
+        What is done to the inputs first, inside the network. 'robust': t / sqrt(1 + (t / 3)^2) with t = (x -
+        median) / interquartile range of the first training set's features (rows set aside included), so that
+        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). A constant feature is 0 until it
+        varies, in a later call of `partial_fit` or a warm start. Needs a dense X.
+    learn_input_scales : bool, default=False
+        Whether each input is multiplied by a factor that is learned.
+    parametric_activation : bool, default=False
+        Whether each hidden unit learns a factor p of its activation f: (1 - p) z + p f(z), p = 1 at first.
+    rate_factors : dict, default=None
+        Factors of the learning rate, in [0, inf): of `weights`, `biases` and `features` (the parameters of
+        `norm`, `learn_input_scales` and `parametric_activation`), 1; that of the weights is divided by the
+        layer's number of inputs to the power of `fan_in_power`, 0. With ``{"fan_in_power": 0.5}`` 'adam'
+        trains as in the neural tangent parametrisation (Jacot, Gabriel, Hongler 2018).
+    average : {'ema', 'swa'}, default=None
+        The weights of the model are a mean of those after each step: 'ema' forgets exponentially, 'swa' is
+        the plain mean of the last part of the fit. Training that goes on does so from the mean.
+    average_params : dict, default=None
+        Of 'ema' `decay` in [0, 1), 0.999; of 'swa' `start` in [0, 1), the share of the fit before, 0.75.
+    batch_size : int or 'auto', default='auto'
+        At least 1; the last batch of an epoch may be smaller. 'auto' is ``min(200, n_samples)``. A size
+        beyond the number of rows is clipped, with a warning. With norm='batch' at least 2, and the nearest
+        size is taken of which the last batch has half the rows or more: fewer would spoil its statistics.
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        Schedule of solver='sgd'. 'invscaling': after each epoch
+        ``learning_rate_init / (t_ + 1) ** power_t``. 'adaptive': divided by 5, as long as it is > 1e-6, where
+        training would stop otherwise.
+    learning_rate_init : float, default=0.001
+        In (0, inf). Step size of the stochastic solvers; 'rprop' begins with it.
+    power_t : float, default=0.5
+        In [0, inf). Exponent of 'invscaling'.
+    schedule : str, default=None
+        Of the learning rate of every stochastic solver: 'constant', 'cosine', 'one_cycle', 'linear', 'step',
+        'exponential', 'inverse', 'restarts', 'coslog' or 'plateau', which divides by 5 as 'adaptive' does.
+        The formulas are in the notes; all but 'plateau' depend on `max_iter`, or on the epoch: over the
+        epochs of a fit, or so many calls of `partial_fit`, and then anew. None is 'constant'.
+    schedule_params : dict, default=None
+        Parameters of the schedule that are not to have their default, and `warmup_steps` in [0, inf), 0: the
+        rate rises from 0 over so many steps.
+    max_iter : int, default=200
+        At least 1. Epochs of 'sgd' and 'adam', iterations of 'lbfgs'.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in an order of its own.
+    fit_intercept : bool, default=True
+        Whether the layers have intercepts; without, `intercepts_` holds zeros.
+    init : {'glorot', 'he', 'lecun', 'orthogonal', 'uniform', 'normal', 'zeros'}, default='glorot'
+        Distribution of the initial weights of a layer with m inputs and n units. 'glorot': uniform in (-b,
+        b), intercepts too, b = sqrt(6 / (m + n)), with 2 in place of 6 for activation='logistic': for the
+        same `random_state` the draws are scikit-learn's. 'he': normal with variance 2 / m, for leaky_relu
+        2 / (1.0001 m). 'lecun': normal with variance 1 / m, what selu needs. 'orthogonal': a matrix with
+        orthonormal rows or columns, uniform among all, times the activation's gain 1 / sqrt(E f(z)^2) for a
+        standard normal z. 'uniform': uniform in (-b, b), b = 1 / sqrt(m). 'normal': standard normal,
+        intercepts too. Intercepts are zero otherwise. Of a maxout layer each of the `maxout_pieces` is drawn
+        as a layer of n units; 'he' then has the variance g^2 / m, and 'orthogonal' the gain g, which is
+        1 / sqrt(E f^2) of the largest f of so many standard normal numbers: 1 for two, 0.885 for three.
+    out_init : str, default='auto'
+        The same of the output layer; 'auto' is the same as `init`.
+    out_bias : 'data' or None, default=None
+        Intercepts of the output layer before training. None: as `out_init` says. 'data': from the rows that
+        are trained on, such that with ``out_init="zeros"`` the network begins by predicting the shares of the
+        classes, whatever X is: log-odds for 'logistic' outputs, logarithms for 'softmax'; a class without
+        rows counts as half a row. Not where a fit goes on, nor where `intercepts_init` is given.
+    random_state : int, RandomState instance or None, default=None
+        Of the initial weights, of the split of early stopping, and of the shuffling. With an int, the same
+        data gives the same bits again, whatever the number of threads.
+    tol : float, default=1e-4
+        In [0, inf). An epoch is stale if its loss is above the best so far minus `tol` (under early stopping:
+        if its score is below the best plus `tol`). For 'lbfgs', the largest entry of the projected gradient
+        at which it stops.
+    verbose : bool or int, default=False
+        True or 1: a progress bar where standard output is a terminal or a notebook's, and scikit-learn's
+        lines ("Iteration 1, loss = ...") elsewhere. Above 1: always lines.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights, and from the solver's state, of the fit before.
+    momentum : float, default=0.9
+        In [0, 1]. Of solver='sgd': the velocity is v = momentum * v - rate * gradient.
+    nesterovs_momentum : bool, default=True
+        Whether 'sgd' with momentum > 0 moves by momentum * v - rate * gradient instead of by v.
+    early_stopping : bool, default=False
+        Whether `validation_fraction` of the rows is set aside, or `X_val` given to `fit`, its score
+        (accuracy, or `scoring`) takes the place of the loss in the stopping rule, and the weights of the
+        epoch with the best score are kept: of several with the same score those of the last, since the
+        accuracy of few rows is soon the best it can be. Not for 'lbfgs'.
+    validation_fraction : float, default=0.1
+        In [0, 1), of the rows, for early stopping; at least two rows. With two classes, the split keeps their
+        shares, as scikit-learn's does.
+    scoring : str, callable or None, default=None
+        What early stopping watches on the validation rows. None: accuracy. 'loss': the
+        mean of their losses, weighted and without penalties; lower is better. The name of a scorer of
+        scikit-learn's, or ``scorer(estimator, X, y)``, higher is better: the estimator predicts with the
+        weights of that epoch, X and y are rows as they were given to `fit`. Weights are passed on to scorers
+        that have `sample_weight`.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        In [0, 1). Decay of the moments of 'adam'.
+    epsilon : float, default=1e-8
+        In (0, inf). Keeps 'adam' from dividing by zero.
+    n_iter_no_change : int or inf, default=10
+        Stale epochs in a row after which training ends; ``float("inf")`` for never.
+    max_fun : int, default=15000
+        At least 1. Most evaluations of the loss by 'lbfgs'.
+    n_jobs : int or None, default=None
+        Threads. None: as many as help, within the limits that the environment sets (CPU affinity, container
+        quotas, OMP_NUM_THREADS, joblib). The result has the same bits for every number.
+    device : {'cpu', 'cuda', 'auto'}, default='cpu'
+        Where to train and predict. 'cuda': on an NVIDIA GPU, for dense X; needs
+        ``pip install "fastbp[cuda]"``. 'auto': on the GPU where there is one and X is dense, else on the CPU.
+        Both train on the same batches and give the same results up to rounding. With 'cuda', X, y and
+        sample_weight may lie on the GPU already, in any array with ``__cuda_array_interface__``.
+    dtype : {'auto', 'float32', 'float64'}, default='auto'
+        What to compute in. 'auto': float32 where X is float32, else float64. 'float32' takes half the memory,
+        and vector registers hold twice as many numbers: X, y and weights are cast once, and X without
+        another copy on the way. It has seven digits, which is too few for columns such as seconds since 1970;
+        numbers beyond 3.4e38 are refused. Training that goes on (`partial_fit`, `warm_start`) does so in the
+        dtype of the weights, and so do predictions, whatever the dtype of X: another `dtype` is refused until
+        a new fit begins.
+    preset : {'tabular'}, default=None
+        Other defaults, for dense X on the CPU: a parameter that is at its own default, in a search too, is
+        the preset's where it goes with the loss. 'tabular': three hidden layers of 128, robust and learned
+        scales of the inputs, smoothed labels, float32, Adam with a cyclic schedule of 64 epochs. All of them
+        are made; kept is the one with the best accuracy on a tenth of the rows, the last of several.
+        `fastbp.presets.parameters` gives them as a dictionary.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted; for multilabel targets the numbers of the columns.
+    coefs_ : list of n_layers_ - 1 ndarrays
+        The l-th, of shape (units of layer l, units of layer l + 1), holds the weights between them. May be
+        changed in place or replaced: whatever comes after follows. Of a maxout layer with k pieces it has k
+        columns for each unit, side by side: ``coefs_[l].reshape(-1, n_units, k)``.
+    intercepts_ : list of n_layers_ - 1 ndarrays
+        The l-th, of shape (units of layer l + 1,), is added to that layer: for maxout k for each unit, too.
+    feature_params_ : list of ndarrays
+        Parameters of single features, each of shape (1 or 2, n_features), in the order of the network:
+        `input_scaling` (median; factor), `learn_input_scales`; then for each hidden layer `norm` ('batch':
+        running mean; variance), its scale and shift, `parametric_activation`. Empty without these. May be
+        changed.
+    n_features_in_ : int
+        Columns of X in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had names that are all strings.
+    n_layers_ : int
+        Layers, those of input and output included.
+    n_outputs_ : int
+        Units of the output layer.
+    out_activation_ : str
+        Activation of the output layer.
+    n_iter_ : int
+        Epochs, or iterations of 'lbfgs', of the last call.
+    t_ : int
+        Rows seen by the solver; 0 for 'lbfgs'.
+    loss_ : float
+        Mean loss of the last epoch, penalties included; for 'lbfgs' the final one.
+    loss_curve_ : list of float
+        `loss_` of each epoch. Not for 'lbfgs'. `partial_fit` and warm starts extend this list in place, so
+        that a call takes no longer for the epochs before it: keep a copy, not the list. So with the two
+        lists below.
+    best_loss_ : float or None
+        Least loss of an epoch; None under early stopping. Not for 'lbfgs'.
+    validation_scores_ : list of float or None
+        Score of the validation rows after each epoch, accuracy unless `scoring` says otherwise; minus their
+        loss for ``scoring="loss"``; None without early stopping. Not for 'lbfgs'.
+    best_validation_score_ : float or None
+        The best of them. Not for 'lbfgs'.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the validation rows after each epoch, for ``scoring="loss"``. Not for 'lbfgs'.
+
+    Raises
+    ------
+    ValueError
+        By `fit` and `partial_fit`, for a parameter out of range, for parameters that do not go together, for
+        bad data, and when loss or weights stop being finite: the message then names epoch, step and learning
+        rate. The estimator is what it was before the call. (Under early stopping with finite best weights,
+        those are restored instead, with a ConvergenceWarning.)
+    MemoryError
+        By `fit` and `partial_fit`, at once, for a network that the machine's memory does not hold.
+
+    See Also
+    --------
+    BPRegressor : The regressor.
+    fastbp.learning_rate_range : Finds a learning rate to begin with.
+    fastbp.callbacks : Callbacks for `set_callbacks`, beside scikit-learn's own.
+    sklearn.neural_network.MLPClassifier : What it takes the place of.
+
+    Notes
+    -----
+    Activations of a unit with input z:
+
+    ============  ==================================================
+    activation    value
+    ============  ==================================================
+    identity      z
+    logistic      1 / (1 + exp(-z))
+    tanh          tanh(z)
+    relu          max(0, z)
+    exp           exp(z)
+    leaky_relu    max(z, z / 100)
+    elu           z, or exp(z) - 1 for z < 0
+    selu          1.0507 z, or 1.0507 * 1.6733 (exp(z) - 1) for z < 0
+    gelu          z Phi(z)
+    gelu_tanh     z / 2 (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3)))
+    silu          z / (1 + exp(-z))
+    mish          z tanh(log(1 + exp(z)))
+    softplus      log(1 + exp(z))
+    softsign      z / (1 + |z|)
+    hard_sigmoid  min(max(z / 6 + 1/2, 0), 1)
+    hard_tanh     min(max(z, -1), 1)
+    relu6         min(max(z, 0), 6)
+    maxout        max(z_1, ..., z_k), hidden layers only
+    softmax       exp(z_k) / sum_j exp(z_j), outputs only
+    ============  ==================================================
+
+    Loss of one row with outputs f, targets y and K outputs:
+
+    ==================  ===================================================  =================
+    loss                value                                                output activation
+    ==================  ===================================================  =================
+    squared_error       1/2 sum_k (f_k - y_k)^2                              any
+    mean_squared_error  1/K sum_k (f_k - y_k)^2                              any
+    sum_squared_error   sum_k (f_k - y_k)^2                                  any
+    log_loss            -log f_c, c the row's class; label_smoothing         softmax
+    log_loss            -sum_k (y_k log f_k + (1 - y_k) log(1 - f_k)); same  logistic
+    focal               -(1 - f_c)^gamma log f_c                             softmax
+    focal               -sum_k (1 - q_k)^gamma log q_k, q_k of what is true  logistic
+    hinge               sum_k max(0, 1 - s_k f_k), s_k = 2 y_k - 1           identity
+    squared_hinge       sum_k max(0, 1 - s_k f_k)^2                          identity
+    ==================  ===================================================  =================
+
+    A step of the solvers, with the gradient g:
+
+    ========  =======================================================================================
+    solver    step
+    ========  =======================================================================================
+    sgd       v = mu v - rate g; w += v, or mu v - rate g with Nesterov's momentum
+    adam      m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w -= rate_t m / (sqrt(v) + eps),
+              rate_t = rate sqrt(1 - b2^t) / (1 - b1^t)
+    adamw     as adam, with weight_decay 0.01
+    amsgrad   as adam, with the largest v so far
+    rmsprop   v = rho v + (1-rho) g^2; w -= rate g / (sqrt(v) + eps)
+    adagrad   v += g^2; w -= rate g / (sqrt(v) + eps)
+    adadelta  v = rho v + (1-rho) g^2; d = sqrt((x + damping) / (v + damping)) g;
+              x = rho x + (1-rho) d^2; w -= rate d
+    rprop     step *= 1.2 where the gradient keeps its sign, *= 0.5 where it turns; w -= step sign(g)
+    lion      w -= rate sign(b1 m + (1-b1) g); m = b2 m + (1-b2) g
+    ========  =======================================================================================
+
+    What the schedules multiply the learning rate with; x runs from 0 to 1 over the steps of the fit, e counts
+    epochs:
+
+    ===========  =====================================================  ====================
+    schedule     factor                                                 parameters
+    ===========  =====================================================  ====================
+    constant     1
+    cosine       end + (1 - end) (1 + cos(pi x)) / 2                    end 0
+    one_cycle    up from start until x = peak, then down to 0           start 0.04, peak 0.3
+    linear       1 - (1 - end) x                                        end 0
+    step         decay ^ floor(e / epochs)                              decay 0.1, epochs 30
+    exponential  decay ^ e                                              decay 0.95
+    inverse      (1 + decay e) ^ -power                                 decay 1, power 0.5
+    restarts     (1 + cos(pi x)) / 2, x over cycles of epochs growth^k  epochs 10, growth 2
+    coslog       (1 - cos(2 pi log2(1 + (2^waves - 1) x))) / 2          waves 4
+    ===========  =====================================================  ====================
+
+    The objective is the mean of the losses, weighted by `sample_weight`, plus the penalties. The loss that is
+    reported is the loss whose gradient is followed.
+
+    The squared errors compare the outputs with targets of zeros and ones, one column for two classes, else
+    one for each class; the hinge losses compare them with signs. Only 'softmax' and 'logistic' outputs are
+    probabilities; there are `predict_proba` and `predict_log_proba` for them, and `decision_function` for the
+    others. ``out_activation="softmax"`` with two classes makes two outputs.
+
+    Differences from scikit-learn's MLPClassifier: every parameter but `hidden_layer_sizes` is given by
+    keyword; training ends after `n_iter_no_change` stale epochs, not one later; the first value that is not
+    finite ends the fit; `predict_log_proba` is computed from the logits and finite where they are; pickles
+    hold the solver's state only after `partial_fit` or with `warm_start=True`; float32 or float64 inputs are
+    computed with as they are, unless `dtype` says otherwise.
+
+    Ctrl-C ends a fit within a fraction of a second, keeps the weights so far and warns. In a call of
+    `partial_fit`, and in a fit that is a part of a search, an ensemble or a cross-validation, it leaves the
+    estimator as it was and goes on as KeyboardInterrupt: one Ctrl-C ends the whole.
+
+    References
+    ----------
+    Rumelhart, Hinton, Williams, "Learning representations by back-propagating errors", Nature 323, 1986.
+
+    Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+
+    Goodfellow, Warde-Farley, Mirza, Courville, Bengio, "Maxout networks", ICML 2013.
+
+    He, Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015.
+
+    Saxe, McClelland, Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+    networks", arXiv:1312.6120, 2013.
+
+    Kingma, Ba, "Adam: a method for stochastic optimization", arXiv:1412.6980, 2014.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from fastbp import BPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+    >>> clf = BPClassifier(64, max_iter=30, tol=0, random_state=0, learning_rate_init=0.01)
+    >>> clf = clf.fit(X_train, y_train)
+    >>> clf.score(X_test, y_test) > 0.95
+    True
+    >>> clf.predict_proba(X_test[:3]).shape
+    (3, 10)
+    >>> [coef.shape for coef in clf.coefs_]
+    [(64, 64), (64, 10)]
+    """
+
+    _parameter_constraints: dict = {
+        **BackPropagation._parameter_constraints,
+        "loss": [StrOptions(set(loss_names("classifier")))],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+    }
+
+    class_weight: Any
+    classes_: np.ndarray
+    _indicator: str | None = None  # of multilabel targets, how they came: "dense" or "sparse"
+
+    def __init__(
+        self,
+        hidden_layer_sizes: ArrayLike = (100,),
+        *,
+        activation: str | PerLayer = "relu",
+        maxout_pieces: Count = 2,
+        out_activation: str = "auto",
+        loss: str = "log_loss",
+        loss_params: dict[str, Any] | None = None,
+        class_weight: str | dict | list | None = None,
+        solver: str = "adam",
+        solver_params: dict[str, Any] | None = None,
+        alpha: Real = 1e-4,
+        l2: Real = 0.0,
+        l1: Real = 0.0,
+        weight_decay: Real | None = None,
+        clip_value: Real | None = None,
+        clip_norm: Real | None = None,
+        max_norm: Real | None = None,
+        dropout: Real | PerLayer = 0.0,
+        input_dropout: Real = 0.0,
+        input_noise: Real = 0.0,
+        residual: Flag = False,
+        norm: str | None = None,
+        input_scaling: str | None = None,
+        learn_input_scales: Flag = False,
+        parametric_activation: Flag = False,
+        rate_factors: dict[str, Any] | None = None,
+        average: str | None = None,
+        average_params: dict[str, Any] | None = None,
+        batch_size: str | Count = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: Real = 0.001,
+        power_t: Real = 0.5,
+        schedule: str | None = None,
+        schedule_params: dict[str, Any] | None = None,
+        max_iter: Count = 200,
+        shuffle: Flag = True,
+        fit_intercept: Flag = True,
+        init: str = "glorot",
+        out_init: str = "auto",
+        out_bias: str | None = None,
+        random_state: RandomState = None,
+        tol: Real = 1e-4,
+        verbose: Flag | Count = False,
+        warm_start: Flag = False,
+        momentum: Real = 0.9,
+        nesterovs_momentum: Flag = True,
+        early_stopping: Flag = False,
+        validation_fraction: Real = 0.1,
+        scoring: Scoring = None,
+        beta_1: Real = 0.9,
+        beta_2: Real = 0.999,
+        epsilon: Real = 1e-8,
+        n_iter_no_change: Real = 10,
+        max_fun: Count = 15000,
+        n_jobs: Count | None = None,
+        device: str = "cpu",
+        dtype: str = "auto",
+        preset: str | None = None,
+    ) -> None:
+        refuse_name_of_loss(hidden_layer_sizes, type(self).__name__)
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.maxout_pieces = maxout_pieces
+        self.out_activation = out_activation
+        self.loss = loss
+        self.loss_params = loss_params
+        self.class_weight = class_weight
+        self.solver = solver
+        self.solver_params = solver_params
+        self.alpha = alpha
+        self.l2 = l2
+        self.l1 = l1
+        self.weight_decay = weight_decay
+        self.clip_value = clip_value
+        self.clip_norm = clip_norm
+        self.max_norm = max_norm
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.input_noise = input_noise
+        self.residual = residual
+        self.norm = norm
+        self.input_scaling = input_scaling
+        self.learn_input_scales = learn_input_scales
+        self.parametric_activation = parametric_activation
+        self.rate_factors = rate_factors
+        self.average = average
+        self.average_params = average_params
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.schedule = schedule
+        self.schedule_params = schedule_params
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.fit_intercept = fit_intercept
+        self.init = init
+        self.out_init = out_init
+        self.out_bias = out_bias
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.n_jobs = n_jobs
+        self.device = device
+        self.dtype = dtype
+        self.preset = preset
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        coefs_init: Any = None,
+        intercepts_init: Any = None,
+    ) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Cast as `dtype` says. Sparse matrices are not made dense.
+        y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape (n_samples, n_labels)
+            Class labels, numbers or strings; a matrix of zeros and ones for multilabel classification.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, not all zero; only their ratios count, but for the penalty `alpha`. They are
+            multiplied by `class_weight`.
+        X_val, y_val : array-like, default=None
+            Rows for early stopping to watch, like X and y. Then no rows are set aside, and
+            `validation_fraction` counts for nothing. Without ``early_stopping=True`` they are refused.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights in the score. `class_weight` does not multiply them.
+        coefs_init, intercepts_init : list of array-like, default=None
+            Weights to start from, of the shapes of `coefs_` and `intercepts_`. Where one is None, it is drawn
+            by `init` and `out_init` (with `warm_start=True`: taken from the fit before).
+
+        Returns
+        -------
+        self : BPClassifier
+        """
+        given = ValidationArguments(X_val, y_val, sample_weight_val)
+        return self._fit(
+            X, y, sample_weight, coefs_init=coefs_init, intercepts_init=intercepts_init, given=given
+        )
+
+    @available_if(has_partial_fit)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """Train for one epoch over the given rows, going on from the present weights and solver state.
+
+        There is no `partial_fit` with solver='lbfgs'.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Converted to the dtype that the first call determined.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, all of them in `classes`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, not all zero.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come; needed in the first call.
+
+        Returns
+        -------
+        self : BPClassifier
+        """
+        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+
+    @silent
+    def predict(self, X: Any) -> np.ndarray:
+        """Class labels of the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
+            The class with the largest output; with one output for each label, those above 1/2.
+        """
+        labels = self._known_labels()
+        if labels.one_of_many(self._n_weight_outputs()):
+            # As in predict_proba: logistic outputs may all have been rounded to zero, or several to one.
+            layer = "logits" if self._out_activation() == "logistic" else None
+            return labels.classes[self._forward(X, layer, largest=True)]
+        return labels.decode(self._forward(X), self._threshold())
+
+    @available_if(_has_probabilities)
+    @silent
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`, rows summing to one; for multilabel targets the probability of each
+            label. 'logistic' outputs of three and more classes are divided by their sum.
+        """
+        labels = self._known_labels()
+        if len(labels.classes) > 1 and (labels.kind == "multilabel" or self._out_activation() == "softmax"):
+            return self._forward(X)
+        if len(labels.classes) == 2:
+            # from the logits: 1 - p would round a small probability of the first class to zero
+            logits = self._forward(X, "logits")
+            return np.hstack([expit(-logits), expit(logits)])
+        return np.exp(self._log_proba(X))
+
+    @available_if(_has_probabilities)
+    @silent
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of the probabilities, computed from the logits: finite where these are.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            ``log(predict_proba(X))``, but for probabilities too small for it.
+        """
+        probabilities = self.predict_proba(X)
+        small = self._log_proba(X)
+        # Near one, the logarithm of what predict_proba has rounded, so that both rank classes alike.
+        return np.where(probabilities > 0.5, np.log(np.maximum(probabilities, 0.5)), small)
+
+    def _log_proba(self, X) -> np.ndarray:
+        """Log probabilities from the logits."""
+        labels = self._known_labels()
+        logits = self._forward(X, "logits")
+        if labels.kind != "multilabel" and len(labels.classes) == 1:
+            return np.zeros((len(logits), 1), dtype=logits.dtype)
+        if self._out_activation() == "softmax":
+            return _log_softmax(logits)
+        positive = _log_logistic(logits)
+        if labels.kind == "multilabel":
+            return positive
+        if len(labels.classes) == 2:
+            return np.hstack([_log_logistic(-logits), positive])
+        return _log_softmax(positive)
+
+    @available_if(_has_no_probabilities)
+    @silent
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Outputs, where they are no probabilities: minus 1/2, but those of hinge losses as they are.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
+            Above zero: the second of two classes, or the label of a multilabel target. Of several classes,
+            the largest wins.
+        """
+        labels = self._known_labels()
+        scores = self._forward(X) - self._threshold()
+        return scores[:, 0] if labels.kind == "binary" else scores
+
+    @silent
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy of the labels; of multilabel targets, the share of rows whose every label is right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+        y : array-like of shape (n_samples,) or {array-like, sparse matrix} of shape (n_samples, n_labels)
+            The true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        float
+        """
+        labels, y = self._known_labels(), label_array(y)
+        if labels.indicator is not None or not _rounds(y, labels.classes):
+            return super().score(X, y, sample_weight)
+        if y.dtype.kind == "f":
+            target_kind(y)  # refuses NaN and fractions, which are no labels that are merely wrong
+        found, predicted = (positions(column_or_1d(one), labels.classes) for one in (y, self.predict(X)))
+        return float(accuracy_score(found, predicted, sample_weight=sample_weight))
+
+    # --- The adapter's hooks
+
+    def _threshold(self) -> float:
+        """What an output that stands for one label is compared with."""
+        return 0.0 if find_loss(self.loss, self._out_activation(), "classifier").signed else 0.5
+
+    def _labels(self) -> Labels:
+        classes: Any = self.classes_
+        if not isinstance(classes, np.ndarray):  # assigned
+            classes = np.asarray(label_array(classes))
+        if classes.ndim != 1:
+            raise ValueError(f"classes_ must be a list or vector of labels, got {self.classes_!r}.")
+        return Labels(classes, self._indicator)
+
+    def _known_labels(self) -> Labels:
+        """The labels, checked to be those of the outputs that the weights make."""
+        self._require("coefs_", "intercepts_", "classes_")
+        labels, n_outputs = self._labels(), self._n_weight_outputs()
+        if labels.n_outputs(self._out_activation()) != n_outputs:
+            raise ValueError(
+                f"classes_ has {len(labels.classes)} labels, which does not go with coefs_[-1] that makes "
+                f"{n_outputs} outputs and out_activation_={self._out_activation()!r}: assign classes_ anew, "
+                "one label for each output, or two for a single output."
+            )
+        return labels
+
+    def _default_output(self) -> str:
+        multiclass = self._indicator is None and self._n_weight_outputs() > 1
+        return default_output(self.loss, task="classifier", multiclass=multiclass)
+
+    def _class_weights(self, y) -> np.ndarray | None:
+        return None if self.class_weight is None else self._labels().row_weights(self.class_weight, y)
+
+    def _check_classes(self, classes) -> None:
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit, which does not see how many rows "
+                "there will be of each class. Use compute_class_weight('balanced', classes=classes, y=y) "
+                "with the whole training set in place of y, or a large enough sample of it, and pass the "
+                "resulting weights as the class_weight parameter: a dictionary {class: weight}."
+            )
+        if classes is None:
+            if getattr(self, "classes_", None) is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            return
+        with naming("classes"):
+            listed = Labels.listed(classes)
+        if getattr(self, "classes_", None) is None:
+            self.classes_ = listed.classes
+        elif not self._labels().are(listed):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{self.classes_!r}"
+            )
+
+    def _check_Xy(self, X, y, *, reset, **check):
+        X, y = validated(self, X, label_array(y), reset=reset, multi_output=True, **check)
+        return X, one_column(y)
+
+    def _learn_targets(self, y, *, goes_on, incremental):
+        known = getattr(self, "classes_", None) is not None
+        if known and (goes_on or (incremental and target_kind(y) != "multilabel")):
+            labels = self._labels()
+        else:
+            labels = Labels.of(y)
+            self.classes_, self._indicator = labels.classes, labels.indicator
+        if incremental or goes_on:
+            labels.check_known(y, exactly=not incremental)
+        if labels.kind == "multilabel" and self.out_activation == "softmax":
+            raise ValueError(
+                "out_activation='softmax' gives labels that exclude each other, but y is multilabel; "
+                "choose out_activation='logistic'."
+            )
+        # Weights that were assigned may have an output for each of two classes.
+        multiclass = labels.kind == "multiclass" or (goes_on and labels.one_of_many(self._n_weight_outputs()))
+        out = self.out_activation
+        self.out_activation_ = (
+            default_output(self.loss, task="classifier", multiclass=multiclass) if out == "auto" else out
+        )
+        self.n_outputs_ = labels.n_outputs(self.out_activation_)
+
+    def _encode(self, y, network: NetworkPlan) -> np.ndarray:
+        return self._labels().encode(y, network)
+
+    def _targets_of_metrics(self, y):
+        labels, exact = self._labels(), label_array(y)
+        if labels.indicator is not None or (exact is y and not _rounds(y, labels.classes)):
+            return y
+        return labels.classes[labels.positions(column_or_1d(exact))]
+
+    def _held_out_score(self, outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
+        return accuracy(outputs, targets, weight, self._indicator is not None, self._threshold())
+
+    def _stratified(self) -> bool:
+        # scikit-learn's rule, so that the same random state sets the same rows aside
+        return self._labels().kind == "binary"
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _rounds(y: Any, classes: np.ndarray) -> bool:
+    """Whether NumPy, and so scikit-learn, would round numbers to compare them."""
+    numbers = (
+        isinstance(one, np.ndarray) and (one.dtype.kind in "biuf" or holds_integers(one))
+        for one in (y, classes)
+    )
+    return all(numbers) and not compares_exactly(y.dtype, classes.dtype)
+
+
+def _log_logistic(logits: np.ndarray) -> np.ndarray:
+    """ln(1 / (1 + e^-z)) = min(z, 0) - ln(1 + e^-|z|), which overflows nowhere."""
+    return np.minimum(logits, 0) - np.log1p(np.exp(-np.abs(logits)))
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    """z - ln sum e^z of each row, shifted by the row's largest so that nothing overflows."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

@@ -1,0 +1,54 @@
+"""The weights of a fitted model: one vector; `coefs_`, `intercepts_` and `feature_params_` are its views.
+
+Predictions of a few rows read this vector as it is; whoever changes an array in place changes the model.
+Arrays that were assigned anew are no views: they are packed at each use.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastbp.plan.network import NetworkPlan
+
+
+class StoredWeights:
+    """A vector in the layout of ``network.row_major`` and its views.
+
+    Parameters
+    ----------
+    network : NetworkPlan
+    vector : ndarray
+        Of the plan ``network.row_major``; kept.
+    intercepts : sequence of arrays
+        Where the network has none: what the estimator shows instead.
+
+    Attributes
+    ----------
+    parameters : tuple or None
+        The estimator's own that the plan was made from, where they can be compared.
+    """
+
+    def __init__(self, network: NetworkPlan, vector: np.ndarray, intercepts: Sequence | None = None) -> None:
+        self.network = network
+        self.plan = network.row_major
+        self.vector = vector
+        self.parameters: tuple | None = None
+        self.coefs: list[np.ndarray] = []
+        self.intercepts: list[np.ndarray] = []
+        for layer, op in enumerate(self.plan.dense):
+            whole = op.matrix(vector)
+            self.coefs.append(whole[: op.n_in])
+            if op.bias:
+                self.intercepts.append(whole[op.n_in])
+            else:
+                shown = np.zeros(op.n_out) if intercepts is None else intercepts[layer]
+                self.intercepts.append(np.array(shown, dtype=vector.dtype))
+        self.features = self.plan.rows(vector)
+
+    def are(self, coefs: Sequence, intercepts: Sequence, features: Sequence) -> bool:
+        """Whether these are still the views of this vector."""
+        given, own = [*coefs, *intercepts, *features], [*self.coefs, *self.intercepts, *self.features]
+        if len(given) != len(own) or any(a is not b for a, b in zip(given, own, strict=True)):
+            return False
+        # Intercepts that the network was planned without are no part of the vector, but may have been set.
+        return all(op.bias or not b.any() for op, b in zip(self.plan.dense, self.intercepts, strict=True))

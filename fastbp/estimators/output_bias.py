@@ -1,0 +1,104 @@
+"""The output layer's intercepts from the training data: ``out_bias="data"``.
+
+They are such that a network whose output weights are zero predicts the constant that is best for its loss, or
+the shares of the classes. So the first epochs are not spent on finding it (Karpathy, "A recipe for training
+neural networks", 2019).
+"""
+
+import numpy as np
+from scipy.optimize import brentq
+
+from fastbp.functions.activations import ACTIVATIONS
+from fastbp.functions.losses import Loss
+from fastbp.plan.network import NetworkPlan
+from fastbp.training.dataset import Dataset
+
+# Open range of an activation's values; of those that are not increasing everywhere, from z = 0 on.
+RANGES = {
+    "logistic": (0.0, 1.0),
+    "hard_sigmoid": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "softsign": (-1.0, 1.0),
+    "hard_tanh": (-1.0, 1.0),
+    "relu6": (0.0, 6.0),
+    "exp": (0.0, np.inf),
+    "softplus": (0.0, np.inf),
+    "elu": (-1.0, np.inf),
+    "selu": (-1.7580993408473766, np.inf),
+    **dict.fromkeys(("relu", "gelu", "gelu_tanh", "silu", "mish"), (0.0, np.inf)),
+}
+WIDEST = 1e9  # input at which the inverse of an activation is looked for, unless its value is larger
+
+
+def with_data_bias(
+    network: NetworkPlan, parameters: np.ndarray, rows: Dataset, loss: Loss, out_activation: str
+) -> np.ndarray:
+    """The flat vector `parameters` with other intercepts in the output layer: a fresh array."""
+    coefs, intercepts = network.unpack(parameters)
+    intercepts[-1] = data_bias(network, rows, loss, out_activation).astype(network.dtype)
+    return network.pack(coefs, intercepts, network.rows(parameters))
+
+
+def data_bias(network: NetworkPlan, rows: Dataset, loss: Loss, out_activation: str) -> np.ndarray:
+    """Intercepts of the output layer, float64 of shape (n_outputs,)."""
+    # Half a row: what a class without rows counts as, for no intercept could make it impossible.
+    least = 0.5 / len(rows)
+    wanted = best_constant(loss, network, rows)
+    if out_activation == "softmax":
+        return np.log(np.maximum(wanted, least))
+    if out_activation == "increasing":
+        return _steps(wanted)
+    return np.array([inverse(out_activation, float(value), least) for value in wanted])
+
+
+def best_constant(loss: Loss, network: NetworkPlan, rows: Dataset) -> np.ndarray:
+    """Outputs that are best for all rows alike, of shape (n_outputs,); of classes, their shares."""
+    targets, weight = rows.labels()
+    targets = targets.astype(np.float64)
+    weight = np.ones(len(targets)) if weight is None else weight.astype(np.float64)
+    if loss.class_targets:
+        counts = np.bincount(targets[:, 0].astype(np.intp), weight, minlength=network.n_outputs)
+        return counts / counts.sum()
+    if loss.centre == "quantile":
+        # The constants of the loss come first.
+        if loss.one_target:
+            levels = network.constants[: network.n_outputs]
+            return np.array([quantile(targets[:, 0], weight, level) for level in levels])
+        return np.array([quantile(column, weight, network.constants[0]) for column in targets.T])
+    if loss.centre == "median":
+        return np.array([quantile(column, weight, 0.5) for column in targets.T])
+    if loss.signed:
+        targets = 2.0 * targets - 1.0
+    return np.average(targets, axis=0, weights=weight)
+
+
+def quantile(values: np.ndarray, weight: np.ndarray, level: float) -> float:
+    """A weighted quantile: the middle of all numbers below which lies that share of the weight."""
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weight[order])
+    ends = [np.searchsorted(below, level * below[-1], side) for side in ("left", "right")]
+    return float(np.mean(values[order[np.minimum(ends, len(values) - 1)]]))
+
+
+def inverse(activation: str, value: float, margin: float) -> float:
+    """z with f(z) = value, for a value that f takes; else for one that is `margin` of the range within it."""
+    if activation == "identity":
+        return value
+    low, high = RANGES.get(activation, (-np.inf, np.inf))
+    margin *= high - low if np.isfinite(high - low) else 1.0
+    value = min(max(value, low + margin), high - margin)
+    if activation == "logistic":
+        return float(np.log(value) - np.log1p(-value))
+    if activation == "exp":
+        return float(np.log(value))
+    f = ACTIVATIONS[activation].value
+    widest = max(WIDEST, 200.0 * abs(value))
+    from_zero = low == 0 and float(f(0.0)) == 0
+    return float(brentq(lambda z: float(f(z)) - value, 0.0 if from_zero else -widest, widest, xtol=1e-14))
+
+
+def _steps(wanted: np.ndarray) -> np.ndarray:
+    """z with f_0 = z_0 and f_k = f_(k-1) + ln(1 + e^z_k), for quantiles f, equal ones pulled apart."""
+    spread = float(wanted[-1] - wanted[0]) or 1.0
+    steps = np.maximum(np.diff(wanted), 0.01 * spread / len(wanted))
+    return np.concatenate([wanted[:1], steps + np.log(-np.expm1(-steps))])

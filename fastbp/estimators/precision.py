@@ -1,0 +1,120 @@
+"""The dtype that a network computes in, float32 or float64, and rows in that dtype without a copy on the way.
+
+A fit that starts afresh computes in what the parameter `dtype` says; one that goes on, and a fitted model, in
+the dtype of the weights.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from fastbp.estimators import frames
+from fastbp.estimators.data_kinds import REAL
+
+FLOATS = [np.float64, np.float32]
+NAMES = ("auto", "float32", "float64")
+BLOCK_BYTES = 1 << 20  # of a list that is converted at a time
+PREDICTION_BYTES = 1 << 23  # of rows that are cast at a time for predictions
+COPIES_OF_FRAMES = 4  # at most, of rows whose columns may hold missing values
+TOO_LARGE = "too large for dtype('float32')"  # scikit-learn's words
+ADVICE = f"Finite numbers beyond {np.finfo(np.float32).max:.2g} need a fit with dtype='float64'."
+
+Dtypes = Any  # one, or a list of those that are left as they are, of which the first is for all others
+
+
+def of_fit(estimator: Any, fitted: np.dtype | None) -> Dtypes:
+    """What X is cast to in a fit; `fitted` is the dtype of the weights that it goes on from, if it does.
+
+    A preset's dtype is for fits that start afresh.
+    """
+    wanted = estimator.dtype
+    if fitted is None:
+        return FLOATS if wanted == "auto" else np.dtype(wanted)
+    if wanted not in ("auto", fitted.name) and not estimator._is_of_preset("dtype"):
+        raise ValueError(
+            f"dtype={wanted!r} is not that of the weights that training goes on from, {fitted.name}: set "
+            f"dtype={fitted.name!r} or dtype='auto'. Or start a new fit from them, with warm_start=False: "
+            "fit(X, y, coefs_init=model.coefs_, intercepts_init=model.intercepts_)."
+        )
+    return fitted
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Errors about numbers too large for float32, or any float, say what they are about and what to do."""
+    try:
+        yield
+    except OverflowError as error:  # Python's integers and fractions
+        raise ValueError(f"{name} contains a number too large for a float: {error}") from error
+    except ValueError as error:
+        if TOO_LARGE not in str(error) or ADVICE in str(error):
+            raise
+        raise ValueError(f"{error} {ADVICE}") from error
+
+
+def too_large(name: str, dtype: np.dtype) -> ValueError:
+    """The same error for finite numbers of the user's that are not finite in `dtype`."""
+    advice = f" {ADVICE}" if dtype == np.float32 else ""
+    return ValueError(f"Input {name} contains a value too large for {dtype}.{advice}")
+
+
+def cast_list(X: Any, dtype: Dtypes) -> Any:
+    """A long list of rows as an array of one dtype, made a block at a time; anything else as it is.
+
+    So is a list of anything but rows of real numbers of the same length, which is looked at as a whole.
+    """
+    if not isinstance(X, list | tuple) or isinstance(dtype, list) or not X:
+        return X
+    try:
+        n_rows = max(BLOCK_BYTES // (8 * max(len(X[0]), 1)), 1)
+    except TypeError:
+        return X
+    whole: np.ndarray | None = None
+    if n_rows >= len(X):
+        return X
+    for start in range(0, len(X), n_rows):
+        try:
+            block = np.asarray(X[start : start + n_rows])
+        except ValueError:  # rows of several lengths
+            return X
+        if block.ndim != 2 or block.dtype.kind not in REAL:
+            return X
+        if whole is None:
+            whole = np.empty((len(X), block.shape[1]), dtype)
+        if block.shape[1] != whole.shape[1]:
+            return X
+        whole[start : start + n_rows] = block
+    return whole
+
+
+def cast_sparse(X: Any, dtype: Dtypes) -> Any:
+    """A sparse matrix with its values in another dtype, which shares the indices; anything else as it is."""
+    if not scipy.sparse.issparse(X):
+        return X
+    values, dtypes = getattr(X, "data", None), dtype if isinstance(dtype, list) else [dtype]
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in REAL or values.dtype in dtypes:
+        return X
+    X = copy.copy(X)
+    X.data = values.astype(dtypes[0])
+    return X
+
+
+def rows_of_block(X: Any, dtype: np.dtype) -> int | None:
+    """How many rows of an array or a frame predictions copy at a time; None where no copy is needed, or a
+    small one.
+    """
+    shape: Any = getattr(X, "shape", ())
+    if len(shape) != 2 or not all(isinstance(n, int) for n in shape):
+        return None
+    rows = max(PREDICTION_BYTES // max(shape[1] * dtype.itemsize, 1), 1)
+    if rows >= shape[0]:
+        return None
+    if type(X) not in (np.ndarray, np.memmap):
+        of_frame = frames.rows_of_block(X)
+        return None if of_frame is None else max(rows // COPIES_OF_FRAMES, of_frame)
+    fits = X.dtype == dtype and X.flags.c_contiguous
+    return None if fits or X.dtype.kind not in REAL else rows

@@ -1,0 +1,1 @@
+"""What is to be computed, decided before anything is: a network's ops and offsets, and how it is trained."""

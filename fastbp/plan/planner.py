@@ -1,0 +1,272 @@
+"""How a network is planned: the one place where names become codes and sizes become offsets.
+
+What cannot be trained is refused here, by the parameter's name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fastbp.functions.activations import (
+    ACTIVATIONS,
+    GROUP_ACTIVATIONS,
+    OUTPUT_ACTIVATIONS,
+    ROW_ACTIVATIONS,
+)
+from fastbp.functions.losses import LOSSES, find_loss
+from fastbp.functions.noise import NOISES
+from fastbp.functions.parametric import PARAMETRICS
+from fastbp.functions.values import shown
+from fastbp.plan.network import ALIGNMENT, PANEL_BYTES, Kind, MatrixOrder, NetworkPlan, Op, padded
+
+
+def _dense(offset: int, source: int, target: int, n_in: int, n_out: int, bias: bool, itemsize: int) -> Op:
+    lanes = ALIGNMENT // itemsize
+    n_rows = n_in + bias
+    out_major = n_out * padded(n_rows, lanes) < n_rows * padded(n_out, lanes)
+    rows, cols = (n_out, n_rows) if out_major else (n_rows, n_out)
+    return Op(
+        kind=Kind.DENSE,
+        code=0,
+        source=source,
+        target=target,
+        n_in=n_in,
+        n_out=n_out,
+        bias=int(bias),
+        offset=offset,
+        rows=rows,
+        cols=cols,
+        ld=lanes if cols <= lanes else PANEL_BYTES // itemsize,
+        layout=MatrixOrder.OUT_MAJOR if out_major else MatrixOrder.IN_MAJOR,
+    )
+
+
+def network_plan(
+    *,
+    n_inputs: int,
+    hidden_layer_sizes: Sequence[int],
+    n_outputs: int,
+    activation: str | Sequence[str],
+    out_activation: str,
+    loss: str,
+    constants: tuple[float, ...] | None = None,
+    fit_intercept: bool,
+    dtype: np.dtype,
+    dropout: float | Sequence[float] = 0.0,
+    input_dropout: float = 0.0,
+    input_noise: float = 0.0,
+    residual: bool = False,
+    robust_inputs: bool = False,
+    input_scales: bool = False,
+    blend: bool = False,
+    norm: str | None = None,
+    rate_factors: tuple[float, float, float, float] | None = None,
+    maxout_pieces: int = 2,
+) -> NetworkPlan:
+    """Plan a network.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+    hidden_layer_sizes : sequence of int
+        May be empty: then the network is a linear model with an output activation.
+    activation : str or sequence of str
+        A name, or one for each hidden layer.
+    out_activation : str
+        A name; it is resolved ("auto" is the estimators' word).
+    loss : str
+        The user's name.
+    constants : tuple of float or None
+        Its parameters, as `Loss.constants` gives them; None: their defaults.
+    dropout : float or sequence of float
+        Share of the units that are dropped, of all hidden layers or of each.
+    input_dropout, input_noise : float
+        Share of the inputs that are dropped; standard deviation of what is added to them.
+    residual : bool
+        Whether each hidden layer but the first adds its inputs to its outputs where they are as many.
+    robust_inputs, input_scales, blend : bool
+        Whether inputs are scaled and cut off smoothly by numbers of the data, then by factors that are
+        learned; whether hidden units learn how much of their activation is the identity.
+    norm : {"batch", "layer"} or None
+        Normalisation of hidden layers, before their activation.
+    rate_factors : tuple of float or None
+        Factors of the learning rate: of weights, of biases and of parametric ops; that of weights is divided
+        by the layer's number of inputs to the power of the fourth. None where all learn alike.
+    maxout_pieces : int
+        Linear outputs for each unit of a maxout layer: those of unit j are its columns k·j … k·j + k - 1.
+    fit_intercept : bool
+    dtype : float32 or float64
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or a combination that cannot be trained; it names the parameter.
+    """
+    dtype = np.dtype(dtype)
+    names = hidden_activations(activation, len(hidden_layer_sizes))
+    refuse_output(out_activation)
+    if out_activation not in OUTPUT_ACTIVATIONS:
+        known = ["auto", *OUTPUT_ACTIVATIONS]
+        raise ValueError(f"out_activation={out_activation!r} is unknown; choose one of {known}.")
+    entry = find_loss(loss, out_activation)
+    constants = entry.constants({}) if constants is None else constants
+
+    ops: list[Op] = []
+    widths = [n_inputs]
+    offset, source = 0, 0
+    rates = [dropout] * len(names) if isinstance(dropout, int | float) else list(dropout)
+    if len(rates) != len(names):
+        raise ValueError(
+            f"dropout={dropout!r} names {len(rates)} rates for {len(names)} hidden layers; give one number "
+            "for all, or a list with one for each."
+        )
+
+    def grow(kind: Kind, code: int, **more) -> None:
+        """An op that writes what it makes of the last buffer into a new one."""
+        nonlocal source
+        ops.append(Op(kind, code, source, len(widths), widths[source], widths[source], **more))
+        widths.append(widths[source])
+        source = ops[-1].target
+
+    def own_rates(weights: float, biases: float) -> int:
+        """Where the factors of an op's learning rates stand among the constants."""
+        nonlocal constants
+        if rate_factors is None:
+            return 0
+        constants += (weights, biases)
+        return len(constants) - 2
+
+    def add_parametric(name: str, **more) -> None:
+        nonlocal offset
+        entry, lanes = PARAMETRICS[name], ALIGNMENT // dtype.itemsize
+        cols = len(entry.start) * widths[source]
+        factor = rate_factors[2] if rate_factors else 1.0
+        grow(
+            Kind.PARAMETRIC,
+            PARAMETRICS.code(name),
+            offset=offset,
+            rows=1,
+            cols=cols,
+            ld=padded(cols, 2 * lanes),
+            other=len(widths) + 1,
+            learned=int(entry.learned),
+            constants=own_rates(factor, factor),
+            **more,
+        )
+        widths.append(cols)
+        offset += ops[-1].ld
+
+    def add_noise(name: str, strength: float) -> None:
+        nonlocal constants
+        if strength > 0:
+            grow(Kind.NOISE, NOISES.code(name), constants=len(constants))
+            constants += NOISES[name].constants(strength)
+
+    if robust_inputs:
+        add_parametric("robust")
+    if input_scales:
+        add_parametric("scale")
+    add_noise("gaussian", float(input_noise))
+    add_noise("dropout", float(input_dropout))
+    for layer, (name, n_out) in enumerate(
+        zip([*names, out_activation], [*hidden_layer_sizes, n_outputs], strict=True)
+    ):
+        target = len(widths)
+        is_hidden = layer < len(names)
+        # Batch normalisation takes the mean away, and a bias with it.
+        bias = fit_intercept and not (is_hidden and norm == "batch")
+        width = n_out * pieces_of(name, maxout_pieces)
+        dense = _dense(offset, source, target, widths[source], width, bias, dtype.itemsize)
+        if rate_factors is not None:
+            of_weights = rate_factors[0] * dense.n_in ** -rate_factors[3]
+            dense = replace(dense, constants=own_rates(of_weights, rate_factors[1]))
+        offset += dense.rows * padded(dense.cols, dense.ld)
+        widths.append(width)
+        ops.append(dense)
+        before, source = source, target
+        if is_hidden and norm is not None:
+            if norm == "batch":
+                add_parametric("standardise", sync=1)
+            else:
+                grow(Kind.ROW, ROW_ACTIVATIONS.code("layer_norm"))
+            add_parametric("affine")
+        if blend and is_hidden:
+            if name in GROUP_ACTIVATIONS:
+                raise ValueError(
+                    f"parametric_activation=True blends a unit's input with its activation, but units of "
+                    f"{name!r} have several inputs: choose another activation."
+                )
+            add_parametric(f"blended {name}")
+        elif name != "identity":
+            merged = not is_hidden and name == entry.merged_with
+            op = _activation(name, source, len(widths), width, n_out, merged)
+            ops.append(op)
+            if op.target != op.source:
+                widths.append(n_out)
+                source = op.target
+        if is_hidden:
+            add_noise("dropout", float(rates[layer]))
+            if residual and layer > 0 and widths[before] == n_out:
+                grow(Kind.ADD, 0, other=before)
+    ops.append(Op(Kind.LOSS, LOSSES.code(entry.name), source, source, n_outputs, n_outputs))
+    one_target = entry.class_targets or entry.one_target
+    return NetworkPlan(
+        tuple(ops),
+        n_inputs,
+        n_outputs,
+        1 if one_target else n_outputs,
+        entry.class_targets,
+        dtype,
+        offset,
+        tuple(widths),
+        constants,
+        rate_factors is not None,
+    )
+
+
+def _activation(name: str, buffer: int, next_buffer: int, width: int, n_out: int, merged: bool) -> Op:
+    """The op of an activation: in place, or into the next buffer where its derivative needs its input."""
+    training = int(not merged)
+    if name in GROUP_ACTIVATIONS:
+        return Op(Kind.GROUP, GROUP_ACTIVATIONS.code(name), buffer, next_buffer, width, n_out)
+    if name in ROW_ACTIVATIONS:
+        return Op(Kind.ROW, ROW_ACTIVATIONS.code(name), buffer, buffer, width, width, training=training)
+    target = next_buffer if ACTIVATIONS[name].from_input and not merged else buffer
+    return Op(Kind.ELEMENTWISE, ACTIVATIONS.code(name), buffer, target, width, width, training=training)
+
+
+def hidden_activations(activation: str | Sequence[str], n_layers: int) -> list[str]:
+    """The activation of each hidden layer, or ValueError."""
+    names = [activation] * n_layers if isinstance(activation, str) else list(activation)
+    for name in [activation] if isinstance(activation, str) else names:
+        refuse_hidden(name)
+    if len(names) != n_layers:
+        raise ValueError(
+            f"activation={activation!r} names {len(names)} activations for {n_layers} hidden layers; give "
+            "one name for all, or a list with one for each."
+        )
+    return names
+
+
+def refuse_hidden(activation: object) -> None:
+    """ValueError for what is no activation of hidden layers."""
+    known = [entry.name for entry in ACTIVATIONS if entry.hidden] + GROUP_ACTIVATIONS.names()
+    if not isinstance(activation, str) or activation not in known:
+        raise ValueError(
+            f"activation={shown(activation)} is unknown for hidden layers; choose one of {known}."
+        )
+
+
+def pieces_of(activation: str, maxout_pieces: int) -> int:
+    """Linear outputs for each unit of a layer with that activation."""
+    return maxout_pieces if activation in GROUP_ACTIVATIONS else 1
+
+
+def refuse_output(out_activation: object) -> None:
+    """ValueError for an activation that makes no outputs."""
+    if isinstance(out_activation, str) and out_activation in GROUP_ACTIVATIONS:
+        raise ValueError(
+            f"out_activation={out_activation!r} is not for the output layer: it takes the largest of several "
+            "linear outputs, and a loss has one for each target; choose it as activation, for hidden layers."
+        )

@@ -1,0 +1,209 @@
+"""How a network is trained: solver, schedule, batches, regularisation, stopping rule.
+
+Like ``fastbp.plan.planner`` a place where names become codes; what cannot be trained is refused here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastbp.functions.parameters import Parameter, resolve
+from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
+from fastbp.functions.solvers import SOLVERS, STOCHASTIC
+
+ADAMW_DECAY = 0.01  # of weights, by default: PyTorch's
+# Running means of the weights: exponential (Polyak and Juditsky 1992), or plain from a share of the fit on
+# (Izmailov et al. 2018).
+AVERAGES = {
+    "ema": Parameter("decay", 0.999, 0.0, 1.0),
+    "swa": Parameter("start", 0.75, 0.0, 1.0),
+}
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How a network is trained: solver, schedule, batches, stopping rule.
+
+    Attributes
+    ----------
+    solver : str
+        A name of `SOLVERS`.
+    hyper : tuple of float
+        Its hyper-parameters, as `Solver.hyper` names them.
+    schedule : int
+        A code of `SCHEDULES`.
+    rate_schedule : str
+        A name of `RATE_SCHEDULES`, with the parameters `rate_constants`.
+    clip_value, clip_norm : float
+        Limits of a gradient's values and of its norm; infinite for none.
+    max_norm : float
+        Limit of the norm of a unit's incoming weights; 0 for none.
+    averages : bool
+        Whether a running mean of the weights is kept, which is what is trained for: it moves by the share
+        `average_rate`, or as the mean of all steps behind the share `average_after` of the fit.
+    monitor_loss : bool
+        Whether the stopping rule watches the training loss; else a value that is reported from outside.
+    patience : float
+        Stale epochs until convergence; may be infinite.
+    max_epochs, planned_epochs : int
+        Of this call; and of the whole fit that it is a part of, over which schedules and averages run.
+    """
+
+    solver: str
+    hyper: tuple[float, ...]
+    schedule: int
+    rate_schedule: str
+    rate_constants: tuple[float, ...]
+    rate_init: float
+    power_t: float
+    alpha: float
+    l2: float
+    l1: float
+    weight_decay: float
+    clip_value: float
+    clip_norm: float
+    max_norm: float
+    averages: bool
+    average_rate: float
+    average_after: float
+    batch_size: int
+    shuffle: bool
+    seed: int
+    tol: float
+    patience: float
+    max_epochs: int
+    planned_epochs: int
+    monitor_loss: bool
+
+    @property
+    def has_rate_schedule(self) -> bool:
+        """Whether the learning rate changes from step to step."""
+        return self.rate_schedule != "constant" or any(self.rate_constants)
+
+    @property
+    def n_moments(self) -> int:
+        """Vectors as long as the parameters that training keeps beside them."""
+        return SOLVERS[self.solver].n_states + self.averages
+
+    def planned_steps(self, steps_per_epoch: int) -> int:
+        """Steps of the whole fit, as many as 64 bits can count."""
+        return min(self.planned_epochs * steps_per_epoch, 2**63 - 1)
+
+
+@dataclass
+class SolverState:
+    """What a solver remembers between calls of `partial_fit` and warm starts.
+
+    Attributes
+    ----------
+    solver : str
+        The rule that the moments belong to.
+    moments : ndarray of shape (n_states, n_parameters)
+    n_steps, n_samples_seen, n_epochs : int
+        Counted over the life of the state.
+    learning_rate : float
+        Of the next step, before any bias correction.
+    """
+
+    solver: str
+    moments: np.ndarray
+    n_steps: int
+    n_samples_seen: int
+    learning_rate: float
+    n_epochs: int
+
+
+def rule_of(solver: str, momentum: float, nesterovs_momentum: bool) -> str:
+    """The name in `SOLVERS` of what a solver of the estimators does."""
+    if solver != "sgd":
+        return solver
+    return "sgd" if momentum == 0 else "nesterov" if nesterovs_momentum else "momentum"
+
+
+def training_plan(
+    *,
+    solver: str,
+    learning_rate: str,
+    learning_rate_init: float,
+    power_t: float,
+    momentum: float,
+    nesterovs_momentum: bool,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    alpha: float,
+    l2: float,
+    l1: float = 0.0,
+    weight_decay: float | None = None,
+    clip_value: float | None = None,
+    clip_norm: float | None = None,
+    max_norm: float | None = None,
+    average: str | None = None,
+    average_params: Mapping[str, Any] | None = None,
+    solver_params: Mapping[str, Any] | None = None,
+    schedule: str | None = None,
+    schedule_params: Mapping[str, Any] | None = None,
+    batch_size: int,
+    shuffle: bool,
+    seed: int,
+    tol: float,
+    n_iter_no_change: float,
+    max_epochs: int,
+    planned_epochs: int | None = None,
+    monitor: str,
+) -> TrainingPlan:
+    """Plan the training of a network: parameters as in the estimators.
+
+    Raises
+    ------
+    ValueError
+        For a solver that does not work on mini-batches.
+    """
+    if solver not in STOCHASTIC:
+        raise ValueError(
+            f"solver={solver!r} does not work on mini-batches; choose one of {list(STOCHASTIC)}."
+        )
+    rule = rule_of(solver, momentum, nesterovs_momentum)
+    if solver != "sgd":
+        learning_rate = "constant"  # the three schedules are SGD's, as in scikit-learn
+    entry = SOLVERS[rule]
+    common = {"momentum": momentum, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
+    if schedule == "plateau":
+        learning_rate, schedule = "adaptive", None  # the same rule, for every solver
+    rate_schedule = RATE_SCHEDULES[schedule or "constant"]
+    average_value = 0.0
+    if average is not None:
+        (average_value,) = resolve(
+            (AVERAGES[average],), average_params or {}, "average_params", f"average={average!r}"
+        )
+    if weight_decay is None:
+        weight_decay = ADAMW_DECAY if solver == "adamw" else 0.0
+    return TrainingPlan(
+        solver=rule,
+        hyper=tuple(float(value) for value in entry.hyper_parameters(common, solver_params or {})),
+        schedule=SCHEDULES[learning_rate],
+        rate_schedule=rate_schedule.name,
+        rate_constants=rate_schedule.constants(schedule_params or {}),
+        rate_init=float(learning_rate_init),
+        power_t=float(power_t),
+        alpha=float(alpha),
+        l2=float(l2),
+        l1=float(l1),
+        weight_decay=float(weight_decay),
+        clip_value=float("inf") if clip_value is None else float(clip_value),
+        clip_norm=float("inf") if clip_norm is None else float(clip_norm),
+        max_norm=0.0 if max_norm is None else float(max_norm),
+        averages=average is not None,
+        average_rate=1.0 - average_value if average == "ema" else 0.0,
+        average_after=average_value if average == "swa" else 0.0,
+        batch_size=int(batch_size),
+        shuffle=bool(shuffle),
+        seed=int(seed),
+        tol=float(tol),
+        patience=float(n_iter_no_change),
+        max_epochs=int(max_epochs),
+        planned_epochs=int(max_epochs if planned_epochs is None else planned_epochs),
+        monitor_loss=monitor == "loss",
+    )

@@ -1,0 +1,308 @@
+"""What a fit needs to go on behind an epoch with the same bits, apart from its data and parameters.
+
+Vectors are kept in the layout of ``network.row_major``, which does not depend on the processor.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Number
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from fastbp.functions.solvers import SOLVERS
+from fastbp.functions.values import python_number
+from fastbp.plan.network import NetworkPlan
+from fastbp.plan.training import SolverState
+from fastbp.training.dataset import Dataset
+
+
+@dataclass
+class TrainingState:
+    """Where training by mini-batches stands behind an epoch.
+
+    Attributes
+    ----------
+    parameters : ndarray of shape (n_parameters,)
+        Those that the next step changes.
+    state : SolverState
+        Its moments of shape (n_moments, n_parameters).
+    loss_curve : ndarray of shape (n_epochs,)
+    best, n_stale, converged
+        Of the stopping rule.
+    scores : ndarray of shape (n_epochs,) or None
+        Of the validation rows, under early stopping; then also `best_score`, and `best_parameters` once
+        there are any.
+    result : ndarray of shape (n_parameters,)
+        The weights of the model, had the fit stopped here.
+    """
+
+    parameters: np.ndarray
+    state: SolverState
+    loss_curve: np.ndarray
+    best: float
+    n_stale: int
+    converged: bool
+    scores: np.ndarray | None
+    best_score: float | None
+    best_parameters: np.ndarray | None
+    result: np.ndarray
+
+    @property
+    def n_epochs(self) -> int:
+        return len(self.loss_curve)
+
+
+@dataclass
+class LbfgsHistory:
+    """Where L-BFGS stands behind an iteration: all that it has asked for.
+
+    SciPy keeps its own memory to itself, so a fit is taken up by walking the same path again. An answer that
+    is known costs nothing; where the path differs, it is computed.
+
+    Attributes
+    ----------
+    points : ndarray of uint8 of shape (n, 16)
+        Digests of the vectors at which the loss was asked for.
+    losses : ndarray of shape (n,)
+    gradients : ndarray of shape (n, number of weights)
+    n_epochs : int
+        Iterations that have ended.
+    result : ndarray of shape (n_parameters,)
+        The weights of the model, had the fit stopped here.
+    """
+
+    points: np.ndarray
+    losses: np.ndarray
+    gradients: np.ndarray
+    n_epochs: int
+    result: np.ndarray
+
+
+@dataclass
+class FitOrigin:
+    """How a fit began.
+
+    Attributes
+    ----------
+    settings : dict
+        What has to be the same where it goes on: plain values that JSON can hold.
+    random_state : dict
+        Before anything was drawn from it.
+    start : str
+        Digest of the weights that it began with.
+    earlier : dict
+        Fitted attributes of the fits that it went on from.
+    seed : int or None
+        Of shuffling and noise.
+    """
+
+    settings: dict[str, Any]
+    random_state: dict[str, Any]
+    start: str
+    earlier: dict[str, Any]
+    seed: int | None = None
+
+
+@dataclass
+class SavedFit:
+    """A fit behind an epoch, and from where it was read."""
+
+    begin: FitOrigin
+    position: TrainingState | LbfgsHistory
+    origin: str = ""  # for messages
+
+
+class CheckpointCallback(ABC):
+    """A callback that keeps what a fit needs to go on."""
+
+    @abstractmethod
+    def find(self, estimator, settings: dict[str, Any], network: NetworkPlan) -> SavedFit | None:
+        """The fit with these settings as it was kept, if there is one to take up; else ValueError or None."""
+
+    @abstractmethod
+    def keep_last(self, estimator, epoch) -> None:
+        """Keep the last epoch of a fit."""
+
+
+OTHER_START = (
+    "The checkpoint{} is of a fit that began with other weights. FitOrigin with the same (coefs_init, "
+    "intercepts_init, or the model that a warm start goes on from), or delete the checkpoint."
+)
+# Parameters on which the course of a fit does not depend, but for max_iter where a schedule looks at it.
+FREE = ("n_jobs", "verbose", "device", "max_iter")
+
+OTHER_ROWS = (
+    "The checkpoint{} is of a fit with or without early stopping, other than this one, or damaged. Delete it "
+    "to begin anew, or choose another path."
+)
+# Fitted attributes that a fit adds to where it goes on from an earlier one.
+ADDED_TO = ("t_", "best_loss_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
+BIT_GENERATORS: dict[str, Callable[..., np.random.BitGenerator]] = {
+    "MT19937": np.random.MT19937,
+    "PCG64": np.random.PCG64,
+    "PCG64DXSM": np.random.PCG64DXSM,
+    "Philox": np.random.Philox,
+    "SFC64": np.random.SFC64,
+}
+
+
+def misfit(saved: SavedFit, settings: dict[str, Any], network: NetworkPlan) -> str | None:
+    """What keeps a fit of these settings from having been kept like this; None where nothing does."""
+    position, n_parameters = saved.position, network.row_major.n_parameters
+    if position.result.shape != (n_parameters,):
+        return f"it holds {len(position.result)} weights for a network of {n_parameters}"
+    if position.result.dtype != network.dtype:
+        return f"it holds weights of {position.result.dtype} for a network of {network.dtype}"
+    solver = settings["solver"]
+    if isinstance(position, LbfgsHistory):
+        n_weights = int(network.mask().sum())
+        if solver != "lbfgs":
+            return f"it holds evaluations of lbfgs for solver={solver!r}"
+        if position.gradients.shape[1] != n_weights:
+            return f"it holds gradients of {position.gradients.shape[1]} weights for {n_weights}"
+        return None
+    rules = ("sgd", "momentum", "nesterov") if solver == "sgd" else (solver,)
+    if position.state.solver not in rules or solver == "lbfgs":
+        return f"it holds moments of {position.state.solver!r} for solver={solver!r}"
+    n_moments = SOLVERS[position.state.solver].n_states + (settings["average"] is not None)
+    if len(position.state.moments) != n_moments:
+        return f"it holds {len(position.state.moments)} moments of each weight, not {n_moments}"
+    if saved.begin.seed is None:
+        return "it holds no seed"
+    return None
+
+
+def fit_settings(estimator, rows: Dataset, held_out: Dataset | None, engine: str) -> dict[str, Any]:
+    """What has to be the same where a fit is taken up, as plain values.
+
+    Parameters
+    ----------
+    rows, held_out : Dataset
+        Those of the user's; held out are those given to `fit`.
+    engine : str
+        The device whose engine computes.
+    """
+    parameters = estimator.get_params(deep=False)
+    settings = {name: plain(value) for name, value in parameters.items() if name not in FREE}
+    scheduled = estimator.schedule not in (None, "constant", "plateau") or estimator.average == "swa"
+    if scheduled:
+        settings["max_iter"] = plain(estimator.max_iter)
+    settings["estimator"], settings["engine"] = type(estimator).__name__, engine
+    settings["shape of X"] = list(rows.X.shape)
+    settings["dtype"] = str(rows.X.dtype)  # in which it is computed, also where the parameter is "auto"
+    settings["digest of the data"] = digest(*_arrays(rows), *_arrays(held_out)).hex()
+    return settings
+
+
+def _arrays(rows: Dataset | None) -> list[np.ndarray]:
+    """The arrays of some rows, but for those that lie on a GPU."""
+    if rows is None:
+        return []
+    X: Any = rows.X
+    values = [X.data, X.indices, X.indptr] if scipy.sparse.issparse(X) else [X]
+    return [one for one in [*values, rows.targets, rows.sample_weight] if isinstance(one, np.ndarray)]
+
+
+def begin_fit(
+    settings: dict[str, Any],
+    network: NetworkPlan,
+    random_state: np.random.RandomState,
+    draw: Callable[[np.random.RandomState], np.ndarray],
+    earlier: dict[str, Any],
+    saved: SavedFit | None,
+    goes_on: bool,
+) -> tuple[np.ndarray, np.random.RandomState, FitOrigin, SavedFit | None]:
+    """FitOrigin a fit that callbacks keep, as `saved` began where that is this fit.
+
+    Parameters
+    ----------
+    draw : callable
+        The weights to start from, by a random state.
+    earlier : dict
+        Fitted attributes that the fit adds to.
+    goes_on : bool
+        Whether it goes on from the weights of an earlier fit.
+
+    Returns
+    -------
+    parameters, random_state, begin, saved
+        The last is None where the fit begins anew.
+    """
+    at_first = random_state.get_state(legacy=False)
+    parameters = draw(random_state)
+    start = network.to_row_major(parameters)
+    begin = FitOrigin(settings, at_first, digest(start).hex(), earlier)
+    if saved is None:
+        return parameters, random_state, begin, None
+    if goes_on and saved.begin.start != begin.start:
+        if np.array_equal(saved.position.result, start):
+            return parameters, random_state, begin, None  # that was the fit before this one
+        raise ValueError(OTHER_START.format(saved.origin))
+    if not same(saved.begin.random_state, at_first):
+        random_state = new_random_state(saved.begin.random_state)
+        parameters = draw(random_state)
+    # The weights that a warm start goes on from are known to that model alone.
+    comparable = not (goes_on or saved.begin.earlier)
+    if comparable and digest(network.to_row_major(parameters)).hex() != saved.begin.start:
+        raise ValueError(OTHER_START.format(saved.origin))
+    return parameters, random_state, saved.begin, saved
+
+
+def digest(*arrays: np.ndarray) -> bytes:
+    """16 bytes that stand for the values of some arrays."""
+    hashed = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        hashed.update(np.ascontiguousarray(array).data.cast("B"))
+    return hashed.digest()
+
+
+def plain(value: Any) -> Any:
+    """A parameter's value as JSON holds it; what it cannot hold stands by its name."""
+    value = python_number(value)
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Number | np.generic | bytes):
+        return f"{type(value).__qualname__} {value!r}"
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return getattr(value, "__qualname__", type(value).__qualname__)
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What is not the same in two dictionaries of plain values, in words."""
+    names = [*before, *(name for name in now if name not in before)]
+    return [
+        f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
+        for name in names
+        if not same(before.get(name), now.get(name))
+    ]
+
+
+def same(first: Any, second: Any) -> bool:
+    """Whether two nested containers of plain values and arrays hold the same."""
+    return _text(first) == _text(second)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=lambda array: array.tolist())
+
+
+def new_random_state(state: dict[str, Any]) -> np.random.RandomState:
+    """A generator that stands where another one stood."""
+    generator = np.random.RandomState(BIT_GENERATORS[state["bit_generator"]](0))
+    generator.set_state(state)
+    return generator
+
+
+def digest_of_text(text: str) -> str:
+    """The same for a text, in hexadecimal."""
+    return digest(np.frombuffer(text.encode(), np.uint8)).hex()

@@ -1,0 +1,166 @@
+"""The rows that early stopping watches, set aside or given by the user, and their score."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse
+from sklearn.metrics import d2_pinball_score
+from sklearn.model_selection import ShuffleSplit, train_test_split
+from sklearn.model_selection._split import _validate_shuffle_split
+from sklearn.utils.extmath import _approximate_mode
+
+
+@dataclass
+class Dataset:
+    """Inputs, encoded targets and weights of the same rows.
+
+    Where there is an `index`, only the rows of these numbers are meant, in their order. The arrays are not
+    copied for it.
+    """
+
+    X: np.ndarray | scipy.sparse.csr_matrix
+    targets: np.ndarray
+    sample_weight: np.ndarray | None
+    index: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets if self.index is None else self.index)
+
+    def only(self, index: np.ndarray) -> "Dataset":
+        """The rows of these numbers."""
+        return replace(self, index=index)
+
+    def labels(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Targets and weights of the rows that are meant: copies where these are not all."""
+        if self.index is None:
+            return self.targets, self.sample_weight
+        weight = None if self.sample_weight is None else self.sample_weight[self.index]
+        return self.targets[self.index], weight
+
+    def taken(self) -> "Dataset":
+        """The rows that are meant, without an index."""
+        return self if self.index is None else Dataset(self.X[self.index], *self.labels())
+
+
+class ValidationArguments(NamedTuple):
+    """The arguments `X_val`, `y_val` and `sample_weight_val` of `fit`."""
+
+    X_val: Any = None
+    y_val: Any = None
+    sample_weight_val: Any = None
+
+    def check(self, early_stopping: bool, solver_stops_early: bool) -> bool:
+        """Whether there are rows; ValueError where they are incomplete, or would not be used."""
+        if all(part is None for part in self):
+            return False
+        if self.X_val is None or self.y_val is None:
+            names = [name for name, part in self._asdict().items() if part is not None]
+            lacking = [name for name in ("X_val", "y_val") if getattr(self, name) is None]
+            raise ValueError(
+                f"{' and '.join(names)} given to fit without {' and '.join(lacking)}: validation rows need "
+                "X_val and y_val."
+            )
+        if not (early_stopping and solver_stops_early):
+            change = "early_stopping=True" if solver_stops_early else "a solver of mini-batches"
+            raise ValueError(
+                f"X_val and y_val are given to fit, but only early stopping would use them: set {change}, or "
+                "leave them out."
+            )
+        return True
+
+
+NO_ROWS = ValidationArguments()
+ROW_NUMBER = np.uint32
+
+
+def split(
+    rows: Dataset, fraction: float, random_state: np.random.RandomState, stratify: bool
+) -> tuple[Dataset, Dataset]:
+    """Rows to train on and rows to validate on: scikit-learn's own split for the same random state."""
+    if fraction == 0:
+        raise ValueError("early_stopping=True needs validation_fraction > 0, got validation_fraction=0.")
+    if stratify:
+        train, held_out = _stratified_split(rows.targets, fraction, random_state)
+    else:
+        splitter = ShuffleSplit(test_size=fraction, random_state=random_state)
+        train, held_out = (index.astype(ROW_NUMBER) for index in next(splitter.split(rows.targets)))
+    if len(held_out) < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+        )
+    parts = rows.only(train), rows.only(held_out)
+    for part, name in zip(parts, ("training", "validation"), strict=True):
+        weight = part.sample_weight
+        if weight is not None and not weight[part.index].any():
+            raise ValueError(
+                f"Sample weights must contain at least one non-zero number among the {name} rows."
+            )
+    return parts
+
+
+def _stratified_split(
+    targets: np.ndarray, fraction: float, random_state: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers that scikit-learn's ``StratifiedShuffleSplit`` would draw for two classes.
+
+    It makes lists of Python's integers, and a text of each row of a matrix: hundreds of bytes a row.
+    """
+    n_train, n_test = _validate_shuffle_split(len(targets), fraction, None)
+    second = targets[:, 0].astype(bool)
+    classes = [np.flatnonzero(of_class).astype(ROW_NUMBER) for of_class in (~second, second)]
+    classes = [rows for rows in classes if len(rows)]
+    counts = np.array([len(rows) for rows in classes])
+    if counts.min() < 2 or min(n_train, n_test) < len(classes):
+        labels = targets.astype(bool)
+        train_test_split(
+            labels, random_state=0, test_size=fraction, stratify=labels
+        )  # raises, in its own words
+    of_train = _approximate_mode(counts, n_train, random_state)
+    of_test = _approximate_mode(counts - of_train, n_test, random_state)
+    train, test = [], []
+    for rows, k, m in zip(classes, of_train, of_test, strict=True):
+        permuted = rows[random_state.permutation(len(rows))]
+        train.append(permuted[:k])
+        test.append(permuted[k : k + m])
+    return random_state.permutation(np.concatenate(train)), random_state.permutation(np.concatenate(test))
+
+
+def accuracy(
+    outputs: np.ndarray,
+    targets: np.ndarray,
+    weight: np.ndarray | None,
+    multilabel: bool,
+    threshold: float,
+) -> float:
+    """Share of the weight of rows whose every label is right; targets are 0 and 1."""
+    if multilabel:
+        right = ((outputs > threshold) == (targets > 0.5)).all(axis=1)
+    elif outputs.shape[1] == 1:
+        right = (outputs[:, 0] > threshold) == (targets[:, 0] > 0.5)
+    else:
+        label = targets[:, 0] if targets.shape[1] == 1 else targets.argmax(axis=1)
+        right = outputs.argmax(axis=1) == label
+    return float(np.average(right, weights=weight))
+
+
+def r_squared(outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
+    """R² averaged over the outputs, as ``sklearn.metrics.r2_score``: a constant target counts as 1 or 0."""
+    outputs, targets = outputs.astype(np.float64), targets.astype(np.float64)
+    row_weight = np.ones((len(targets), 1)) if weight is None else weight.astype(np.float64)[:, None]
+    mean = np.average(targets, axis=0, weights=weight)
+    residual = (row_weight * (targets - outputs) ** 2).sum(axis=0)
+    total = (row_weight * (targets - mean) ** 2).sum(axis=0)
+    constant = np.where(residual == 0, 1.0, 0.0)
+    varies = total != 0
+    return float(np.mean(np.where(varies, 1 - residual / np.where(varies, total, 1), constant)))
+
+
+def d2_pinball(y: np.ndarray, outputs: np.ndarray, quantiles: Sequence[float], weight) -> float:
+    """The mean over several quantiles of the share of pinball loss that the best constant leaves."""
+    scores = [
+        d2_pinball_score(y, column, sample_weight=weight, alpha=quantile)
+        for column, quantile in zip(outputs.T, quantiles, strict=True)
+    ]
+    return float(np.mean(scores))

@@ -1,0 +1,54 @@
+"""Early stopping: the score of validation rows, and the weights that had the best one."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fastbp.training.checkpoint_state import TrainingState
+
+ROUNDING = 1e-12  # relative: scores closer than this are equal, such as sums of weights in another order
+
+
+class Validation:
+    """The validation score under early stopping, and the weights that had the best one.
+
+    Of equal scores the last counts: the accuracy of few rows is the same for many epochs, and those that were
+    trained longer are the better ones on other rows.
+
+    Parameters
+    ----------
+    score : callable
+        ``score(parameters) -> float``, higher is better; not finite where the predictions are not.
+    start : ndarray or None
+        Weights of an earlier fit that goes on: what comes after has to be as good.
+    """
+
+    def __init__(self, score: Callable[[np.ndarray], float], start: np.ndarray | None = None) -> None:
+        self._score = score
+        self.scores: list[float] = []
+        self.best_score = float("-inf")
+        self.best_parameters: np.ndarray | None = None
+        if start is not None and np.isfinite(baseline := score(start)):
+            self._keep(baseline, start)
+
+    def score_epoch(self, parameters: np.ndarray) -> float:
+        """Score the weights after an epoch; keep a copy of the last of the best."""
+        score = self._score(parameters)
+        if np.isfinite(score):
+            self.scores.append(score)
+            if score >= self.best_score - ROUNDING * abs(self.best_score):
+                self._keep(max(score, self.best_score), parameters)
+        return score
+
+    def resume(self, position: TrainingState, best_parameters: np.ndarray | None) -> None:
+        """Stand where a fit stood that is taken up."""
+        assert position.scores is not None and position.best_score is not None
+        self.scores, self.best_score = position.scores.tolist(), position.best_score
+        self.best_parameters = best_parameters
+
+    def _keep(self, score: float, parameters: np.ndarray) -> None:
+        self.best_score = score
+        if self.best_parameters is None:
+            self.best_parameters = parameters.copy()
+        else:
+            np.copyto(self.best_parameters, parameters)

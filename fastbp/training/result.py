@@ -1,0 +1,62 @@
+"""What a fit hands back, and the sentences that the two ways of training share."""
+
+import dataclasses
+
+import numpy as np
+
+from fastbp.plan.training import SolverState
+from fastbp.training.call_stack import is_part_of_another_call
+
+NON_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be"
+    " preprocessed."
+)
+INTERRUPTED = "Training interrupted by user."
+ADVICE = (
+    "Try inputs (and, in regression, targets) scaled by StandardScaler, a smaller learning_rate_init, "
+    "or another solver."
+)
+OVERFLOW = "The outputs for the training rows are not finite after"
+
+
+@dataclasses.dataclass
+class Result:
+    """What a fit hands back.
+
+    Attributes
+    ----------
+    parameters : ndarray
+        Flat vector; the best one under early stopping.
+    loss : float
+        Of the last epoch or iteration; NaN where none was finished.
+    n_epochs : int
+        Epochs, or iterations of L-BFGS, of this call.
+    loss_curve : list of float
+        One value an epoch; empty for L-BFGS.
+    n_samples : int
+        Rows seen in the epochs of this call; 0 for L-BFGS.
+    state : SolverState or None
+        None for L-BFGS, which keeps nothing.
+    scores : list of float or None
+        Validation scores of the epochs under early stopping.
+    best_score : float or None
+    """
+
+    parameters: np.ndarray
+    loss: float
+    n_epochs: int
+    loss_curve: list[float] = dataclasses.field(default_factory=list)
+    n_samples: int = 0
+    state: SolverState | None = None
+    scores: list[float] | None = None
+    best_score: float | None = None
+
+
+def let_interrupt_through(is_stream: bool = False) -> None:
+    """Raise KeyboardInterrupt where the fit is a part of something larger, not a call of the user's own.
+
+    Otherwise one Ctrl-C would end one fit of a search, which would score the truncated network as if it were
+    whole and go on with the next; or one call of `partial_fit` in a stream of them.
+    """
+    if is_stream or is_part_of_another_call():
+        raise KeyboardInterrupt
