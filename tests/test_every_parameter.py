@@ -10,7 +10,8 @@ from helpers import assert_equal_state, assert_same_bits, fitted_attributes
 
 from fastbp import BPClassifier, BPRegressor, learning_rate_range
 from fastbp.callbacks import Checkpoint, StopWhen, TimeLimit
-from fastbp.estimators.inspection import OF_ENGINES, OF_PREDICTIONS
+from fastbp.estimators.inspection import OF_ENGINES
+from fastbp.estimators.options import with_role
 from fastbp.presets import parameters
 
 PARAMS = {"hidden_layer_sizes": (4,), "max_iter": 1, "random_state": 0, "batch_size": 25}
@@ -99,7 +100,7 @@ def test_a_bad_value_is_refused_by_name_and_changes_nothing(name, Estimator):
         assert_refused(name, lambda: fitted.partial_fit(X, y))
         assert_refused(name, lambda: fitted.loss_and_gradients(X, y))
         assert_refused(name, lambda: learning_rate_range(fitted, X, y))
-        if name in OF_PREDICTIONS + OF_ENGINES:
+        if name in with_role("predicts") + OF_ENGINES:
             assert_refused(name, lambda: fitted.predict(np.vstack([X, X])))
             if label not in ("0", "2.0"):  # for few rows, what equals the value before is as good
                 assert_refused(name, lambda: fitted.predict(X[:1]))

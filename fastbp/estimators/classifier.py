@@ -8,18 +8,19 @@ from scipy.special import expit
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from fastbp.estimators.exact_labels import compares_exactly, holds_integers, label_array, positions
+from fastbp.estimators.class_targets import ClassTargets, listed_labels, rounds, threshold_of
+from fastbp.estimators.exact_labels import label_array, positions
 from fastbp.estimators.input_checks import one_column, validated
 from fastbp.estimators.labels import Labels, target_kind
 from fastbp.estimators.mlp import BackPropagation, has_partial_fit
-from fastbp.estimators.parameter_checks import naming, refuse_name_of_loss
+from fastbp.estimators.options import CLASSIFIER, constraints
+from fastbp.estimators.parameter_checks import refuse_name_of_loss
+from fastbp.estimators.prepare import FitArguments
 from fastbp.estimators.type_hints import Count, Flag, PerLayer, RandomState, Real, Scoring
-from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
-from fastbp.plan.network import NetworkPlan
-from fastbp.training.dataset import ValidationArguments, accuracy
+from fastbp.estimators.validation_rows import ValidationArguments
+from fastbp.functions.losses import LOSSES, default_output
 from fastbp.training.float_errors import silent
 
 
@@ -423,13 +424,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     [(64, 64), (64, 10)]
     """
 
-    _parameter_constraints: dict = {
-        **BackPropagation._parameter_constraints,
-        "loss": [StrOptions(set(loss_names("classifier")))],
-        "class_weight": [StrOptions({"balanced"}), dict, list, None],
-    }
+    _parameter_constraints: dict = constraints(CLASSIFIER)
 
-    class_weight: Any
     classes_: np.ndarray
     _indicator: str | None = None  # of multilabel targets, how they came: "dense" or "sparse"
 
@@ -494,64 +490,9 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         dtype: str = "auto",
         preset: str | None = None,
     ) -> None:
+        given = locals()
         refuse_name_of_loss(hidden_layer_sizes, type(self).__name__)
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.maxout_pieces = maxout_pieces
-        self.out_activation = out_activation
-        self.loss = loss
-        self.loss_params = loss_params
-        self.class_weight = class_weight
-        self.solver = solver
-        self.solver_params = solver_params
-        self.alpha = alpha
-        self.l2 = l2
-        self.l1 = l1
-        self.weight_decay = weight_decay
-        self.clip_value = clip_value
-        self.clip_norm = clip_norm
-        self.max_norm = max_norm
-        self.dropout = dropout
-        self.input_dropout = input_dropout
-        self.input_noise = input_noise
-        self.residual = residual
-        self.norm = norm
-        self.input_scaling = input_scaling
-        self.learn_input_scales = learn_input_scales
-        self.parametric_activation = parametric_activation
-        self.rate_factors = rate_factors
-        self.average = average
-        self.average_params = average_params
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.schedule = schedule
-        self.schedule_params = schedule_params
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.fit_intercept = fit_intercept
-        self.init = init
-        self.out_init = out_init
-        self.out_bias = out_bias
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.scoring = scoring
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.n_jobs = n_jobs
-        self.device = device
-        self.dtype = dtype
-        self.preset = preset
+        self._set_parameters(given)
 
     def fit(
         self,
@@ -589,10 +530,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         -------
         self : BPClassifier
         """
-        given = ValidationArguments(X_val, y_val, sample_weight_val)
-        return self._fit(
-            X, y, sample_weight, coefs_init=coefs_init, intercepts_init=intercepts_init, given=given
-        )
+        validation = ValidationArguments(X_val, y_val, sample_weight_val)
+        return self._fit(FitArguments(X, y, sample_weight, coefs_init, intercepts_init, validation))
 
     @available_if(has_partial_fit)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
@@ -615,7 +554,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         -------
         self : BPClassifier
         """
-        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+        return self._fit(FitArguments(X, y, sample_weight, incremental=True, classes=classes))
 
     @silent
     def predict(self, X: Any) -> np.ndarray:
@@ -736,7 +675,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         float
         """
         labels, y = self._known_labels(), label_array(y)
-        if labels.indicator is not None or not _rounds(y, labels.classes):
+        if labels.indicator is not None or not rounds(y, labels.classes):
             return super().score(X, y, sample_weight)
         if y.dtype.kind == "f":
             target_kind(y)  # refuses NaN and fractions, which are no labels that are merely wrong
@@ -747,7 +686,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     def _threshold(self) -> float:
         """What an output that stands for one label is compared with."""
-        return 0.0 if find_loss(self.loss, self._out_activation(), "classifier").signed else 0.5
+        return threshold_of(self._options().loss_entry(self._out_activation()))
 
     def _labels(self) -> Labels:
         classes: Any = self.classes_
@@ -771,88 +710,31 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     def _default_output(self) -> str:
         multiclass = self._indicator is None and self._n_weight_outputs() > 1
-        return default_output(self.loss, task="classifier", multiclass=multiclass)
+        return default_output(self._options().loss, task="classifier", multiclass=multiclass)
 
-    def _class_weights(self, y) -> np.ndarray | None:
-        return None if self.class_weight is None else self._labels().row_weights(self.class_weight, y)
+    def _earlier_labels(self) -> Labels | None:
+        return None if getattr(self, "classes_", None) is None else self._labels()
 
-    def _check_classes(self, classes) -> None:
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight 'balanced' is not supported for partial_fit, which does not see how many rows "
-                "there will be of each class. Use compute_class_weight('balanced', classes=classes, y=y) "
-                "with the whole training set in place of y, or a large enough sample of it, and pass the "
-                "resulting weights as the class_weight parameter: a dictionary {class: weight}."
-            )
-        if classes is None:
-            if getattr(self, "classes_", None) is None:
-                raise ValueError("classes must be passed on the first call to partial_fit.")
-            return
-        with naming("classes"):
-            listed = Labels.listed(classes)
-        if getattr(self, "classes_", None) is None:
-            self.classes_ = listed.classes
-        elif not self._labels().are(listed):
-            raise ValueError(
-                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
-                f"{self.classes_!r}"
-            )
+    def _known_targets(self, options, given):
+        return listed_labels(options, given.classes, self._earlier_labels()) if given.incremental else None
+
+    def _learn_targets(self, options, y, known=None, *, resumes, incremental):
+        if known is None and resumes:
+            known = self._earlier_labels()
+        before = self._n_weight_outputs() if resumes else None
+        return ClassTargets.learn(options, y, known, before, incremental=incremental)
+
+    def _targets(self, y):
+        return self._learn_targets(self._options(), y, resumes=True, incremental=True)
 
     def _check_Xy(self, X, y, *, reset, **check):
         X, y = validated(self, X, label_array(y), reset=reset, multi_output=True, **check)
         return X, one_column(y)
 
-    def _learn_targets(self, y, *, goes_on, incremental):
-        known = getattr(self, "classes_", None) is not None
-        if known and (goes_on or (incremental and target_kind(y) != "multilabel")):
-            labels = self._labels()
-        else:
-            labels = Labels.of(y)
-            self.classes_, self._indicator = labels.classes, labels.indicator
-        if incremental or goes_on:
-            labels.check_known(y, exactly=not incremental)
-        if labels.kind == "multilabel" and self.out_activation == "softmax":
-            raise ValueError(
-                "out_activation='softmax' gives labels that exclude each other, but y is multilabel; "
-                "choose out_activation='logistic'."
-            )
-        # Weights that were assigned may have an output for each of two classes.
-        multiclass = labels.kind == "multiclass" or (goes_on and labels.one_of_many(self._n_weight_outputs()))
-        out = self.out_activation
-        self.out_activation_ = (
-            default_output(self.loss, task="classifier", multiclass=multiclass) if out == "auto" else out
-        )
-        self.n_outputs_ = labels.n_outputs(self.out_activation_)
-
-    def _encode(self, y, network: NetworkPlan) -> np.ndarray:
-        return self._labels().encode(y, network)
-
-    def _targets_of_metrics(self, y):
-        labels, exact = self._labels(), label_array(y)
-        if labels.indicator is not None or (exact is y and not _rounds(y, labels.classes)):
-            return y
-        return labels.classes[labels.positions(column_or_1d(exact))]
-
-    def _held_out_score(self, outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
-        return accuracy(outputs, targets, weight, self._indicator is not None, self._threshold())
-
-    def _stratified(self) -> bool:
-        # scikit-learn's rule, so that the same random state sets the same rows aside
-        return self._labels().kind == "binary"
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _rounds(y: Any, classes: np.ndarray) -> bool:
-    """Whether NumPy, and so scikit-learn, would round numbers to compare them."""
-    numbers = (
-        isinstance(one, np.ndarray) and (one.dtype.kind in "biuf" or holds_integers(one))
-        for one in (y, classes)
-    )
-    return all(numbers) and not compares_exactly(y.dtype, classes.dtype)
 
 
 def _log_logistic(logits: np.ndarray) -> np.ndarray:

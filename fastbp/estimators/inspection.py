@@ -9,88 +9,36 @@ from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch
 
-from fastbp import presets
 from fastbp.engines.select import get_engine, on_gpu
 from fastbp.estimators import initial_weights, precision
 from fastbp.estimators.fitted_weights import StoredWeights
-from fastbp.estimators.input_checks import blocks_of, canonical, checked_weights, validated
-from fastbp.estimators.parameter_checks import CheckedParameters, dropout_rates
-from fastbp.functions.losses import find_loss
-from fastbp.functions.parameters import Parameter, resolve
-from fastbp.functions.values import PLAIN, python_number
+from fastbp.estimators.input_checks import blocks_of, canonical, validated
+from fastbp.estimators.options import Options, parameter_names, task_of, with_role
+from fastbp.estimators.parameter_checks import CheckedParameters
+from fastbp.estimators.targets import Targets
 from fastbp.plan.network import NetworkPlan
 from fastbp.training.float_errors import silent
 
 FEW_ROWS = 64
 
-# Parameters that predictions depend on, and those that say where they are computed.
-OF_PREDICTIONS = (
-    "activation",
-    "loss",
-    "loss_params",
-    "dropout",
-    "input_dropout",
-    "input_noise",
-    "residual",
-    "norm",
-    "input_scaling",
-    "learn_input_scales",
-    "parametric_activation",
-    "rate_factors",
-    "preset",
-    "maxout_pieces",
-    "fit_intercept",
-)
-OF_ENGINES = ("device", "n_jobs")
+OF_ENGINES = ("device", "n_jobs")  # the parameters that say where predictions are computed
 
 
 class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedParameters, ABC):
     """The part of the estimators that reads a trained network."""
 
-    # Set by the constructors of the two classes.
-    hidden_layer_sizes: Any
-    preset: Any
+    # Set by the constructors of the two classes; others are read through `_options`.
     activation: Any
-    maxout_pieces: Any
-    out_activation: Any
-    loss: Any
-    solver: Any
-    alpha: Any
-    l2: Any
-    batch_size: Any
-    learning_rate: Any
-    learning_rate_init: Any
-    power_t: Any
-    max_iter: Any
-    shuffle: Any
     fit_intercept: Any
-    init: Any
-    out_init: Any
-    out_bias: Any
-    random_state: Any
-    tol: Any
-    verbose: Any
+    solver: Any
     warm_start: Any
-    momentum: Any
-    nesterovs_momentum: Any
-    early_stopping: Any
-    validation_fraction: Any
-    scoring: Any
-    beta_1: Any
-    beta_2: Any
-    epsilon: Any
-    n_iter_no_change: Any
-    max_fun: Any
     n_jobs: Any
     device: Any
-    dtype: Any
-
-    _own_parameters: dict[str, Any] = {}  # of a draft: the user's, where others have taken their place
-    _preset_parameters: frozenset[str] = frozenset()  # of them, those of the preset
+    random_state: Any
 
     # Set by a fit.
     n_features_in_: int
@@ -118,110 +66,29 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         """Validated X and y; sets n_features_in_ and feature_names_in_ where `reset`."""
 
     @abstractmethod
-    def _learn_targets(self, y, *, goes_on: bool, incremental: bool) -> None:
-        """Set n_outputs_ and out_activation_, and what is needed to encode `y`; or refuse `y`."""
-
-    @abstractmethod
-    def _encode(self, y, network: NetworkPlan) -> np.ndarray:
-        """Targets for the engine."""
-
-    @abstractmethod
     def _default_output(self) -> str:
         """What ``out_activation="auto"`` stands for, by the weights as they are."""
 
-    def _learn_scales(self, y, sample_weight, goes_on: bool, incremental: bool) -> None:
-        """Set what `y` is scaled by, if anything."""
-
-    def _targets_of_metrics(self, y) -> Any:
-        """`y` as scikit-learn's metrics compare it with predictions without changing a value."""
-        return y
-
-    def _class_weights(self, y) -> np.ndarray | None:
-        """A float64 weight of each row by its labels; None where they all count alike."""
-        return None
+    @abstractmethod
+    def _targets(self, y: Any) -> Targets:
+        """What the outputs mean as the estimator is now; ValueError where `y` is something else."""
 
     # --- The network as it is now
 
-    def _check_weights(self, sample_weight, X, y) -> np.ndarray | None:
-        """The weight of each row in the dtype of X, its labels' included; None where there are none."""
-        by_class = self._class_weights(y)
-        if by_class is not None:
-            own = 1.0 if sample_weight is None else checked_weights(sample_weight, X, np.float64)
-            return checked_weights(own * by_class, X, X.dtype, "sample_weight * class_weight")
-        return None if sample_weight is None else checked_weights(sample_weight, X, X.dtype)
+    def _set_parameters(self, given: dict[str, Any]) -> None:
+        """Keep the arguments of the constructor as they are."""
+        for name in parameter_names(task_of(self)):
+            setattr(self, name, given[name])
 
-    def _draft(self) -> Self:
-        """A second object with the same attributes, whose attributes may be set without changing this one."""
-        draft = object.__new__(type(self))
-        draft.__dict__.update(self.__dict__)
-        return draft
+    def _options(self) -> Options:
+        """The parameters as a fit takes them."""
+        return Options.from_estimator(self)
 
-    def _resolved(self) -> Self:
-        """This estimator, or a draft in which the parameters of its preset stand in its place."""
-        if self.preset is None:
-            return self
-        task = "classifier" if isinstance(self, ClassifierMixin) else "regressor"
-        changes = {**presets.changes(self, task), "preset": None}
-        draft = self._with(changes)
-        draft._preset_parameters = frozenset(changes)
-        return draft
-
-    def _with_plain_numbers(self) -> Self:
-        """This estimator, or a draft in which numbers of NumPy's and of other packages are Python's own."""
-        given = self.__dict__
-        others = [name for name in self._parameter_constraints if type(given.get(name)) not in PLAIN]
-        numbers = {name: python_number(given[name]) for name in others if name in given}
-        numbers = {name: number for name, number in numbers.items() if number is not given[name]}
-        return self._with(numbers) if numbers else self
-
-    def _with(self, changes: dict[str, Any]) -> Self:
-        """A draft with other parameters, which remembers those that it had."""
-        draft = self._draft()
-        draft._own_parameters = {**{name: getattr(self, name) for name in changes}, **self._own_parameters}
-        draft.__dict__.update(changes)
-        return draft
-
-    def _is_of_preset(self, name: str) -> bool:
-        """Whether a preset has set this parameter of a draft."""
-        return name in self._preset_parameters
-
-    def _set_by(self, name: str) -> str:
-        """For messages: where a parameter comes from that the user has not set."""
-        return f" (set by preset={self._own_parameters['preset']!r})" if self._is_of_preset(name) else ""
-
-    def _take_own_parameters_back(self) -> None:
-        """Undo `_resolved` and `_with_plain_numbers` on a draft."""
-        self.__dict__.pop("_preset_parameters", None)
-        self.__dict__.update(self.__dict__.pop("_own_parameters", {}))
-
-    def _activation_names(self) -> str | tuple[str, ...]:
-        """One name for all hidden layers, or one for each; hashable."""
-        return self.activation if isinstance(self.activation, str) else tuple(self.activation)
-
-    def _plan_options(self) -> dict[str, Any]:
-        """What a plan needs to know beyond sizes: hashable, and checked before a plan is looked up by it."""
-        if self.preset is not None:
-            return self._resolved()._plan_options()
-        return {
-            "activation": self._activation_names(),
-            "out_activation": self._out_activation(),
-            "loss": self.loss,
-            "constants": self._loss_constants(),
-            "dropout": dropout_rates(self.dropout),
-            "input_dropout": float(self.input_dropout),
-            "input_noise": float(self.input_noise),
-            "residual": bool(self.residual),
-            "norm": self.norm,
-            "robust_inputs": self.input_scaling == "robust",
-            "input_scales": bool(self.learn_input_scales),
-            "blend": bool(self.parametric_activation),
-            "rate_factors": _rate_factors(self.rate_factors),
-            "maxout_pieces": int(self.maxout_pieces),
-        }
-
-    def _loss_constants(self) -> tuple[float, ...]:
-        """The parameters of the loss, checked before a plan is looked up by them."""
-        return find_loss(self.loss, self._out_activation()).constants(self.loss_params or {})
+    def _copy(self) -> Self:
+        """A second object with the same attributes, which may be set without changing this one."""
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
 
     def _fitted_dtype(self) -> np.dtype:
         return initial_weights.common_dtype([np.asarray(coef) for coef in self.coefs_])
@@ -233,9 +100,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
     def _checked_weights(self) -> initial_weights.Layers:
         """coefs_ and intercepts_ as they are now, or ValueError."""
         self._require("coefs_", "intercepts_")
-        own = self._resolved()
-        options = own._activation_names(), int(own.maxout_pieces)
-        return initial_weights.check_fitted(self.coefs_, self.intercepts_, *options)
+        options = self._options()
+        pieces = int(options.maxout_pieces)
+        return initial_weights.check_fitted(self.coefs_, self.intercepts_, options.activations, pieces)
 
     def _require(self, *names: str) -> None:
         """NotFittedError where a fitted attribute is missing that cannot be worked out from others."""
@@ -248,9 +115,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
             )
 
     def _n_weight_outputs(self) -> int:
-        """How many outputs the weights make as they are now; of a fit that has none yet, what it plans."""
-        if getattr(self, "coefs_", None) is None and hasattr(self, "n_outputs_"):
-            return self.n_outputs_
+        """How many outputs the weights make as they are now."""
         stored: StoredWeights | None = getattr(self, "_stored", None)
         if stored is not None and self._are(stored):
             return stored.network.n_outputs
@@ -261,19 +126,19 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         known: str | None = getattr(self, "out_activation_", None)
         if known is not None:
             return known
-        own = self._resolved()
-        return own._default_output() if own.out_activation == "auto" else own.out_activation
+        wanted = self._options().out_activation
+        return self._default_output() if wanted == "auto" else wanted
 
     def _plan(self) -> tuple[NetworkPlan, initial_weights.Weights]:
         """Plan, and coefs_, intercepts_ and feature_params_ as they are now, checked to fit together."""
         self._require("coefs_", "intercepts_")
-        self._check_parameters(OF_PREDICTIONS)
+        self._check_parameters(with_role("predicts"))
         coefs, intercepts = self._checked_weights()
         network = initial_weights.cached_plan(
             n_inputs=coefs[0].shape[0],
             hidden_layer_sizes=tuple(coef.shape[0] for coef in coefs[1:]),
             n_outputs=coefs[-1].shape[1],
-            **self._plan_options(),
+            **self._options().of_network(self._out_activation()),
             # intercepts that were assigned to a model without any count, too
             fit_intercept=self.fit_intercept or any(intercept.any() for intercept in intercepts),
             dtype=initial_weights.common_dtype(coefs),
@@ -301,26 +166,11 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         return stored.are(self.coefs_, self.intercepts_, self._feature_params())
 
     def _plain_parameters(self) -> tuple | None:
-        """What `_plan_options` depends on, where equality says all about it: to find in a microsecond that
-        nothing has changed. Without intercepts it does not: they may have been edited.
+        """What a plan depends on beside the weights, where equality says all about it: to find in a
+        microsecond that nothing has changed. Without intercepts it does not: they may have been edited.
         """
-        values = (
-            self.activation,
-            self.__dict__.get("out_activation_"),
-            self.loss,
-            self.loss_params,
-            self.dropout,
-            self.input_dropout,
-            self.input_noise,
-            self.residual,
-            self.norm,
-            self.input_scaling,
-            self.learn_input_scales,
-            self.parametric_activation,
-            self.rate_factors,
-            self.preset,
-            self.maxout_pieces,
-        )
+        given = self.__dict__
+        values = (given.get("out_activation_"), *[given.get(name) for name in with_role("predicts")])
         plain = all(value is None or type(value) in (str, float, bool, int) for value in values)
         return values if plain and self.fit_intercept is True else None
 
@@ -449,28 +299,26 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         X, y = self._check_Xy(X, y, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
         _check_width(X, network)
         X = canonical(X)
-        draft = self._resolved()._with_plain_numbers()._draft()
-        draft._learn_targets(y, goes_on=True, incremental=True)
-        if draft.n_outputs_ != network.n_outputs:
+        options, targets = self._options(), self._targets(y)
+        if targets.n_outputs != network.n_outputs:
             raise ValueError(
-                f"coefs_[-1] makes {network.n_outputs} outputs, but y and loss ask for {draft.n_outputs_}."
+                f"coefs_[-1] makes {network.n_outputs} outputs, but y and loss ask for {targets.n_outputs}."
             )
-        sample_weight = draft._check_weights(sample_weight, X, y)
         loss, gradient = self._engine(X).loss_and_gradient(
             network,
             parameters,
             X,
-            draft._encode(y, network),
-            sample_weight,
-            draft.alpha,
-            draft.l2,
+            targets.encode(y, network),
+            targets.weights(sample_weight, X, y),
+            options.alpha,
+            options.l2,
             n_jobs=self.n_jobs,
         )
         coefs, intercepts = network.unpack(gradient)
-        if draft.l1 > 0:
+        if options.l1 > 0:
             for own, slope in zip(self.coefs_, coefs, strict=True):
-                loss += draft.l1 * float(np.abs(own).sum())
-                slope += draft.l1 * np.sign(own)
+                loss += options.l1 * float(np.abs(own).sum())
+                slope += options.l1 * np.sign(own)
         rows = [row.copy() for row in network.rows(gradient)]
         return Bunch(loss=float(loss), coefs=coefs, intercepts=intercepts, feature_params=rows)
 
@@ -487,18 +335,3 @@ def _check_width(X, network: NetworkPlan) -> None:
 def _are_few(X) -> bool:
     """Whether X has so few rows that packing the weights takes longer than it saves."""
     return X is not None and len(getattr(X, "shape", ())) > 0 and X.shape[0] <= FEW_ROWS
-
-
-RATE_FACTORS = (
-    Parameter("weights", 1.0, 0.0, float("inf")),
-    Parameter("biases", 1.0, 0.0, float("inf")),
-    Parameter("features", 1.0, 0.0, float("inf")),
-    Parameter("fan_in_power", 0.0, 0.0, float("inf")),
-)
-
-
-def _rate_factors(given: dict | None) -> tuple[float, ...] | None:
-    """`rate_factors` as a plan wants them, or ValueError."""
-    if given is None:
-        return None
-    return tuple(float(value) for value in resolve(RATE_FACTORS, given, "rate_factors", "a network"))

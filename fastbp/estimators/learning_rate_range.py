@@ -1,18 +1,22 @@
 """The range test of learning rates: which ones are too small, which too large, before the first real fit."""
 
+import copy
 import dataclasses
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 
 from fastbp.engines.select import get_engine
 from fastbp.estimators import type_hints
-from fastbp.estimators.mlp import BackPropagation, draw_seed, is_stochastic
+from fastbp.estimators.mlp import BackPropagation
+from fastbp.estimators.options import Options
 from fastbp.estimators.parameter_checks import check
+from fastbp.estimators.prepare import FitArguments, PreparedFit, plan_training, prepare
+from fastbp.estimators.warm_start import draw_seed
+from fastbp.functions.solvers import STOCHASTIC
 from fastbp.functions.values import python_number
 from fastbp.training.float_errors import silent
 
@@ -25,7 +29,7 @@ SMALLEST_FALL = 0.05  # of the level at the start, below which nothing was learn
 NOISE = 0.25  # of the whole fall, above which the descent has not begun: a fall before that is one of noise
 
 # Set for the test: the rate is the test's own, and there is nothing to stop for or to go on from.
-PLAIN = {
+PLAIN: dict[str, Any] = {
     "learning_rate": "constant",
     "schedule": None,
     "schedule_params": None,
@@ -133,18 +137,21 @@ def learning_rate_range(
     check(CONSTRAINTS, given, "learning_rate_range")
     estimator._validate_params()
     smallest, largest, n_steps = float(smallest), float(largest), int(python_number(n_steps))
-    if not is_stochastic(estimator):
+    if estimator.solver not in STOCHASTIC:
         raise ValueError(
             f"solver={estimator.solver!r} has no learning rate; the range test is for solvers of "
             "mini-batches."
         )
     if not smallest < largest:
         raise ValueError(f"largest must be above smallest={smallest!r}, got largest={largest!r}.")
-    model = clone(estimator)._resolved()._with_plain_numbers()
-    model.set_params(**PLAIN, learning_rate_init=smallest)
-    model._validate_params()
+    options = dataclasses.replace(
+        Options.from_estimator(estimator),
+        **PLAIN,
+        learning_rate_init=smallest,
+        random_state=copy.deepcopy(estimator.random_state),
+    )
     rates = np.geomspace(smallest, largest, n_steps)
-    losses, diverged = _losses(model, model._prepare(X, y, sample_weight), rates)
+    losses, diverged = _losses(prepare(estimator, options, FitArguments(X, y, sample_weight)), rates)
     if not losses:
         raise ValueError(
             f"The loss of the first step, at learning rate {smallest:g}, is not finite: X or y may contain "
@@ -160,16 +167,16 @@ def learning_rate_range(
     )
 
 
-def _losses(model, prepared, rates: np.ndarray) -> tuple[list[float], bool]:
+def _losses(prepared: PreparedFit, rates: np.ndarray) -> tuple[list[float], bool]:
     """The loss of each step's batch, until the last rate or divergence; and whether it was the latter."""
-    rows = prepared.rows
+    rows, options = prepared.rows, prepared.options
     n_rows = len(rows)
     training = dataclasses.replace(
-        model._training_plan(n_rows, draw_seed(prepared.random_state), False),
+        plan_training(options, n_rows, draw_seed(prepared.random_state)),
         max_epochs=len(rates),
         patience=np.inf,
     )
-    device = get_engine(model.device, rows.X)
+    device = get_engine(options.device, rows.X)
     losses: list[float] = []
     with device.Trainer(
         prepared.network,
@@ -179,7 +186,7 @@ def _losses(model, prepared, rates: np.ndarray) -> tuple[list[float], bool]:
         rows.sample_weight,
         prepared.parameters,
         None,
-        model.n_jobs,
+        options.n_jobs,
         rows.index,
     ) as trainer:
         position = 0

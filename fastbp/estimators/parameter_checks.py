@@ -5,6 +5,7 @@ lets errors through that a value raises itself (when arrays in a tuple are compa
 large for a float), and knows nothing of the elements of lists and dictionaries.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
@@ -72,7 +73,7 @@ def _refuse_value(name: str, made: Sequence[Any], value: Any, owner: str) -> Non
     )
 
 
-class CheckedParameters(BaseEstimator):
+class CheckedParameters(BaseEstimator, ABC):
     """An estimator whose parameters are checked here; good ones are remembered.
 
     A check of all takes as long as a thousand steps of a tiny network, and a search fits the same values
@@ -81,9 +82,9 @@ class CheckedParameters(BaseEstimator):
 
     _parameter_constraints: dict
 
-    def _resolved(self) -> Any:
-        """The estimator with the parameters that a fit works with."""
-        return self
+    @abstractmethod
+    def _options(self) -> Any:
+        """The parameters that a fit works with."""
 
     def _validate_params(self) -> None:
         self._check_parameters(self._parameter_constraints)
@@ -113,10 +114,12 @@ class CheckedParameters(BaseEstimator):
             value = given.get(name)
             if not _is_satisfied(all_made[name], value):
                 _refuse_value(name, all_made[name], value, owner)
-        own = self._resolved()
-        for name, look in ELEMENTS.items():
+        options = self._options()
+        for name, check_elements in ELEMENTS.items():
             if name in checked:
-                look(own)
+                check_elements(options)
+        if "scoring" in checked:
+            _check_scoring(self)
 
 
 def _made(kind: type) -> dict[str, list]:
@@ -193,19 +196,19 @@ def _check_average_params(own: Any) -> None:
     resolve(average_own, own.average_params or {}, "average_params", f"average={own.average!r}")
 
 
-def _check_scoring(own: Any) -> None:
-    if own.scoring is None or own.scoring == "loss":
+def _check_scoring(estimator: Any) -> None:
+    if estimator.scoring is None or estimator.scoring == "loss":
         return
-    if isinstance(own.scoring, str):
-        good = own.scoring in get_scorer_names()
+    if isinstance(estimator.scoring, str):
+        good = estimator.scoring in get_scorer_names()
     else:
-        check_scoring(own, own.scoring)  # refuses metrics, which take other arguments
-        good = not isinstance(own.scoring, type)
+        check_scoring(estimator, estimator.scoring)  # refuses metrics, which take other arguments
+        good = not isinstance(estimator.scoring, type)
     if not good:
         raise InvalidParameterError(
-            f"The 'scoring' parameter of {type(own).__name__} must be 'loss', the name of a scorer of "
+            f"The 'scoring' parameter of {type(estimator).__name__} must be 'loss', the name of a scorer of "
             "scikit-learn's (sklearn.metrics.get_scorer_names() lists them), a callable or None. Got "
-            f"{shown(own.scoring)} instead."
+            f"{shown(estimator.scoring)} instead."
         )
 
 
@@ -230,7 +233,6 @@ ELEMENTS: dict[str, Callable[[Any], Any]] = {
     "solver_params": _check_solver_params,
     "schedule_params": _check_schedule_params,
     "average_params": _check_average_params,
-    "scoring": _check_scoring,
     "class_weight": _check_class_weight,
 }
 

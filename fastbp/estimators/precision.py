@@ -16,7 +16,6 @@ from fastbp.estimators import frames
 from fastbp.estimators.data_kinds import REAL
 
 FLOATS = [np.float64, np.float32]
-NAMES = ("auto", "float32", "float64")
 BLOCK_BYTES = 1 << 20  # of a list that is converted at a time
 PREDICTION_BYTES = 1 << 23  # of rows that are cast at a time for predictions
 COPIES_OF_FRAMES = 4  # at most, of rows whose columns may hold missing values
@@ -26,15 +25,15 @@ ADVICE = f"Finite numbers beyond {np.finfo(np.float32).max:.2g} need a fit with 
 Dtypes = Any  # one, or a list of those that are left as they are, of which the first is for all others
 
 
-def of_fit(estimator: Any, fitted: np.dtype | None) -> Dtypes:
+def of_fit(options: Any, fitted: np.dtype | None) -> Dtypes:
     """What X is cast to in a fit; `fitted` is the dtype of the weights that it goes on from, if it does.
 
     A preset's dtype is for fits that start afresh.
     """
-    wanted = estimator.dtype
+    wanted = options.dtype
     if fitted is None:
         return FLOATS if wanted == "auto" else np.dtype(wanted)
-    if wanted not in ("auto", fitted.name) and not estimator._is_of_preset("dtype"):
+    if wanted not in ("auto", fitted.name) and "dtype" not in options.of_preset:
         raise ValueError(
             f"dtype={wanted!r} is not that of the weights that training goes on from, {fitted.name}: set "
             f"dtype={fitted.name!r} or dtype='auto'. Or start a new fit from them, with warm_start=False: "

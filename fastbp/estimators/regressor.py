@@ -1,5 +1,6 @@
 """BPRegressor: scikit-learn's MLPRegressor, trained by compiled kernels."""
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -8,26 +9,22 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from fastbp.estimators.data_kinds import real_numbers
 from fastbp.estimators.input_checks import one_column, validated
 from fastbp.estimators.mlp import BackPropagation, has_partial_fit
+from fastbp.estimators.options import REGRESSOR, constraints
 from fastbp.estimators.parameter_checks import refuse_name_of_loss
-from fastbp.estimators.precision import too_large
+from fastbp.estimators.prepare import FitArguments
+from fastbp.estimators.regression_targets import RegressionTargets, Scales, quantiles
 from fastbp.estimators.scaling import (
-    check_first_block,
-    completed_standard_scales,
-    n_rows_that_count,
     near_one,
-    standard_scales,
 )
 from fastbp.estimators.type_hints import Count, Flag, PerLayer, RandomState, Real, Scoring
-from fastbp.functions.losses import LOSSES, default_output, find_loss, loss_names
-from fastbp.plan.network import NetworkPlan
-from fastbp.presets import takes_scaled_targets
-from fastbp.training.dataset import ValidationArguments, d2_pinball, r_squared
+from fastbp.estimators.validation_rows import ValidationArguments
+from fastbp.functions.losses import default_output
+from fastbp.training.dataset import d2_pinball
 from fastbp.training.float_errors import silent
 
 
@@ -417,11 +414,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
     (200, 30)
     """
 
-    _parameter_constraints: dict = {
-        **BackPropagation._parameter_constraints,
-        "target_scaling": [StrOptions({"standard"}), None],
-        "loss": [StrOptions(set(loss_names("regressor")))],
-    }
+    _parameter_constraints: dict = constraints(REGRESSOR)
 
     target_mean_: np.ndarray
     target_scale_: np.ndarray
@@ -488,64 +481,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
         dtype: str = "auto",
         preset: str | None = None,
     ) -> None:
+        given = locals()
         refuse_name_of_loss(hidden_layer_sizes, type(self).__name__)
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.maxout_pieces = maxout_pieces
-        self.out_activation = out_activation
-        self.loss = loss
-        self.loss_params = loss_params
-        self.solver = solver
-        self.solver_params = solver_params
-        self.alpha = alpha
-        self.l2 = l2
-        self.l1 = l1
-        self.weight_decay = weight_decay
-        self.clip_value = clip_value
-        self.clip_norm = clip_norm
-        self.max_norm = max_norm
-        self.dropout = dropout
-        self.input_dropout = input_dropout
-        self.input_noise = input_noise
-        self.residual = residual
-        self.norm = norm
-        self.input_scaling = input_scaling
-        self.learn_input_scales = learn_input_scales
-        self.parametric_activation = parametric_activation
-        self.rate_factors = rate_factors
-        self.target_scaling = target_scaling
-        self.average = average
-        self.average_params = average_params
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.schedule = schedule
-        self.schedule_params = schedule_params
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.fit_intercept = fit_intercept
-        self.init = init
-        self.out_init = out_init
-        self.out_bias = out_bias
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.scoring = scoring
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.n_jobs = n_jobs
-        self.device = device
-        self.dtype = dtype
-        self.preset = preset
+        self._set_parameters(given)
 
     def fit(
         self,
@@ -582,10 +520,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         -------
         self : BPRegressor
         """
-        given = ValidationArguments(X_val, y_val, sample_weight_val)
-        return self._fit(
-            X, y, sample_weight, coefs_init=coefs_init, intercepts_init=intercepts_init, given=given
-        )
+        validation = ValidationArguments(X_val, y_val, sample_weight_val)
+        return self._fit(FitArguments(X, y, sample_weight, coefs_init, intercepts_init, validation))
 
     @available_if(has_partial_fit)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -606,7 +542,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         -------
         self : BPRegressor
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        return self._fit(FitArguments(X, y, sample_weight, incremental=True))
 
     @silent
     def predict(self, X: Any) -> np.ndarray:
@@ -648,8 +584,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
             1 is perfect; 0 is what the best constant gets.
         """
         y, sample_weight = real_numbers(y, "y"), real_numbers(sample_weight, "sample_weight")
-        if quantiles := self._quantiles():
-            return d2_pinball(column_or_1d(y), self.predict(X), quantiles, sample_weight)
+        if levels := quantiles(self._options()):
+            return d2_pinball(column_or_1d(y), self.predict(X), levels, sample_weight)
         predicted = self.predict(X)
         return float(r2_score(*near_one(y, predicted), sample_weight=sample_weight))
 
@@ -662,86 +598,40 @@ class BPRegressor(RegressorMixin, BackPropagation):
         y = one_column(y)
         return X, y.reshape(len(y), -1)
 
-    def _quantiles(self) -> tuple[float, ...]:
-        """Several quantiles of one target, or none."""
-        given = LOSSES["pinball"].constants(self.loss_params or {}) if self.loss == "pinball" else ()
-        return given if len(given) > 1 else ()
+    def _learn_targets(self, options, y, known=None, *, resumes, incremental):
+        return RegressionTargets.learn(options, y, self._n_weight_outputs() if resumes else None)
 
-    def _learn_targets(self, y, *, goes_on, incremental):
-        quantiles, out = self._quantiles(), self.out_activation
-        self.out_activation_ = (
-            default_output(self.loss, task="regressor", several=bool(quantiles)) if out == "auto" else out
-        )
-        entry = find_loss(self.loss, self.out_activation_, "regressor")
-        if quantiles and not entry.one_target:
+    def _scales(self) -> Scales | None:
+        """Those of the targets in the fit before, if it scaled them."""
+        if not hasattr(self, "target_mean_"):
+            return None
+        return self.target_mean_, self.target_scale_, self.target_range_
+
+    def _learn_scales(self, targets, y, sample_weight, *, resumes, incremental):
+        wanted, known = targets.options.target_scaling, self._scales() if resumes else None
+        if resumes and (wanted is None) != (known is None):
             raise ValueError(
-                f"Several quantiles need out_activation='increasing', got out_activation={out!r}: then they "
-                "never cross."
-            )
-        if entry.one_target and (not quantiles or y.shape[1] != 1):
-            raise ValueError(
-                f"out_activation='increasing' with loss='pinball' needs several quantiles of one target; got "
-                f"{len(quantiles) or 'one'} of {y.shape[1]}."
-            )
-        n_outputs = len(quantiles) or y.shape[1]
-        if goes_on and n_outputs != (n_before := self._n_weight_outputs()):
-            asked = f"loss_params has {n_outputs} quantiles" if quantiles else f"y has {n_outputs} targets"
-            raise ValueError(f"{asked}, but the regressor was fitted on {n_before}.")
-        self.n_outputs_ = n_outputs
-
-    def _default_output(self) -> str:
-        return default_output(self.loss, task="regressor", several=bool(self._quantiles()))
-
-    def _encode(self, y, network: NetworkPlan) -> np.ndarray:
-        targets = np.ascontiguousarray(y, dtype=network.dtype)
-        finite = np.isfinite(targets).all()
-        if hasattr(self, "target_mean_"):
-            scaled = (y.astype(np.float64) - self.target_mean_) / self.target_scale_
-            targets = np.ascontiguousarray(scaled, dtype=network.dtype)
-        if not (finite and np.isfinite(targets).all()):
-            raise too_large("y", network.dtype)
-        entry = find_loss(self.loss, self.out_activation_, "regressor")
-        if not entry.domain.holds(targets):
-            raise ValueError(f"loss={self.loss!r} of a regressor needs {entry.domain.text}.")
-        return targets
-
-    def _learn_scales(self, y, sample_weight, goes_on, incremental):
-        if goes_on and (self.target_scaling is None) == hasattr(self, "target_mean_"):
-            raise ValueError(
-                f"target_scaling={self.target_scaling!r} is not that of the fit that training goes on from: "
+                f"target_scaling={wanted!r} is not that of the fit that training goes on from: "
                 "fit a new estimator, or set it back."
             )
-        if self.target_scaling is None:
-            return
-        if not takes_scaled_targets(self.loss, self.out_activation_):
-            raise ValueError(
-                f"target_scaling={self.target_scaling!r} needs a loss and an output activation for all real "
-                f"numbers, got loss={self.loss!r} and out_activation={self.out_activation_!r}."
-            )
-        known = goes_on and hasattr(self, "target_mean_")
-        if known:
-            earlier = self.target_mean_, self.target_scale_, self.target_range_
-            scales = completed_standard_scales(earlier, y, sample_weight)
-        else:
-            scales = standard_scales(y, sample_weight)
-            if incremental:
-                name = f"target_scaling='standard'{self._set_by('target_scaling')}"
-                n_rows = n_rows_that_count(y, sample_weight)
-                check_first_block(scales[2][0] < scales[2][1], n_rows, name, "target")
-        self.target_mean_, self.target_scale_, self.target_range_ = scales
+        if wanted is None:
+            return targets
+        targets.check_scaling()
+        return replace(targets, scales=targets.new_scales(y, sample_weight, known, incremental))
+
+    def _targets(self, y):
+        targets = self._learn_targets(self._options(), y, resumes=True, incremental=True)
+        return replace(targets, scales=self._scales())
+
+    def _default_output(self) -> str:
+        return default_output(
+            self._options().loss, task="regressor", several=bool(quantiles(self._options()))
+        )
 
     def _decode(self, targets: np.ndarray) -> np.ndarray:
         if hasattr(self, "target_mean_"):
             targets = (targets * self.target_scale_ + self.target_mean_).astype(targets.dtype)
         return targets[:, 0] if targets.shape[1] == 1 else targets
-
-    def _held_out_score(self, outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
-        if quantiles := self._quantiles():
-            return d2_pinball(targets[:, 0], outputs, quantiles, weight)
-        return r_squared(outputs, targets, weight)
-
-    def _stratified(self) -> bool:
-        return False
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

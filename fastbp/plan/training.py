@@ -92,6 +92,27 @@ class TrainingPlan:
         return min(self.planned_epochs * steps_per_epoch, 2**63 - 1)
 
 
+@dataclass(frozen=True)
+class LbfgsPlan:
+    """How a network is trained on all rows at once by L-BFGS.
+
+    Attributes
+    ----------
+    alpha, l2 : float
+        Penalties, as the estimators' parameters.
+    max_iter, max_fun : int
+        Iterations, and evaluations of the loss, at most.
+    tol : float
+        The largest component of the gradient at which the fit has converged.
+    """
+
+    alpha: float
+    l2: float
+    max_iter: int
+    max_fun: int
+    tol: float
+
+
 @dataclass
 class SolverState:
     """What a solver remembers between calls of `partial_fit` and warm starts.

@@ -133,9 +133,6 @@ OTHER_START = (
     "The checkpoint{} is of a fit that began with other weights. FitOrigin with the same (coefs_init, "
     "intercepts_init, or the model that a warm start goes on from), or delete the checkpoint."
 )
-# Parameters on which the course of a fit does not depend, but for max_iter where a schedule looks at it.
-FREE = ("n_jobs", "verbose", "device", "max_iter")
-
 OTHER_ROWS = (
     "The checkpoint{} is of a fit with or without early stopping, other than this one, or damaged. Delete it "
     "to begin anew, or choose another path."
@@ -177,22 +174,24 @@ def misfit(saved: SavedFit, settings: dict[str, Any], network: NetworkPlan) -> s
     return None
 
 
-def fit_settings(estimator, rows: Dataset, held_out: Dataset | None, engine: str) -> dict[str, Any]:
+def fit_settings(
+    parameters: Mapping[str, Any], estimator: str, rows: Dataset, held_out: Dataset | None, engine: str
+) -> dict[str, Any]:
     """What has to be the same where a fit is taken up, as plain values.
 
     Parameters
     ----------
+    parameters : mapping
+        The estimator's, as far as the course of the fit depends on them.
+    estimator : str
+        Name of its class.
     rows, held_out : Dataset
         Those of the user's; held out are those given to `fit`.
     engine : str
         The device whose engine computes.
     """
-    parameters = estimator.get_params(deep=False)
-    settings = {name: plain(value) for name, value in parameters.items() if name not in FREE}
-    scheduled = estimator.schedule not in (None, "constant", "plateau") or estimator.average == "swa"
-    if scheduled:
-        settings["max_iter"] = plain(estimator.max_iter)
-    settings["estimator"], settings["engine"] = type(estimator).__name__, engine
+    settings = {name: plain(value) for name, value in parameters.items()}
+    settings["estimator"], settings["engine"] = estimator, engine
     settings["shape of X"] = list(rows.X.shape)
     settings["dtype"] = str(rows.X.dtype)  # in which it is computed, also where the parameter is "auto"
     settings["digest of the data"] = digest(*_arrays(rows), *_arrays(held_out)).hex()

@@ -6,6 +6,9 @@ import numpy as np
 
 from fastbp.training.checkpoint_state import TrainingState
 
+# Of a flat vector: higher is better; not finite where the predictions are not.
+Score = Callable[[np.ndarray], float]
+
 ROUNDING = 1e-12  # relative: scores closer than this are equal, such as sums of weights in another order
 
 
@@ -23,7 +26,7 @@ class Validation:
         Weights of an earlier fit that goes on: what comes after has to be as good.
     """
 
-    def __init__(self, score: Callable[[np.ndarray], float], start: np.ndarray | None = None) -> None:
+    def __init__(self, score: Score, start: np.ndarray | None = None) -> None:
         self._score = score
         self.scores: list[float] = []
         self.best_score = float("-inf")

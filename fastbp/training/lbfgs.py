@@ -1,50 +1,36 @@
 """Training on all rows at once: SciPy's L-BFGS-B asks an engine for losses and gradients."""
 
 import dataclasses
-from types import ModuleType
 
 import numpy as np
 import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 
-from fastbp.plan.network import NetworkPlan
+from fastbp.plan.training import LbfgsPlan
 from fastbp.training.call_stack import warn
-from fastbp.training.callback_events import FitTasks
-from fastbp.training.checkpoint_state import LbfgsHistory, digest
-from fastbp.training.dataset import Dataset
+from fastbp.training.checkpoint_state import LbfgsHistory, TrainingState, digest
 from fastbp.training.interrupt import Interruption
 from fastbp.training.overflow import predicts
-from fastbp.training.progress import Progress
+from fastbp.training.problem import Problem
 from fastbp.training.result import ADVICE, INTERRUPTED, NON_FINITE, OVERFLOW, Result, let_interrupt_through
 
 
-def fit_lbfgs(
-    engine: ModuleType,
-    network: NetworkPlan,
-    rows: Dataset,
-    parameters: np.ndarray,
-    *,
-    alpha: float,
-    l2: float,
-    max_iter: int,
-    max_fun: int,
-    tol: float,
-    progress: Progress,
-    n_jobs: int | None,
-    tasks: FitTasks | None = None,
-    resumed: LbfgsHistory | None = None,
-) -> Result:
+def fit_lbfgs(problem: Problem) -> Result:
     """Minimise the loss over all rows by SciPy's L-BFGS-B.
 
     The engine computes in the dtype of the network; SciPy's own vectors are float64, and hold the parameters
-    without the padding. `tasks` and `resumed` as in `fit_stochastic`: a fit is taken up by walking the same
-    path again, past losses and gradients that are known.
+    without the padding. A fit from a checkpoint resumes by walking the same path again, past losses and
+    gradients that are known.
 
     Raises
     ------
-    ValueError
-        When the loss, the weights or the outputs for the training rows at the end are not finite.
+    KeyboardInterrupt, ValueError
+        See ``fastbp.training.fit``.
     """
+    engine, network, rows, plan = problem.engine, problem.network, problem.rows, problem.training
+    parameters, n_jobs, resumed = problem.parameters, problem.n_jobs, problem.resumed
+    progress, tasks = problem.progress, problem.tasks
+    assert isinstance(plan, LbfgsPlan) and not isinstance(resumed, TrainingState)
     real = network.mask()
     flat = parameters.copy()
     latest = Result(parameters, float("nan"), 0)
@@ -54,7 +40,9 @@ def fit_lbfgs(
     answers = _Answers(resumed) if tasks is not None and tasks.keeps else None
     with (
         Interruption() as interruption,
-        engine.Objective(network, rows.X, rows.targets, rows.sample_weight, alpha, l2, n_jobs) as objective,
+        engine.Objective(
+            network, rows.X, rows.targets, rows.sample_weight, plan.alpha, plan.l2, n_jobs
+        ) as objective,
     ):
 
         def loss_and_gradient(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -98,7 +86,7 @@ def fit_lbfgs(
                 method="L-BFGS-B",
                 jac=True,
                 callback=after_iteration,
-                options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
+                options={"maxfun": plan.max_fun, "maxiter": plan.max_iter, "gtol": plan.tol},
             )
         except KeyboardInterrupt:
             pass
@@ -124,7 +112,7 @@ def fit_lbfgs(
     if not predicts(engine, network, result.parameters, rows.X, n_jobs):
         raise ValueError(f"{NON_FINITE} {OVERFLOW} iteration {result.n_epochs} of lbfgs. {ADVICE}")
     if not stopped:
-        result.n_epochs = _iterations(solution, max_iter, max_fun)
+        result.n_epochs = _iterations(solution, plan.max_iter, plan.max_fun)
     return result
 
 

@@ -8,7 +8,7 @@ happens once a batch.
 
 import dataclasses
 import time
-from types import ModuleType
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,11 @@ from fastbp.functions.schedules import ADAPTIVE, check_convergence
 from fastbp.plan.network import NetworkPlan
 from fastbp.plan.training import SolverState, TrainingPlan
 from fastbp.training.call_stack import warn
-from fastbp.training.callback_events import FitTasks
-from fastbp.training.checkpoint_state import TrainingState
-from fastbp.training.dataset import Dataset
+from fastbp.training.checkpoint_state import LbfgsHistory, TrainingState
 from fastbp.training.early_stopping import Validation
 from fastbp.training.interrupt import Interruption
 from fastbp.training.overflow import predicts
+from fastbp.training.problem import Problem
 from fastbp.training.progress import Progress
 from fastbp.training.result import ADVICE, INTERRUPTED, NON_FINITE, OVERFLOW, Result, let_interrupt_through
 
@@ -37,52 +36,28 @@ TO_CONVERGE = (
 )
 
 
-def fit_stochastic(
-    engine: ModuleType,
-    network: NetworkPlan,
-    training: TrainingPlan,
-    rows: Dataset,
-    parameters: np.ndarray,
-    *,
-    state: SolverState | None,
-    validation: Validation | None,
-    progress: Progress,
-    n_jobs: int | None,
-    warn_at_end: bool = True,
-    tasks: FitTasks | None = None,
-    resumed: TrainingState | None = None,
-    is_stream: bool = False,
-) -> Result:
+def fit_minibatch(problem: Problem) -> Result:
     """Train by mini-batches until the stopping rule, the last epoch, a callback, Ctrl-C or a number that is
     not finite.
 
-    Parameters
-    ----------
-    engine : module
-        See ``fastbp.engines.select``.
-    training : TrainingPlan
-        With the monitor "external" if and only if there is a `validation`.
-    parameters : ndarray
-        Flat vector to start from; not changed.
-    state : SolverState or None
-        To go on from; None starts afresh.
-    warn_at_end : bool
-        Whether reaching the last epoch is worth a ConvergenceWarning.
-    tasks : FitTasks or None
-        The callbacks' view of the fit, if there are any.
-    resumed : TrainingState or None
-        Where the fit goes on; `parameters` and `state` then count for nothing.
-    is_stream : bool
-        Whether it is one call of many that the user makes, as of `partial_fit`.
-
     Raises
     ------
-    KeyboardInterrupt
-        On Ctrl-C where the fit is a part of something larger, which is to end, too.
-    ValueError
-        When loss or weights stop being finite, or in the end the outputs for the training rows are not, and
-        early stopping has no best weights with which they are.
+    KeyboardInterrupt, ValueError
+        See ``fastbp.training.fit``.
     """
+    with ExitStack() as scoring:
+        validation = None
+        if problem.score is not None:
+            score = scoring.enter_context(problem.score())
+            validation = Validation(score, problem.parameters if problem.start_counts else None)
+        return _fit(problem, validation)
+
+
+def _fit(problem: Problem, validation: Validation | None) -> Result:
+    network, training, rows, n_jobs = problem.network, problem.training, problem.rows, problem.n_jobs
+    parameters, state, resumed = problem.parameters, problem.state, problem.resumed
+    engine, progress, tasks = problem.engine, problem.progress, problem.tasks
+    assert isinstance(training, TrainingPlan) and not isinstance(resumed, LbfgsHistory)
     if validation is not None and training.monitor_loss:
         raise AssertionError("a validation score needs a training plan with the monitor 'external'")
     interrupted = stopped = False
@@ -175,7 +150,7 @@ def fit_stochastic(
     if tasks is not None:
         tasks.close()
     if interrupted:
-        let_interrupt_through(is_stream)
+        let_interrupt_through(problem.is_stream)
     if failure is not None:
         if validation is None or not usable:
             raise ValueError(f"{NON_FINITE} {failure} {ADVICE}")
@@ -188,7 +163,7 @@ def fit_stochastic(
         )
     elif interrupted:
         warn(INTERRUPTED)
-    elif reached_last_epoch and warn_at_end and not stopped:
+    elif reached_last_epoch and problem.warn_at_end and not stopped:
         warn(
             f"Stochastic Optimizer: Maximum iterations ({training.max_epochs}) "
             f"reached and the optimization hasn't converged yet. {TO_CONVERGE}",
