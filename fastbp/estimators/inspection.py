@@ -32,8 +32,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
     """The part of the estimators that reads a trained network."""
 
     # Set by the constructors of the two classes; others are read through `_options`.
-    activation: Any
     fit_intercept: Any
+    preset: Any
     solver: Any
     warm_start: Any
     n_jobs: Any

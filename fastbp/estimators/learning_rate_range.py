@@ -15,7 +15,7 @@ from fastbp.estimators.mlp import BackPropagation
 from fastbp.estimators.options import Options
 from fastbp.estimators.parameter_checks import check
 from fastbp.estimators.prepare import FitArguments, PreparedFit, plan_training, prepare
-from fastbp.estimators.warm_start import draw_seed
+from fastbp.estimators.seeds import draw_seed
 from fastbp.functions.solvers import STOCHASTIC
 from fastbp.functions.values import python_number
 from fastbp.training.float_errors import silent

@@ -15,6 +15,7 @@ from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin
 
 from fastbp.engines.select import get_engine
+from fastbp.estimators import seeds
 from fastbp.estimators.callback_pickles import refuse_unpicklable
 from fastbp.estimators.curves import Added, extend, own_lists, restored_on_failure
 from fastbp.estimators.fitted_weights import StoredWeights
@@ -23,7 +24,7 @@ from fastbp.estimators.options import Options
 from fastbp.estimators.prepare import FitArguments, PreparedFit, plan_training, prepare
 from fastbp.estimators.targets import Targets
 from fastbp.estimators.validation_score import validation_score
-from fastbp.estimators.warm_start import WarmStartState, draw_seed, remembered
+from fastbp.estimators.warm_start import WarmStartState, remembered
 from fastbp.plan.training import LbfgsPlan, SolverState, TrainingPlan
 from fastbp.training.callback_events import Epoch, FitTasks
 from fastbp.training.checkpoint_state import OTHER_ROWS, TrainingState
@@ -139,7 +140,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         if options.is_stochastic:
             if not prepared.new_weights:
                 memory = getattr(self, "_memory", None) if prepared.keeps_earlier else None
-            memory = memory or WarmStartState(None, draw_seed(prepared.random_state))
+            memory = memory or WarmStartState(None, seeds.draw_seed(prepared.random_state))
             if saved is not None and begin is not None and begin.seed is not None:
                 memory = dataclasses.replace(memory, seed=begin.seed)
             else:
@@ -147,6 +148,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             scored = isinstance(position, TrainingState) and position.scores is not None
             if position is not None and scored == (prepared.held_out is None):
                 raise ValueError(OTHER_ROWS.format(saved.origin if saved else ""))
+            seeds.give_back(prepared.random_state, options.random_state)
             begin = None if begin is None else dataclasses.replace(begin, seed=memory.seed)
             training = plan_training(options, len(rows), memory.seed, prepared.incremental)
         else:
@@ -276,8 +278,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        options = self._options()
-        tags.input_tags.sparse = options.input_scaling is None
-        preserved = ["float64", "float32"] if options.dtype == "auto" else [options.dtype]
-        tags.transformer_tags.preserves_dtype = preserved
+        # asked for in every call of scikit-learn's validation, so nothing is worked out that is not needed
+        own: Any = self if self.preset is None else self._options()
+        tags.input_tags.sparse = own.input_scaling is None
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"] if own.dtype == "auto" else [own.dtype]
         return tags

@@ -23,7 +23,7 @@ from fastbp.functions.losses import Loss, find_loss, loss_names
 from fastbp.functions.parameters import Parameter, resolve
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC
-from fastbp.functions.values import is_plain, python_number
+from fastbp.functions.values import plain_key, python_number
 from fastbp.plan.training import AVERAGES
 
 CLASSIFIER, REGRESSOR = TASKS = ("classifier", "regressor")
@@ -168,13 +168,13 @@ class Options:
         """The parameters of an estimator as a fit takes them; not checked. Equal ones are the same object."""
         task = task_of(estimator)
         names = parameter_names(task)
-        values = tuple(getattr(estimator, name) for name in names)
-        plain = all(map(is_plain, values))
-        key = (type(estimator), tuple(map(type, values)), values)
-        found = _known.get(key) if plain else None
+        values = tuple(map(vars(estimator).__getitem__, names))
+        plain = plain_key(values)
+        key = type(estimator), plain
+        found = None if plain is None else _known.get(key)
         if found is None:
             found = cls._made(estimator, task, dict(zip(names, values, strict=True)))
-            if plain:
+            if plain is not None:
                 if len(_known) >= MAX_REMEMBERED:
                     _known.clear()
                 _known[key] = found

@@ -21,7 +21,7 @@ from fastbp.functions.losses import LOSSES, loss_names
 from fastbp.functions.parameters import Parameter, resolve
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS
-from fastbp.functions.values import PLAIN, as_float, is_plain, listed, python_number, shown
+from fastbp.functions.values import PLAIN, as_float, listed, plain_key, python_number, shown
 from fastbp.plan.planner import refuse_hidden, refuse_output
 from fastbp.plan.training import AVERAGES
 
@@ -91,12 +91,12 @@ class CheckedParameters(BaseEstimator, ABC):
 
     def _check_parameters(self, names: Iterable[str]) -> None:
         """InvalidParameterError where one of these parameters is not what it may be."""
-        given = self.__dict__
-        values = tuple(given.get(name) for name in names)
-        if not all(map(is_plain, values)):
+        names = tuple(names)
+        key = plain_key(tuple(map(self.__dict__.get, names)))
+        if key is None:
             self._check_values(names)
             return
-        key = (type(self), tuple(map(type, values)), values)
+        key = type(self), names, key
         if key in _valid:
             return
         self._check_values(names)

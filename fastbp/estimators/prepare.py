@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils import check_random_state
 
 from fastbp.engines.select import get_engine
-from fastbp.estimators import initial_weights, precision
+from fastbp.estimators import initial_weights, precision, seeds
 from fastbp.estimators.batch_size import check_for_norm, size_for_norm
 from fastbp.estimators.curves import own_lists
 from fastbp.estimators.data_kinds import real_numbers
@@ -159,7 +158,7 @@ def prepare(
     if held_out is not None:
         warn_of_another_scale(rows, held_out)
     start = _Start(estimator, options, given, network, rows, resumes)
-    random_state = check_random_state(options.random_state)
+    random_state = seeds.random_state(options.random_state)
     prepared = PreparedFit(
         options=options,
         targets=targets,

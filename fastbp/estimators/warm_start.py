@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from fastbp.plan.network import NetworkPlan
 from fastbp.plan.training import SolverState, TrainingPlan
 from fastbp.training.minibatch import adapt_rate
@@ -50,8 +48,3 @@ def remembered(
     if incremental and state is not None and result.n_epochs:
         state, best, n_stale = adapt_rate(training, state, result.loss, memory.best, memory.n_stale)
     return WarmStartState(state, memory.seed, incremental, best, n_stale)
-
-
-def draw_seed(random_state: np.random.RandomState) -> int:
-    """The seed of shuffling and noise."""
-    return int(random_state.randint(0, 2**63 - 1, dtype=np.int64))

@@ -50,6 +50,14 @@ def python_number(value: Any) -> Any:
     return value if number is None else number
 
 
+def plain_key(values: tuple) -> tuple | None:
+    """What tells apart tuples of values that cannot change; None where one can."""
+    types = tuple(map(type, values))
+    if PLAIN.issuperset(types) or all(map(is_plain, values)):
+        return types, values
+    return None
+
+
 def is_plain(value: Any) -> bool:
     """Whether a value can be remembered: it cannot change, and equality says all about it."""
     if type(value) is tuple:
