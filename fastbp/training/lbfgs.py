@@ -27,93 +27,110 @@ def fit_lbfgs(problem: Problem) -> Result:
     KeyboardInterrupt, ValueError
         See ``fastbp.training.fit``.
     """
-    engine, network, rows, plan = problem.engine, problem.network, problem.rows, problem.training
-    parameters, n_jobs, resumed = problem.parameters, problem.n_jobs, problem.resumed
-    progress, tasks = problem.progress, problem.tasks
-    assert isinstance(plan, LbfgsPlan) and not isinstance(resumed, TrainingState)
-    real = network.mask()
-    flat = parameters.copy()
-    latest = Result(parameters, float("nan"), 0)
-    solution = None
-    stopped = False
-    n_known = 0 if resumed is None else resumed.n_epochs
-    answers = _Answers(resumed) if tasks is not None and tasks.keeps else None
-    with (
-        Interruption() as interruption,
-        engine.Objective(
-            network, rows.X, rows.targets, rows.sample_weight, plan.alpha, plan.l2, n_jobs
-        ) as objective,
-    ):
+    return _LbfgsFit(problem).run()
 
-        def loss_and_gradient(x: np.ndarray) -> tuple[float, np.ndarray]:
-            interruption.check()
-            if tasks is not None and latest.n_epochs >= n_known:
-                tasks.begin_epoch(so_far)
-            known = None if answers is None else answers.find(x)
-            if known is None:
-                flat[real] = x
-                value, slope = objective(flat)
-                known = float(value), slope[real]
-                if answers is not None:
-                    answers.add(x, *known)
-            loss, gradient = known
-            return loss, gradient.astype(np.float64)
 
-        def so_far() -> Result:
-            return dataclasses.replace(latest)
+class _LbfgsFit:
+    """A fit under way."""
 
-        def position() -> LbfgsHistory:
-            assert answers is not None
-            return answers.position(latest.n_epochs, network.to_row_major(latest.parameters))
+    def __init__(self, problem: Problem) -> None:
+        assert isinstance(problem.training, LbfgsPlan) and not isinstance(problem.resumed, TrainingState)
+        self.problem, self.plan, self.tasks = problem, problem.training, problem.tasks
+        self.real = problem.network.mask()  # without the padding
+        self.flat = problem.parameters.copy()
+        self.latest = Result(problem.parameters, float("nan"), 0)
+        self.stopped = False  # by a callback
+        self.n_known = 0 if problem.resumed is None else problem.resumed.n_epochs
+        keeps = problem.tasks is not None and problem.tasks.keeps
+        self.answers = _Answers(problem.resumed) if keeps else None
 
-        def after_iteration(intermediate_result: scipy.optimize.OptimizeResult) -> None:
-            nonlocal stopped
-            latest.parameters = _with_real(parameters, real, intermediate_result.x)
-            latest.loss = float(intermediate_result.fun)
-            latest.n_epochs += 1
-            if latest.n_epochs <= n_known:
-                return
-            progress.epoch(latest.n_epochs, latest.loss)
-            if tasks is not None:
-                stopped = tasks.end_epoch(latest.n_epochs, latest.loss, None, so_far, position)
-                if stopped:
-                    raise StopIteration
-
-        try:
-            solution = scipy.optimize.minimize(
-                loss_and_gradient,
-                parameters[real].astype(np.float64),
-                method="L-BFGS-B",
-                jac=True,
-                callback=after_iteration,
-                options={"maxfun": plan.max_fun, "maxiter": plan.max_iter, "gtol": plan.tol},
-            )
-        except KeyboardInterrupt:
-            pass
-
-    progress.close()
-    if tasks is not None:
-        if solution is not None:
-            tasks.keep_last()
-        tasks.close()
-    if solution is None or interruption.pending:
-        let_interrupt_through()
-        warn(INTERRUPTED)
-    if solution is None:
-        if not predicts(engine, network, latest.parameters, rows.X, n_jobs):
-            raise ValueError(f"{NON_FINITE} {OVERFLOW} iteration {latest.n_epochs} of lbfgs. {ADVICE}")
-        return latest
-    result = Result(_with_real(parameters, real, solution.x), float(solution.fun), int(solution.nit))
-    if not (np.isfinite(result.loss) and np.isfinite(result.parameters).all()):
-        raise ValueError(
-            f"{NON_FINITE} The loss or the weights are not finite after iteration {result.n_epochs} of "
-            f"lbfgs. {ADVICE}"
+    def run(self) -> Result:
+        problem, plan, rows = self.problem, self.plan, self.problem.rows
+        solution = None
+        objective = problem.engine.Objective(
+            problem.network, rows.X, rows.targets, rows.sample_weight, plan.alpha, plan.l2, problem.n_jobs
         )
-    if not predicts(engine, network, result.parameters, rows.X, n_jobs):
-        raise ValueError(f"{NON_FINITE} {OVERFLOW} iteration {result.n_epochs} of lbfgs. {ADVICE}")
-    if not stopped:
-        result.n_epochs = _iterations(solution, plan.max_iter, plan.max_fun)
-    return result
+        with Interruption() as self.interruption, objective as self.objective:
+            try:
+                solution = scipy.optimize.minimize(
+                    self._loss_and_gradient,
+                    problem.parameters[self.real].astype(np.float64),
+                    method="L-BFGS-B",
+                    jac=True,
+                    callback=self._end_iteration,
+                    options={"maxfun": plan.max_fun, "maxiter": plan.max_iter, "gtol": plan.tol},
+                )
+            except KeyboardInterrupt:
+                pass
+        problem.progress.close()
+        if self.tasks is not None:
+            if solution is not None:
+                self.tasks.keep_last()
+            self.tasks.close()
+        if solution is None or self.interruption.pending:
+            let_interrupt_through()
+            warn(INTERRUPTED)
+        if solution is None:
+            self._refuse_overflow(self.latest)
+            return self.latest
+        result = Result(self._with_real(solution.x), float(solution.fun), int(solution.nit))
+        if not (np.isfinite(result.loss) and np.isfinite(result.parameters).all()):
+            raise ValueError(
+                f"{NON_FINITE} The loss or the weights are not finite after iteration {result.n_epochs} of "
+                f"lbfgs. {ADVICE}"
+            )
+        self._refuse_overflow(result)
+        if not self.stopped:
+            result.n_epochs = _iterations(solution, plan.max_iter, plan.max_fun)
+        return result
+
+    def _loss_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        self.interruption.check()
+        if self.tasks is not None and self.latest.n_epochs >= self.n_known:
+            self.tasks.begin_epoch(self._so_far)
+        known = None if self.answers is None else self.answers.find(x)
+        if known is None:
+            self.flat[self.real] = x
+            value, slope = self.objective(self.flat)
+            known = float(value), slope[self.real]
+            if self.answers is not None:
+                self.answers.add(x, *known)
+        loss, gradient = known
+        return loss, gradient.astype(np.float64)
+
+    # SciPy passes the result to an argument of this name, and the point alone to one of another name.
+    def _end_iteration(self, intermediate_result: scipy.optimize.OptimizeResult) -> None:
+        latest = self.latest
+        latest.parameters = self._with_real(intermediate_result.x)
+        latest.loss = float(intermediate_result.fun)
+        latest.n_epochs += 1
+        if latest.n_epochs <= self.n_known:
+            return
+        self.problem.progress.epoch(latest.n_epochs, latest.loss)
+        if self.tasks is not None:
+            number, loss = latest.n_epochs, latest.loss
+            self.stopped = self.tasks.end_epoch(number, loss, None, self._so_far, self._position)
+            if self.stopped:
+                raise StopIteration
+
+    def _so_far(self) -> Result:
+        return dataclasses.replace(self.latest)
+
+    def _position(self) -> LbfgsHistory:
+        assert self.answers is not None
+        row_major = self.problem.network.to_row_major(self.latest.parameters)
+        return self.answers.position(self.latest.n_epochs, row_major)
+
+    def _with_real(self, x: np.ndarray) -> np.ndarray:
+        """A flat vector with other values for its real parameters."""
+        flat = self.problem.parameters.copy()
+        flat[self.real] = x
+        return flat
+
+    def _refuse_overflow(self, result: Result) -> None:
+        problem = self.problem
+        if not predicts(problem.engine, problem.network, result.parameters, problem.rows.X, problem.n_jobs):
+            raise ValueError(f"{NON_FINITE} {OVERFLOW} iteration {result.n_epochs} of lbfgs. {ADVICE}")
 
 
 def _iterations(solution: scipy.optimize.OptimizeResult, max_iter: int, max_fun: int) -> int:
@@ -156,10 +173,3 @@ class _Answers:
         points = np.frombuffer(b"".join(self._known), np.uint8).reshape(len(self._known), -1)
         losses, gradients = zip(*self._known.values(), strict=True)
         return LbfgsHistory(points, np.array(losses), np.array(gradients), n_epochs, result)
-
-
-def _with_real(flat: np.ndarray, real: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """A copy of a flat vector with other values for its real parameters."""
-    flat = flat.copy()
-    flat[real] = x
-    return flat

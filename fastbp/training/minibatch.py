@@ -23,7 +23,6 @@ from fastbp.training.early_stopping import Validation
 from fastbp.training.interrupt import Interruption
 from fastbp.training.overflow import predicts
 from fastbp.training.problem import Problem
-from fastbp.training.progress import Progress
 from fastbp.training.result import ADVICE, INTERRUPTED, NON_FINITE, OVERFLOW, Result, let_interrupt_through
 
 SECONDS_PER_CHUNK = 0.05
@@ -50,144 +49,182 @@ def fit_minibatch(problem: Problem) -> Result:
         if problem.score is not None:
             score = scoring.enter_context(problem.score())
             validation = Validation(score, problem.parameters if problem.start_counts else None)
-        return _fit(problem, validation)
+        return _MinibatchFit(problem, validation).run()
 
 
-def _fit(problem: Problem, validation: Validation | None) -> Result:
-    network, training, rows, n_jobs = problem.network, problem.training, problem.rows, problem.n_jobs
-    parameters, state, resumed = problem.parameters, problem.state, problem.resumed
-    engine, progress, tasks = problem.engine, problem.progress, problem.tasks
-    assert isinstance(training, TrainingPlan) and not isinstance(resumed, LbfgsHistory)
-    if validation is not None and training.monitor_loss:
-        raise AssertionError("a validation score needs a training plan with the monitor 'external'")
-    interrupted = stopped = False
-    failure: str | None = None
-    chunk = 1
-    every_epoch = progress.every_epoch or validation is not None or tasks is not None
-    if resumed is not None:
-        parameters, state = network.from_row_major(resumed.parameters), _with_layout(network, resumed.state)
-    with (
-        Interruption() as interruption,
-        engine.Trainer(
-            network,
-            training,
+class _MinibatchFit:
+    """A fit under way."""
+
+    def __init__(self, problem: Problem, validation: Validation | None) -> None:
+        assert isinstance(problem.training, TrainingPlan) and not isinstance(problem.resumed, LbfgsHistory)
+        if validation is not None and problem.training.monitor_loss:
+            raise AssertionError("a validation score needs a training plan with the monitor 'external'")
+        self.problem, self.validation = problem, validation
+        self.training: TrainingPlan = problem.training
+        self.resumed: TrainingState | None = problem.resumed
+        self.progress, self.tasks = problem.progress, problem.tasks
+        self.stopped = self.interrupted = False  # by a callback, by Ctrl-C
+        self.failure: str | None = None
+
+    def run(self) -> Result:
+        problem = self.problem
+        with Interruption() as interruption, self._trainer() as self.trainer:
+            if self.resumed is not None:
+                self._resume(self.resumed)
+            try:
+                self._train(interruption)
+            except KeyboardInterrupt:
+                self.interrupted = True
+            result, usable = self._look_at_result()
+            reached_last_epoch = self.trainer.status == "max_epochs"
+            if self.tasks is not None and self.failure is None and not self.interrupted:
+                self.tasks.keep_last()
+        self.interrupted = self.interrupted or interruption.pending  # in the last epoch
+        self.progress.close()
+        if self.tasks is not None:
+            self.tasks.close()
+        if self.interrupted:
+            let_interrupt_through(problem.is_stream)
+        if self.failure is not None:
+            self._restore_or_raise(result, usable)
+        elif self.interrupted:
+            warn(INTERRUPTED)
+        elif reached_last_epoch and problem.warn_at_end and not self.stopped:
+            warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.training.max_epochs}) "
+                f"reached and the optimization hasn't converged yet. {TO_CONVERGE}",
+                ConvergenceWarning,
+            )
+        return result
+
+    def _trainer(self) -> Any:
+        problem, rows = self.problem, self.problem.rows
+        parameters, state = problem.parameters, problem.state
+        if self.resumed is not None:
+            parameters = problem.network.from_row_major(self.resumed.parameters)
+            state = _with_layout(problem.network, self.resumed.state)
+        return problem.engine.Trainer(
+            problem.network,
+            self.training,
             rows.X,
             rows.targets,
             rows.sample_weight,
             parameters,
             state,
-            n_jobs,
+            problem.n_jobs,
             rows.index,
-        ) as trainer,
-    ):
-
-        def so_far() -> Result:
-            return _result(trainer, validation, len(rows))
-
-        def position() -> TrainingState:
-            return _position(network, trainer, validation)
-
-        if resumed is not None:
-            trainer.resume(
-                resumed.loss_curve.tolist(), resumed.best, resumed.n_stale, converged=resumed.converged
-            )
-            if validation is not None:
-                best = resumed.best_parameters
-                validation.resume(resumed, None if best is None else network.from_row_major(best))
-        told = trainer.n_epochs
-        try:
-            rate = trainer.learning_rate
-            while trainer.status == "running" and failure is None and not stopped:
-                interruption.check()
-                if tasks is not None:
-                    tasks.begin_epoch(so_far)
-                started = time.perf_counter()
-                done = trainer.train(chunk, every_epoch)
-                elapsed = max(time.perf_counter() - started, 1e-9)
-                chunk = int(min(max(done * SECONDS_PER_CHUNK / elapsed, 1), LARGEST_GROWTH * chunk))
-
-                if trainer.n_epochs == told:
-                    continue
-                told = trainer.n_epochs
-                loss = trainer.loss_curve[-1]
-                score: float | None = None
-                if validation is None or trainer.status == "non_finite":
-                    progress.epoch(told, loss)
-                else:
-                    score = validation.score_epoch(trainer.result)
-                    if not np.isfinite(score):
-                        failure = (
-                            "The predictions for the validation rows, or their score, stopped being finite "
-                            f"in epoch {told}"
-                        )
-                        continue
-                    trainer.report(-score)
-                    progress.epoch(told, loss, score)
-                _tell_end_of_patience(trainer, training, rate, validation is not None, progress)
-                rate = trainer.learning_rate
-                if tasks is not None and trainer.status != "non_finite":
-                    stopped = tasks.end_epoch(told, loss, score, so_far, position)
-        except KeyboardInterrupt:
-            interrupted = True
-        if failure is None and trainer.status == "non_finite":
-            epoch, step = trainer.failure
-            failure = f"The first value that is not finite appeared in epoch {epoch}, step {step}"
-        result = so_far()
-        restorable = validation is not None and validation.best_parameters is not None
-        usable = (failure is None or restorable) and predicts(
-            engine, network, result.parameters, rows.X, n_jobs
         )
-        if failure is None and not usable:
-            failure = f"{OVERFLOW} epoch {trainer.n_epochs}"
-        if failure is not None:
-            failure = f"{failure}, at learning rate {trainer.learning_rate:g}."
-        reached_last_epoch = trainer.status == "max_epochs"
-        if tasks is not None and failure is None and not interrupted:
-            tasks.keep_last()
 
-    interrupted = interrupted or interruption.pending  # in the last epoch
-    progress.close()
-    if tasks is not None:
-        tasks.close()
-    if interrupted:
-        let_interrupt_through(problem.is_stream)
-    if failure is not None:
-        if validation is None or not usable:
-            raise ValueError(f"{NON_FINITE} {failure} {ADVICE}")
+    def _resume(self, resumed: TrainingState) -> None:
+        self.trainer.resume(
+            resumed.loss_curve.tolist(), resumed.best, resumed.n_stale, converged=resumed.converged
+        )
+        if self.validation is not None:
+            best = resumed.best_parameters
+            of_network = None if best is None else self.problem.network.from_row_major(best)
+            self.validation.resume(resumed, of_network)
+
+    def _train(self, interruption: Interruption) -> None:
+        """Chunks of steps, until training ends for whatever reason."""
+        trainer, chunk = self.trainer, 1
+        every_epoch = self.progress.every_epoch or self.validation is not None or self.tasks is not None
+        reported = trainer.n_epochs
+        self.rate = trainer.learning_rate
+        while trainer.status == "running" and self.failure is None and not self.stopped:
+            interruption.check()
+            if self.tasks is not None:
+                self.tasks.begin_epoch(self._so_far)
+            started = time.perf_counter()
+            done = trainer.train(chunk, every_epoch)
+            elapsed = max(time.perf_counter() - started, 1e-9)
+            chunk = int(min(max(done * SECONDS_PER_CHUNK / elapsed, 1), LARGEST_GROWTH * chunk))
+            if trainer.n_epochs != reported:
+                reported = trainer.n_epochs
+                self._end_epoch(reported)
+
+    def _end_epoch(self, number: int) -> None:
+        """What the validation score, the user and the callbacks make of the epochs that have ended."""
+        trainer, loss = self.trainer, self.trainer.loss_curve[-1]
+        score: float | None = None
+        if self.validation is None or trainer.status == "non_finite":
+            self.progress.epoch(number, loss)
+        else:
+            score = self.validation.score_epoch(trainer.result)
+            if not np.isfinite(score):
+                self.failure = (
+                    "The predictions for the validation rows, or their score, stopped being finite "
+                    f"in epoch {number}"
+                )
+                return
+            trainer.report(-score)
+            self.progress.epoch(number, loss, score)
+        self._note_end_of_patience()
+        self.rate = trainer.learning_rate
+        if self.tasks is not None and trainer.status != "non_finite":
+            self.stopped = self.tasks.end_epoch(number, loss, score, self._so_far, self._position)
+
+    def _note_end_of_patience(self) -> None:
+        """Say why the fit stops or why the learning rate falls, in scikit-learn's words."""
+        training, trainer = self.training, self.trainer
+        what = "Training loss" if self.validation is None else "Validation score"
+        reason = (
+            f"{what} did not improve more than tol={training.tol:f} for {training.patience:.0f} "
+            "consecutive epochs."
+        )
+        adaptive = training.schedule == ADAPTIVE
+        if trainer.status == "converged":
+            self.progress.note(f"{reason} {'Learning rate too small. ' if adaptive else ''}Stopping.")
+        elif adaptive and trainer.learning_rate < self.rate:
+            self.progress.note(f"{reason} Setting learning rate to {trainer.learning_rate:f}")
+
+    def _look_at_result(self) -> tuple[Result, bool]:
+        """The result, and whether its outputs for the training rows are finite; sets `failure`."""
+        trainer, validation, problem = self.trainer, self.validation, self.problem
+        if self.failure is None and trainer.status == "non_finite":
+            epoch, step = trainer.failure
+            self.failure = f"The first value that is not finite appeared in epoch {epoch}, step {step}"
+        result = self._so_far()
+        restorable = validation is not None and validation.best_parameters is not None
+        usable = (self.failure is None or restorable) and predicts(
+            problem.engine, problem.network, result.parameters, problem.rows.X, problem.n_jobs
+        )
+        if self.failure is None and not usable:
+            self.failure = f"{OVERFLOW} epoch {trainer.n_epochs}"
+        if self.failure is not None:
+            self.failure = f"{self.failure}, at learning rate {trainer.learning_rate:g}."
+        return result, usable
+
+    def _restore_or_raise(self, result: Result, usable: bool) -> None:
+        """ValueError unless early stopping holds finite best weights, which `result` then has."""
+        if self.validation is None or not usable:
+            raise ValueError(f"{NON_FINITE} {self.failure} {ADVICE}")
         # The moments belong to the weights that were lost.
         result.state = None
         warn(
-            f"Training diverged. {failure} The weights with the best validation score "
-            f"({validation.best_score:f}) are restored. {ADVICE}",
+            f"Training diverged. {self.failure} The weights with the best validation score "
+            f"({self.validation.best_score:f}) are restored. {ADVICE}",
             ConvergenceWarning,
         )
-    elif interrupted:
-        warn(INTERRUPTED)
-    elif reached_last_epoch and problem.warn_at_end and not stopped:
-        warn(
-            f"Stochastic Optimizer: Maximum iterations ({training.max_epochs}) "
-            f"reached and the optimization hasn't converged yet. {TO_CONVERGE}",
-            ConvergenceWarning,
+
+    def _so_far(self) -> Result:
+        """The fit as it is; its arrays are the trainer's own."""
+        curve, validation = list(self.trainer.loss_curve), self.validation
+        result = Result(
+            parameters=self.trainer.result,
+            loss=curve[-1] if curve else float("nan"),
+            n_epochs=len(curve),
+            loss_curve=curve,
+            n_samples=len(curve) * len(self.problem.rows),
+            state=self.trainer.state(),
         )
-    return result
+        if validation is not None:
+            result.scores, result.best_score = list(validation.scores), validation.best_score
+            if validation.best_parameters is not None:
+                result.parameters = validation.best_parameters
+        return result
 
-
-def _result(trainer: Any, validation: Validation | None, n_rows: int) -> Result:
-    """The fit as it is; its arrays are the trainer's own."""
-    curve = list(trainer.loss_curve)
-    result = Result(
-        parameters=trainer.result,
-        loss=curve[-1] if curve else float("nan"),
-        n_epochs=len(curve),
-        loss_curve=curve,
-        n_samples=len(curve) * n_rows,
-        state=trainer.state(),
-    )
-    if validation is not None:
-        result.scores, result.best_score = list(validation.scores), validation.best_score
-        if validation.best_parameters is not None:
-            result.parameters = validation.best_parameters
-    return result
+    def _position(self) -> TrainingState:
+        return _position(self.problem.network, self.trainer, self.validation)
 
 
 def _position(network: NetworkPlan, trainer: Any, validation: Validation | None) -> TrainingState:
@@ -216,19 +253,6 @@ def _with_layout(network: NetworkPlan, state: SolverState) -> SolverState:
     for own, moment in zip(moments, state.moments, strict=True):
         own[:] = network.from_row_major(moment)
     return dataclasses.replace(state, moments=moments)
-
-
-def _tell_end_of_patience(
-    trainer: Any, training: TrainingPlan, rate_before: float, by_score: bool, progress: Progress
-) -> None:
-    """Say why the fit stops or why the learning rate falls, in scikit-learn's words."""
-    reason = "Validation score did not improve" if by_score else "Training loss did not improve"
-    reason += f" more than tol={training.tol:f} for {training.patience:.0f} consecutive epochs."
-    adaptive = training.schedule == ADAPTIVE
-    if trainer.status == "converged":
-        progress.note(f"{reason} {'Learning rate too small. ' if adaptive else ''}Stopping.")
-    elif adaptive and trainer.learning_rate < rate_before:
-        progress.note(f"{reason} Setting learning rate to {trainer.learning_rate:f}")
 
 
 def adapt_rate(
