@@ -18,6 +18,7 @@ from fastbp.estimators.mlp import BackPropagation, has_partial_fit
 from fastbp.estimators.options import CLASSIFIER, constraints
 from fastbp.estimators.parameter_checks import refuse_name_of_loss
 from fastbp.estimators.prepare import FitArguments
+from fastbp.estimators.probabilities import log_probabilities
 from fastbp.estimators.type_hints import Count, Flag, PerLayer, RandomState, Real, Scoring
 from fastbp.estimators.validation_rows import ValidationArguments
 from fastbp.functions.losses import LOSSES, default_output
@@ -49,7 +50,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     activation : str or list of str, default='relu'
         Of all hidden layers, or of each: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu',
         'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign', 'hard_sigmoid', 'hard_tanh', 'relu6' or
-        'maxout'. The formulas are in the notes.
+        'maxout'.
     maxout_pieces : int, default=2
         At least 2. Of activation='maxout' (Goodfellow et al. 2013): how many linear functions of the inputs
         a unit takes the largest of. Such a layer has so many times the weights; `max_norm` limits each of
@@ -73,7 +74,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
     solver : str, default='adam'
         'sgd' (with momentum), 'adam' (Kingma and Ba 2014), 'adamw', 'amsgrad', 'rmsprop', 'adagrad',
         'adadelta', 'lion' and 'rprop' (which needs whole batches) work on batches of rows. 'lbfgs' is SciPy's
-        L-BFGS-B over all rows at once: good for small data. The formulas are in the notes.
+        L-BFGS-B over all rows at once: good for small data.
     solver_params : dict, default=None
         Parameters of the solver's own that are not to have their default: of 'rmsprop' `rho` in [0, 1), 0.99;
         of 'adadelta' `rho`, 0.9, and `damping` in (0, inf), 1e-6; of 'lion' `memory` in [0, 1), 0.99; of
@@ -297,82 +298,8 @@ class BPClassifier(ClassifierMixin, BackPropagation):
 
     Notes
     -----
-    Activations of a unit with input z:
-
-    ============  ==================================================
-    activation    value
-    ============  ==================================================
-    identity      z
-    logistic      1 / (1 + exp(-z))
-    tanh          tanh(z)
-    relu          max(0, z)
-    exp           exp(z)
-    leaky_relu    max(z, z / 100)
-    elu           z, or exp(z) - 1 for z < 0
-    selu          1.0507 z, or 1.0507 * 1.6733 (exp(z) - 1) for z < 0
-    gelu          z Phi(z)
-    gelu_tanh     z / 2 (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3)))
-    silu          z / (1 + exp(-z))
-    mish          z tanh(log(1 + exp(z)))
-    softplus      log(1 + exp(z))
-    softsign      z / (1 + |z|)
-    hard_sigmoid  min(max(z / 6 + 1/2, 0), 1)
-    hard_tanh     min(max(z, -1), 1)
-    relu6         min(max(z, 0), 6)
-    maxout        max(z_1, ..., z_k), hidden layers only
-    softmax       exp(z_k) / sum_j exp(z_j), outputs only
-    ============  ==================================================
-
-    Loss of one row with outputs f, targets y and K outputs:
-
-    ==================  ===================================================  =================
-    loss                value                                                output activation
-    ==================  ===================================================  =================
-    squared_error       1/2 sum_k (f_k - y_k)^2                              any
-    mean_squared_error  1/K sum_k (f_k - y_k)^2                              any
-    sum_squared_error   sum_k (f_k - y_k)^2                                  any
-    log_loss            -log f_c, c the row's class; label_smoothing         softmax
-    log_loss            -sum_k (y_k log f_k + (1 - y_k) log(1 - f_k)); same  logistic
-    focal               -(1 - f_c)^gamma log f_c                             softmax
-    focal               -sum_k (1 - q_k)^gamma log q_k, q_k of what is true  logistic
-    hinge               sum_k max(0, 1 - s_k f_k), s_k = 2 y_k - 1           identity
-    squared_hinge       sum_k max(0, 1 - s_k f_k)^2                          identity
-    ==================  ===================================================  =================
-
-    A step of the solvers, with the gradient g:
-
-    ========  =======================================================================================
-    solver    step
-    ========  =======================================================================================
-    sgd       v = mu v - rate g; w += v, or mu v - rate g with Nesterov's momentum
-    adam      m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w -= rate_t m / (sqrt(v) + eps),
-              rate_t = rate sqrt(1 - b2^t) / (1 - b1^t)
-    adamw     as adam, with weight_decay 0.01
-    amsgrad   as adam, with the largest v so far
-    rmsprop   v = rho v + (1-rho) g^2; w -= rate g / (sqrt(v) + eps)
-    adagrad   v += g^2; w -= rate g / (sqrt(v) + eps)
-    adadelta  v = rho v + (1-rho) g^2; d = sqrt((x + damping) / (v + damping)) g;
-              x = rho x + (1-rho) d^2; w -= rate d
-    rprop     step *= 1.2 where the gradient keeps its sign, *= 0.5 where it turns; w -= step sign(g)
-    lion      w -= rate sign(b1 m + (1-b1) g); m = b2 m + (1-b2) g
-    ========  =======================================================================================
-
-    What the schedules multiply the learning rate with; x runs from 0 to 1 over the steps of the fit, e counts
-    epochs:
-
-    ===========  =====================================================  ====================
-    schedule     factor                                                 parameters
-    ===========  =====================================================  ====================
-    constant     1
-    cosine       end + (1 - end) (1 + cos(pi x)) / 2                    end 0
-    one_cycle    up from start until x = peak, then down to 0           start 0.04, peak 0.3
-    linear       1 - (1 - end) x                                        end 0
-    step         decay ^ floor(e / epochs)                              decay 0.1, epochs 30
-    exponential  decay ^ e                                              decay 0.95
-    inverse      (1 + decay e) ^ -power                                 decay 1, power 0.5
-    restarts     (1 + cos(pi x)) / 2, x over cycles of epochs growth^k  epochs 10, growth 2
-    coslog       (1 - cos(2 pi log2(1 + (2^waves - 1) x))) / 2          waves 4
-    ===========  =====================================================  ====================
+    The formulas of all activations, losses, solvers, schedules and initialisers, and their parameters, are in
+    ``fastbp/functions/README.md``.
 
     The objective is the mean of the losses, weighted by `sample_weight`, plus the penalties. The loss that is
     reported is the loss whose gradient is followed.
@@ -623,19 +550,7 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         return np.where(probabilities > 0.5, np.log(np.maximum(probabilities, 0.5)), small)
 
     def _log_proba(self, X) -> np.ndarray:
-        """Log probabilities from the logits."""
-        labels = self._known_labels()
-        logits = self._forward(X, "logits")
-        if labels.kind != "multilabel" and len(labels.classes) == 1:
-            return np.zeros((len(logits), 1), dtype=logits.dtype)
-        if self._out_activation() == "softmax":
-            return _log_softmax(logits)
-        positive = _log_logistic(logits)
-        if labels.kind == "multilabel":
-            return positive
-        if len(labels.classes) == 2:
-            return np.hstack([_log_logistic(-logits), positive])
-        return _log_softmax(positive)
+        return log_probabilities(self._known_labels(), self._forward(X, "logits"), self._out_activation())
 
     @available_if(_has_no_probabilities)
     @silent
@@ -735,14 +650,3 @@ class BPClassifier(ClassifierMixin, BackPropagation):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _log_logistic(logits: np.ndarray) -> np.ndarray:
-    """ln(1 / (1 + e^-z)) = min(z, 0) - ln(1 + e^-|z|), which overflows nowhere."""
-    return np.minimum(logits, 0) - np.log1p(np.exp(-np.abs(logits)))
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    """z - ln sum e^z of each row, shifted by the row's largest so that nothing overflows."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

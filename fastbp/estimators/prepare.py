@@ -118,6 +118,29 @@ def prepare(
     ValueError, TypeError, MemoryError
         For what cannot be trained.
     """
+    prepared, start = _encode(estimator, options, given)
+    if tasks is not None and tasks.keeps:
+        _begin_or_resume(prepared, estimator, tasks, start)
+    else:
+        prepared.parameters = start(prepared.random_state)
+    _set_rows_aside(prepared)
+    options, network, targets = prepared.options, prepared.network, prepared.targets
+    if prepared.held_out is not None:
+        refuse_undefined(options, prepared.held_out, given.validation.X_val is not None, estimator)
+    n_rows = len(prepared.rows)
+    if options.normalises_batches:
+        check_for_norm(options.batch_rows(n_rows), n_rows, prepared.rows.labels()[1])
+    if not options.is_stochastic:
+        _refuse_without_batches(options, network)
+    if options.out_bias is not None and not prepared.resumes and given.intercepts_init is None:
+        prepared.parameters = with_data_bias(
+            network, prepared.parameters, prepared.rows, targets.loss, targets.out_activation
+        )
+    return prepared
+
+
+def _encode(estimator: Any, options: Options, given: FitArguments) -> tuple[PreparedFit, "_Start"]:
+    """The data, checked and encoded for a network that is planned, and what draws its weights."""
     incremental = given.incremental
     known = estimator._known_targets(options, given)
     if incremental and options.early_stopping:
@@ -126,8 +149,8 @@ def prepare(
         raise ValueError("out_bias='data' sets intercepts, so it needs fit_intercept=True.")
     validates_on_given = given.validation.check(options.early_stopping, options.is_stochastic)
     hidden = options.hidden
-    earlier = incremental or options.warm_start
-    resumes = earlier and getattr(estimator, "coefs_", None) is not None
+    keeps_earlier = incremental or options.warm_start
+    resumes = keeps_earlier and getattr(estimator, "coefs_", None) is not None
     dtype = precision.of_fit(options, estimator._fitted_dtype() if resumes else None)
     # Weights may have been assigned to an estimator that was never fitted.
     reset = not (resumes and hasattr(estimator, "n_features_in_"))
@@ -148,52 +171,31 @@ def prepare(
         dtype=X.dtype,
     )
     rows = Dataset(X, targets.encode(y, network), sample_weight)
-    attributes = {
-        name: value
-        for name, value in vars(checker).items()
-        if reset and name in ("n_features_in_", "feature_names_in_")
-    }
-    attributes |= targets.attributes
-    held_out = _given_rows(checker, given.validation, targets, network) if validates_on_given else None
+    features = ("n_features_in_", "feature_names_in_") if reset else ()
+    attributes = {name: value for name, value in vars(checker).items() if name in features}
+    validation = given.validation
+    held_out = _given_rows(checker, validation, targets, network) if validates_on_given else None
     if held_out is not None:
         warn_of_another_scale(rows, held_out)
-    start = _Start(estimator, options, given, network, rows, resumes)
-    random_state = seeds.random_state(options.random_state)
+    source = None
+    if options.takes_scorer:
+        source = (validation.X_val, validation.y_val) if validates_on_given else (given.X, given.y)
     prepared = PreparedFit(
         options=options,
         targets=targets,
         network=network,
         rows=rows,
         held_out=held_out,
-        parameters=np.empty(0),
-        random_state=random_state,
+        parameters=np.empty(0, network.dtype),
+        random_state=seeds.random_state(options.random_state),
         resumes=resumes,
-        keeps_earlier=earlier,
+        keeps_earlier=keeps_earlier,
         new_weights=given.coefs_init is not None or given.intercepts_init is not None,
         incremental=incremental,
-        attributes=attributes,
+        attributes=attributes | targets.attributes,
+        source=source,
     )
-    if options.takes_scorer:
-        validation = given.validation
-        prepared.source = (validation.X_val, validation.y_val) if validates_on_given else (given.X, given.y)
-    if tasks is not None and tasks.keeps:
-        _begin_or_resume(prepared, estimator, tasks, start, engine.DEVICE)
-    else:
-        prepared.parameters = start(random_state)
-    _set_rows_aside(prepared)
-    options = prepared.options
-    if prepared.held_out is not None:
-        refuse_undefined(options, prepared.held_out, validates_on_given, estimator)
-    n_rows = len(prepared.rows)
-    if options.normalises_batches:
-        check_for_norm(options.batch_rows(n_rows), n_rows, prepared.rows.labels()[1])
-    if not options.is_stochastic:
-        _refuse_without_batches(options, network)
-    if options.out_bias is not None and not resumes and given.intercepts_init is None:
-        prepared.parameters = with_data_bias(
-            network, prepared.parameters, prepared.rows, targets.loss, targets.out_activation
-        )
-    return prepared
+    return prepared, _Start(estimator, options, given, network, rows, resumes)
 
 
 def plan_training(options: Options, n_rows: int, seed: int, incremental: bool = False) -> TrainingPlan:
@@ -216,10 +218,9 @@ def plan_training(options: Options, n_rows: int, seed: int, incremental: bool = 
     )
 
 
-def _begin_or_resume(
-    prepared: PreparedFit, estimator: Any, tasks: FitTasks, start: "_Start", device: str
-) -> None:
+def _begin_or_resume(prepared: PreparedFit, estimator: Any, tasks: FitTasks, start: "_Start") -> None:
     """Begin a fit that callbacks keep, or resume it from where one of them has kept it."""
+    device = get_engine(prepared.options.device, prepared.rows.X).DEVICE
     kind = type(estimator).__name__
     parameters = prepared.options.that_matter()
     settings = fit_settings(parameters, kind, prepared.rows, prepared.held_out, device)

@@ -42,7 +42,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
     activation : str or list of str, default='relu'
         Of all hidden layers, or of each: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu',
         'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign', 'hard_sigmoid', 'hard_tanh', 'relu6' or
-        'maxout'. The formulas are in the notes.
+        'maxout'.
     maxout_pieces : int, default=2
         At least 2. Of activation='maxout' (Goodfellow et al. 2013): how many linear functions of the inputs
         a unit takes the largest of. Such a layer has so many times the weights; `max_norm` limits each of
@@ -63,7 +63,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
     solver : str, default='adam'
         'sgd' (with momentum), 'adam' (Kingma and Ba 2014), 'adamw', 'amsgrad', 'rmsprop', 'adagrad',
         'adadelta', 'lion' and 'rprop' (which needs whole batches) work on batches of rows. 'lbfgs' is SciPy's
-        L-BFGS-B over all rows at once: good for small data. The formulas are in the notes.
+        L-BFGS-B over all rows at once: good for small data.
     solver_params : dict, default=None
         Parameters of the solver's own that are not to have their default: of 'rmsprop' `rho` in [0, 1), 0.99;
         of 'adadelta' `rho`, 0.9, and `damping` in (0, inf), 1e-6; of 'lion' `memory` in [0, 1), 0.99; of
@@ -292,86 +292,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
 
     Notes
     -----
-    Activations of a unit with input z:
-
-    ============  ==================================================
-    activation    value
-    ============  ==================================================
-    identity      z
-    logistic      1 / (1 + exp(-z))
-    tanh          tanh(z)
-    relu          max(0, z)
-    exp           exp(z)
-    leaky_relu    max(z, z / 100)
-    elu           z, or exp(z) - 1 for z < 0
-    selu          1.0507 z, or 1.0507 * 1.6733 (exp(z) - 1) for z < 0
-    gelu          z Phi(z)
-    gelu_tanh     z / 2 (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3)))
-    silu          z / (1 + exp(-z))
-    mish          z tanh(log(1 + exp(z)))
-    softplus      log(1 + exp(z))
-    softsign      z / (1 + |z|)
-    hard_sigmoid  min(max(z / 6 + 1/2, 0), 1)
-    hard_tanh     min(max(z, -1), 1)
-    relu6         min(max(z, 0), 6)
-    maxout        max(z_1, ..., z_k), hidden layers only
-    softmax       exp(z_k) / sum_j exp(z_j), outputs only
-    increasing    z_0, then f_(k-1) + log(1 + exp(z_k)), outputs only
-    ============  ==================================================
-
-    Loss of one row with outputs f, targets y and K outputs:
-
-    ==================  =======================================================  =====================
-    loss                value                                                    output activation
-    ==================  =======================================================  =====================
-    squared_error       1/2 sum_k (f_k - y_k)^2                                  any
-    mean_squared_error  1/K sum_k (f_k - y_k)^2                                  any
-    sum_squared_error   sum_k (f_k - y_k)^2                                      any
-    log_loss            -sum_k (y_k log f_k + (1 - y_k) log(1 - f_k)); same      logistic; y in [0, 1]
-    absolute_error      sum_k |f_k - y_k|                                        any
-    huber               sum_k d^2 / 2, or delta (d - delta / 2) where d > delta  any
-    log_cosh            sum_k log cosh(f_k - y_k)                                any
-    pinball             sum_k max(q e, (q - 1) e), q the quantile                any
-    pinball             the same, several quantiles of one target                increasing
-    poisson             sum_k (y_k log(y_k / f_k) - y_k + f_k)                   exp; y >= 0
-    gamma               sum_k (y_k / f_k - 1 - log(y_k / f_k))                   exp; y > 0
-    tweedie             deviance / 2 of that power                               exp; y >= 0
-    ==================  =======================================================  =====================
-
-    A step of the solvers, with the gradient g:
-
-    ========  =======================================================================================
-    solver    step
-    ========  =======================================================================================
-    sgd       v = mu v - rate g; w += v, or mu v - rate g with Nesterov's momentum
-    adam      m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w -= rate_t m / (sqrt(v) + eps),
-              rate_t = rate sqrt(1 - b2^t) / (1 - b1^t)
-    adamw     as adam, with weight_decay 0.01
-    amsgrad   as adam, with the largest v so far
-    rmsprop   v = rho v + (1-rho) g^2; w -= rate g / (sqrt(v) + eps)
-    adagrad   v += g^2; w -= rate g / (sqrt(v) + eps)
-    adadelta  v = rho v + (1-rho) g^2; d = sqrt((x + damping) / (v + damping)) g;
-              x = rho x + (1-rho) d^2; w -= rate d
-    rprop     step *= 1.2 where the gradient keeps its sign, *= 0.5 where it turns; w -= step sign(g)
-    lion      w -= rate sign(b1 m + (1-b1) g); m = b2 m + (1-b2) g
-    ========  =======================================================================================
-
-    What the schedules multiply the learning rate with; x runs from 0 to 1 over the steps of the fit, e counts
-    epochs:
-
-    ===========  =====================================================  ====================
-    schedule     factor                                                 parameters
-    ===========  =====================================================  ====================
-    constant     1
-    cosine       end + (1 - end) (1 + cos(pi x)) / 2                    end 0
-    one_cycle    up from start until x = peak, then down to 0           start 0.04, peak 0.3
-    linear       1 - (1 - end) x                                        end 0
-    step         decay ^ floor(e / epochs)                              decay 0.1, epochs 30
-    exponential  decay ^ e                                              decay 0.95
-    inverse      (1 + decay e) ^ -power                                 decay 1, power 0.5
-    restarts     (1 + cos(pi x)) / 2, x over cycles of epochs growth^k  epochs 10, growth 2
-    coslog       (1 - cos(2 pi log2(1 + (2^waves - 1) x))) / 2          waves 4
-    ===========  =====================================================  ====================
+    The formulas of all activations, losses, solvers, schedules and initialisers, and their parameters, are in
+    ``fastbp/functions/README.md``.
 
     The objective is the mean of the losses, weighted by `sample_weight`, plus the penalties. The loss that is
     reported is the loss whose gradient is followed.
