@@ -195,6 +195,7 @@ class _Run:
             self.team.give_threads_back(extra)
             leader.rest()
             self.has_ended = True
+            del self.kernel  # and with it arrays, which the caller may want to free
             self.done.release()
 
     def _on_threads(self, n_threads: int) -> Any:
@@ -249,4 +250,5 @@ class _Share:
             self.compute()
         finally:
             worker.rest()
+            del self.kernel
             self.done.release()
