@@ -49,12 +49,11 @@ PARAMETRIC_USES = {
     "affine": ("p a factor, q a shift, learned", '`norm`, behind "standardise" or "layer_norm"'),
     "robust": ("p the median, q 1 over the distance of the quartiles", '`input_scaling="robust"`'),
     "standardise": (
-        "p the mean, q the variance: of the batch, or running means",
+        "p the mean, q the variance: of the batch; in prediction running ones",
         '`norm="batch"`',
     ),
     "blended": ("p a share, learned for each unit", "`parametric_activation`"),
 }
-BLEND = ("blended", "(1 - p) z + p f(z), f the activation")
 
 
 def number(value: float) -> str:
@@ -128,8 +127,8 @@ def averages() -> str:
 
 
 def parametrics() -> str:
-    """One row for all blends, which are made of the activations."""
-    found = {p.name: p.formula for p in PARAMETRICS if not p.name.startswith(BLEND[0])} | dict([BLEND])
+    """The blends of all activations are one row."""
+    found = {p.name.partition(" ")[0]: p.formula.partition(", f the")[0] for p in PARAMETRICS}
     rows = [(code(name), formula, *PARAMETRIC_USES[name]) for name, formula in found.items()]
     return table("function | of a value z | p and q | parameter", rows)
 
@@ -206,8 +205,8 @@ Parameters stand in `average_params`.
 
 {parametrics()}
 
-A blend is made of each activation of hidden layers. What is learned goes by the same solver and limits as the
-weights.
+There is a blend for each activation f of hidden layers. Learned parameters go by the same solver and limits
+as weights.
 
 {row_functions()}
 """
