@@ -1,6 +1,6 @@
 """fastbp beside scikit-learn, PyTorch and JAX: one run, one table.
 
-    python bench/versus.py                              # the README's table
+    python bench/versus.py                              # the table of bench/README.md
     python bench/versus.py --workloads tiny pbp --rounds 3 --threads 1 --dtype float64
     python bench/versus.py --workloads tab --predict --startup --memory
     python bench/versus.py --shapes --rounds 3          # 30 networks that nobody tuned for

@@ -1,6 +1,6 @@
 """The workloads that every benchmark of this folder uses, defined once.
 
-`WORKLOADS` are the seven networks of the README's tables, `STREAMS` train with one to three rows a step, and
+`WORKLOADS` are the networks of the documents' tables, `STREAMS` train with one to three rows a step, and
 `random_shapes` draws others that nobody tuned for.
 Inputs are standard normal, classes and targets are random: a benchmark needs work, not a lesson.
 """

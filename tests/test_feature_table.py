@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers import EVERY_EPOCH, assert_equal_state, assert_same_bits, forward, snapshot
 from numpy.testing import assert_allclose, assert_array_equal
-from readme import table
+from readme import README
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
@@ -36,7 +36,7 @@ SHORT = {"max_iter": 30, "learning_rate_init": 0.02, "batch_size": 25, "random_s
 
 def test_each_row_has_its_test():
     """And each test its row, in the same order."""
-    rows = ["test_" + re.sub("[^a-z0-9]+", "_", row[0].lower()) for row in table("", "fastbp")]
+    rows = ["test_" + re.sub("[^a-z0-9]+", "_", row[0].lower()) for row in README.table("", "fastbp")]
     tests = [name for name in globals() if name.startswith("test_")]
     assert rows == tests[1:]
 

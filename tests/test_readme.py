@@ -1,4 +1,4 @@
-"""What README and docstrings say is true: their Python runs, and they leave no parameter or attribute out."""
+"""What documents and docstrings say is true: their Python runs, no parameter or function is left out."""
 
 import ast
 import inspect
@@ -8,10 +8,11 @@ import warnings
 import data
 import pytest
 from helpers import fitted_attributes
-from readme import BLOCKS, README, TEXT, quoted, table
+from readme import BENCH, DOCUMENTS, ENGINES, ESTIMATORS, FUNCTIONS, README, ROOT, quoted
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from bench import formulas
 from fastbp import BPClassifier, BPRegressor
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
@@ -21,25 +22,97 @@ from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
 from fastbp.plan.training import AVERAGES
 
+NAMES = [document.name for document in DOCUMENTS]
 
-def test_python_in_the_readme_runs(capsys, tmp_path, monkeypatch):
+
+def test_no_document_is_left_out():
+    folders = (ROOT.glob("*.md"), (ROOT / "bench").rglob("*.md"), (ROOT / "fastbp").rglob("*.md"))
+    assert sorted(path.relative_to(ROOT).as_posix() for paths in folders for path in paths) == sorted(NAMES)
+
+
+def test_the_readme_is_short():
+    assert README.text.count("\n") <= 350
+
+
+@pytest.mark.parametrize("document", [README, ESTIMATORS], ids=[README.name, ESTIMATORS.name])
+def test_python_in_documents_runs(document, tmp_path, monkeypatch):
     """In order and in one namespace, as a reader would type it."""
-    assert ">>>" in TEXT or BLOCKS
+    assert document.blocks
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "readme"}
-    for line, code in BLOCKS:
-        # Padded, so that a traceback names the line of the README.
+    for line, code in document.blocks:
+        # Padded, so that a traceback names the line of the document.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            exec(compile("\n" * line + code, str(README), "exec"), namespace)
+            exec(compile("\n" * line + code, str(document.path), "exec"), namespace)
+
+
+@pytest.mark.parametrize("document", [BENCH, ENGINES, FUNCTIONS], ids=lambda document: document.name)
+def test_other_documents_have_no_python(document):
+    assert not document.blocks and ">>>" not in document.text
 
 
 @pytest.mark.parametrize("command", ["python -m fastbp demo", "pytest"])
 def test_the_two_commands_are_there(command):
-    assert command in TEXT
+    assert command in README.text
 
 
-ESTIMATORS = [BPClassifier, BPRegressor]
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_links_lead_somewhere(document):
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", document.prose):
+        name, _, anchor = link.partition("#")
+        path = (document.path.parent / name).resolve() if name else document.path
+        assert path.exists(), link
+        if anchor:
+            (target,) = [other for other in DOCUMENTS if other.path == path]
+            assert anchor in target.anchors, link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_files_that_documents_name_exist(document):
+    """Those with a folder before them."""
+    for name in re.findall(r"\b(?:bench|fastbp|tests)/[\w/.]*\w", document.text):
+        assert (ROOT / name).exists(), name
+
+
+def test_the_measurements_name_every_script():
+    """Of bench/: what can be run and has a command line of its own."""
+    scripts = {
+        path.name
+        for path in (ROOT / "bench").glob("*.py")
+        if "argparse.ArgumentParser(" in path.read_text(encoding="utf-8") or path.name == "formulas.py"
+    }
+    assert {name for (cell, _) in BENCH.table("script") for name in quoted(cell)} == scripts | {"benchmarks/"}
+
+
+def test_options_that_documents_name_are_the_scripts_own():
+    commands = [
+        match.group(1, 2)
+        for document in DOCUMENTS
+        for match in re.finditer(r"python (bench/\w+\.py)((?: [^\n`]+)?)", document.text)
+    ]
+    assert commands
+    for script, arguments in commands:
+        source = (ROOT / script).read_text(encoding="utf-8")
+        shared = (ROOT / "bench" / "report.py").read_text(encoding="utf-8")
+        for option in re.findall(r"--[a-z-]+", arguments):
+            assert f'"{option}"' in source + shared, f"{script} {option}"
+
+
+def test_figures_of_the_readme_are_those_of_the_measurements():
+    """Each line of its tables of numbers stands among all measurements, too."""
+    measured = set(BENCH.text.splitlines())
+    tables = [lines for lines in README.tables() if "---:" in lines[1]]
+    assert len(tables) == 2
+    for lines in tables:
+        assert set(lines) <= measured
+
+
+def test_formulas_are_those_of_the_registries():
+    assert formulas.document() == FUNCTIONS.text, "python bench/formulas.py makes it anew"
+
+
+BOTH = [BPClassifier, BPRegressor]
 
 
 def described(name, doc):
@@ -51,10 +124,10 @@ def defaults(Estimator):
     return {name: p.default for name, p in inspect.signature(Estimator).parameters.items()}
 
 
-def test_the_parameters_of_the_readme_are_those_of_the_estimators():
+def test_the_parameters_of_the_document_are_those_of_the_estimators():
     """Names, defaults, and the italics of what scikit-learn does not have."""
-    found = {Estimator: {} for Estimator in ESTIMATORS}
-    for names, values, _ in table("parameter", "default"):
+    found = {Estimator: {} for Estimator in BOTH}
+    for names, values, _ in ESTIMATORS.table("parameter", "default"):
         values = [ast.literal_eval(value) for value in quoted(values)]
         if len(quoted(names)) == 1:
             of_each = [(quoted(names)[0], values)]  # one value, or one for each estimator
@@ -62,7 +135,7 @@ def test_the_parameters_of_the_readme_are_those_of_the_estimators():
             of_each = [(name, [value]) for name, value in zip(quoted(names), values, strict=True)]
         for name, one_or_two in of_each:
             assert len(one_or_two) in (1, 2)
-            owners = [Estimator for Estimator in ESTIMATORS if name in defaults(Estimator)]
+            owners = [Estimator for Estimator in BOTH if name in defaults(Estimator)]
             assert owners, name
             for Estimator, value in zip(owners, one_or_two * 2, strict=False):
                 assert name not in found[Estimator]
@@ -70,7 +143,7 @@ def test_the_parameters_of_the_readme_are_those_of_the_estimators():
             is_new = f"*`{name}`*" in names
             theirs = MLPClassifier().get_params() | MLPRegressor().get_params()
             assert is_new == (name not in theirs), name
-    for Estimator in ESTIMATORS:
+    for Estimator in BOTH:
         own = defaults(Estimator)
         assert found[Estimator] == own
         assert {name: type(value) for name, value in found[Estimator].items()} == {
@@ -78,7 +151,7 @@ def test_the_parameters_of_the_readme_are_those_of_the_estimators():
         }
 
 
-@pytest.mark.parametrize("Estimator", ESTIMATORS)
+@pytest.mark.parametrize("Estimator", BOTH)
 def test_the_defaults_of_the_docstrings_are_those_of_the_estimators(Estimator):
     found = {}
     for names, values in re.findall(
@@ -96,7 +169,7 @@ def test_the_defaults_of_the_docstrings_are_those_of_the_estimators(Estimator):
 def rows_of(*header):
     """A table as a dict: name in backquotes -> the other cells; a name may have several rows."""
     found = {}
-    for first, *others in table(*header):
+    for first, *others in FUNCTIONS.table(*header):
         found.setdefault(quoted(first)[0], []).append(others)
     return found
 
@@ -110,7 +183,7 @@ def read_defaults(cell):
     return {name: float(value) for name, value in re.findall(r"`(\w+)` ([^,]+)", cell)}
 
 
-def test_activations_of_the_readme():
+def test_activations_of_the_document():
     layers = {entry.name: "any" for entry in ACTIVATIONS if entry.hidden}
     layers |= {entry.name: "hidden" for entry in GROUP_ACTIVATIONS}
     chosen = [entry for entry in ROW_ACTIVATIONS if entry.output]
@@ -120,15 +193,15 @@ def test_activations_of_the_readme():
     }
 
 
-def test_initialisers_of_the_readme():
+def test_initialisers_of_the_document():
     found = {name: row[0] for name, (row,) in rows_of("initialiser").items()}
     assert found == {entry.name: entry.formula for entry in INITIALISERS}
 
 
-def test_losses_of_the_readme():
+def test_losses_of_the_document():
     found = [
         [quoted(name)[0], formula, read_defaults(parameters), output, estimator]
-        for name, formula, parameters, output, estimator in table("loss")
+        for name, formula, parameters, output, estimator in FUNCTIONS.table("loss")
     ]
     assert found == [
         [
@@ -142,18 +215,18 @@ def test_losses_of_the_readme():
     ]
 
 
-def test_solvers_of_the_readme():
+def test_solvers_of_the_document():
     rules = {"`sgd` with `momentum=0`": "sgd", "`sgd` with `nesterovs_momentum=False`": "momentum"}
     rules["`sgd`"] = "nesterov"
     found = {
         rules.get(name) or quoted(name)[0]: (formula, read_defaults(parameters))
-        for name, formula, parameters in table("solver")
+        for name, formula, parameters in FUNCTIONS.table("solver")
     }
     assert found.pop("lbfgs")
     assert found == {entry.name: (entry.formula, with_defaults(entry.own)) for entry in SOLVERS}
 
 
-def test_schedules_of_the_readme():
+def test_schedules_of_the_document():
     found = {
         name: (formula, read_defaults(parameters))
         for name, ((formula, parameters),) in rows_of("schedule").items()
@@ -162,7 +235,7 @@ def test_schedules_of_the_readme():
     assert found == {entry.name: (entry.formula, with_defaults(entry.parameters)) for entry in RATE_SCHEDULES}
 
 
-def test_noises_of_the_readme():
+def test_noises_of_the_document():
     found = rows_of("noise")
     assert {name: formula for name, ((formula, _),) in found.items()} == {
         entry.name: entry.formula for entry in NOISES
@@ -171,12 +244,12 @@ def test_noises_of_the_readme():
     assert set(used) <= set(defaults(BPClassifier))
 
 
-def test_averages_of_the_readme():
+def test_averages_of_the_document():
     found = {name: read_defaults(parameters) for name, ((_, parameters),) in rows_of("average").items()}
     assert found == {name: with_defaults([parameter]) for name, parameter in AVERAGES.items()}
 
 
-@pytest.mark.parametrize("Estimator", ESTIMATORS)
+@pytest.mark.parametrize("Estimator", BOTH)
 def test_docstrings_name_every_parameter_and_attribute(Estimator):
     X, y = data.iris()
     doc = inspect.getdoc(Estimator)
@@ -205,9 +278,7 @@ def public_methods(Estimator):
             yield pytest.param(method, id=f"{Estimator.__name__}.{name}")
 
 
-@pytest.mark.parametrize(
-    "method", [method for Estimator in ESTIMATORS for method in public_methods(Estimator)]
-)
+@pytest.mark.parametrize("method", [method for Estimator in BOTH for method in public_methods(Estimator)])
 def test_docstrings_of_methods(method):
     doc = inspect.getdoc(method) or ""
     assert doc
@@ -216,7 +287,7 @@ def test_docstrings_of_methods(method):
             assert described(name, doc), name
 
 
-@pytest.mark.parametrize("Estimator", [BPClassifier, BPRegressor])
+@pytest.mark.parametrize("Estimator", BOTH)
 def test_docstrings_name_every_registered_function(Estimator):
     task = Estimator.__name__.removeprefix("BP").lower()
     names = ACTIVATIONS.names() + GROUP_ACTIVATIONS.names() + loss_names(task) + INITIALISERS.names()
