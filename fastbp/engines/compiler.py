@@ -7,6 +7,8 @@ from typing import Any
 import llvmlite.binding as llvm
 import numba
 from numba import types
+from numba.core import sigutils
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 
@@ -42,10 +44,50 @@ def _loops_as_written(codegen: Any) -> Iterator[None]:
             codegen._pass_builder = usual
 
 
+class _LinkedLibrary(JITCodeLibrary):
+    """The code of a kernel inside others: it is optimised and emitted as a part of theirs only.
+
+    Numba's own libraries are optimised and emitted once more at each level of calls above them, which takes
+    half the time of a first fit.
+    """
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._verify_declare_only_symbols()
+        self._finalized = True
+
+
+class _Linked:
+    """What stands for the entry point of a kernel that has none: other kernels find it by this object."""
+
+
 class _KernelCompiler(Compiler):
+    _under_way = 0  # compilations, one inside the other; changed under Numba's lock
+
     def compile_extra(self, func: Any) -> Any:
-        with _loops_as_written(self.state.targetctx.codegen()):
-            return super().compile_extra(func)
+        is_inner = _KernelCompiler._under_way > 0
+        if is_inner:
+            flags, codegen = self.state.flags, self.state.targetctx.codegen()
+            flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+            self.state.library = _LinkedLibrary(codegen, func.__qualname__)
+        _KernelCompiler._under_way += 1
+        try:
+            with _loops_as_written(self.state.targetctx.codegen()):
+                result = super().compile_extra(func)
+        finally:
+            _KernelCompiler._under_way -= 1
+        if is_inner:
+            result = result._replace(entry_point=_Linked())
+            self.state.targetctx.insert_user_function(result.entry_point, result.fndesc, [result.library])
+        return result
+
+
+def is_linked(result: Any) -> bool:
+    """Whether a compiled kernel is a part of others only."""
+    return isinstance(result.entry_point, _Linked)
 
 
 def njit(function: Any, **options: Any) -> Any:
@@ -71,6 +113,24 @@ def jit(function: Any) -> Any:
         )
 
     dispatcher.get_call_template = without_literals
+    add, compile = dispatcher.add_overload, dispatcher.compile
+
+    def add_overload(result: Any) -> None:
+        if is_linked(result):
+            dispatcher.overloads[tuple(result.signature.args)] = result
+        else:
+            add(result)
+
+    def compile_entry(signature: Any) -> Any:
+        with global_compiler_lock:
+            if not _KernelCompiler._under_way:  # Python calls what was a part of other kernels until now
+                types_of_it, _ = sigutils.normalize_signature(signature)
+                known = dispatcher.overloads.get(tuple(types_of_it))
+                if known is not None and is_linked(known):
+                    del dispatcher.overloads[tuple(types_of_it)]
+            return compile(signature)
+
+    dispatcher.add_overload, dispatcher.compile = add_overload, compile_entry
     return dispatcher
 
 
