@@ -155,3 +155,43 @@ with event.install_listener("numba:compile", Compilations()):
     BPClassifier((9, 2), max_iter=2).fit(np.random.RandomState(0).normal(size=(30, 6)), np.arange(30) % 3)
 """
     assert run(program) == ""
+
+
+def test_a_kernel_inside_another_is_compiled_as_a_part_of_it():
+    """It has no code of its own until Python calls it itself."""
+    from fastbp.engines.compiler import is_linked, jit
+
+    @jit
+    def inner(x):
+        return x + 1.0
+
+    @jit
+    def outer(x):
+        return inner(2.0 * x)
+
+    assert outer(3.0) == 7.0
+    (part,) = inner.overloads.values()
+    assert is_linked(part)
+    assert inner(3.0) == 4.0
+    (whole,) = inner.overloads.values()
+    assert not is_linked(whole)
+    assert outer(3.0) == 7.0
+
+
+def test_kernels_inside_others_are_shared_by_them():
+    from fastbp.engines.compiler import jit
+
+    @jit
+    def inner(x):
+        return x + 1.0
+
+    @jit
+    def first(x):
+        return 2.0 * inner(x)
+
+    @jit
+    def second(x):
+        return first(x) + inner(x)
+
+    assert first(1.0) == 4.0 and second(1.0) == 6.0
+    assert len(inner.overloads) == 1

@@ -8,6 +8,7 @@ import llvmlite.binding as llvm
 import numba
 from numba import types
 from numba.core import sigutils
+from numba.core.caching import NullCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
@@ -121,16 +122,21 @@ def jit(function: Any) -> Any:
         else:
             add(result)
 
-    def compile_entry(signature: Any) -> Any:
+    def compile_once(signature: Any) -> Any:
         with global_compiler_lock:
-            if not _KernelCompiler._under_way:  # Python calls what was a part of other kernels until now
-                types_of_it, _ = sigutils.normalize_signature(signature)
-                known = dispatcher.overloads.get(tuple(types_of_it))
-                if known is not None and is_linked(known):
-                    del dispatcher.overloads[tuple(types_of_it)]
+            if _KernelCompiler._under_way:
+                kept, dispatcher._cache = dispatcher._cache, NullCache()  # a part has no code of its own
+                try:
+                    return compile(signature)
+                finally:
+                    dispatcher._cache = kept
+            arguments = tuple(sigutils.normalize_signature(signature)[0])
+            known = dispatcher.overloads.get(arguments)
+            if known is not None and is_linked(known):  # Python calls what was a part of others until now
+                del dispatcher.overloads[arguments]
             return compile(signature)
 
-    dispatcher.add_overload, dispatcher.compile = add_overload, compile_entry
+    dispatcher.add_overload, dispatcher.compile = add_overload, compile_once
     return dispatcher
 
 

@@ -114,8 +114,7 @@ class KernelCache(NullCache):
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keep the kernel, if possible."""
         try:
-            # What is a part of other kernels only has no code of its own.
-            if callable(result.entry_point) and not result.lifted and not result.library.has_dynamic_globals:
+            if not result.lifted and not result.library.has_dynamic_globals:
                 name = self.file_name(signature, result.library.codegen)
                 cache_folder.write(_folders()[-1], name, dumps(result._reduce()))
         except Exception as fault:
