@@ -24,7 +24,7 @@ from fastbp.functions.parameters import Parameter, resolve
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC
 from fastbp.functions.values import plain_key, python_number
-from fastbp.plan.training import AVERAGES
+from fastbp.plan.training import AVERAGES, TrainingPlan, training_plan
 
 CLASSIFIER, REGRESSOR = TASKS = ("classifier", "regressor")
 DTYPES = ("auto", "float32", "float64")
@@ -228,8 +228,18 @@ class Options:
     def loss_entry(self, out_activation: str) -> Loss:
         return find_loss(self.loss, out_activation, self.task)
 
+    @cached_property
+    def _of_networks(self) -> dict[str, dict[str, Any]]:
+        return {}
+
     def of_network(self, out_activation: str) -> dict[str, Any]:
         """What a plan needs to know beyond sizes, intercepts and dtype: hashable, and checked."""
+        found = self._of_networks.get(out_activation)
+        if found is None:
+            found = self._of_networks[out_activation] = self._network_arguments(out_activation)
+        return found
+
+    def _network_arguments(self, out_activation: str) -> dict[str, Any]:
         return {
             "activation": self.activations,
             "out_activation": out_activation,
@@ -255,9 +265,19 @@ class Options:
         names = [name for name in parameter_names(self.task) if name not in free]
         return {name: getattr(self, name) for name in names} | {"preset": None}
 
-    def of_training(self) -> dict[str, Any]:
-        """The arguments of `training_plan` that are parameters."""
-        return {name: getattr(self, name) for name in with_role("trains")}
+    @cached_property
+    def _training_plans(self) -> dict[tuple, TrainingPlan]:
+        return {}
+
+    def training_plan(self, **of_fit: Any) -> TrainingPlan:
+        """`training_plan` of these parameters and of what belongs to one fit; the latest is remembered."""
+        key = tuple(of_fit.values())
+        found = self._training_plans.get(key)
+        if found is None:
+            self._training_plans.clear()
+            found = training_plan(**{name: getattr(self, name) for name in with_role("trains")}, **of_fit)
+            self._training_plans[key] = found
+        return found
 
 
 _known: dict[tuple, Options] = {}

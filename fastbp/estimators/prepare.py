@@ -28,7 +28,7 @@ from fastbp.functions.solvers import SOLVERS, STOCHASTIC
 from fastbp.plan.network import Kind, NetworkPlan
 from fastbp.plan.network_size import refuse_too_large
 from fastbp.plan.planner import hidden_activations, pieces_of
-from fastbp.plan.training import TrainingPlan, rule_of, training_plan
+from fastbp.plan.training import TrainingPlan, rule_of
 from fastbp.training import dataset
 from fastbp.training.call_stack import warn
 from fastbp.training.callback_events import FitTasks
@@ -208,8 +208,7 @@ def plan_training(options: Options, n_rows: int, seed: int, incremental: bool = 
         )
     if options.normalises_batches:
         batch_size = size_for_norm(batch_size, n_rows)
-    return training_plan(
-        **options.of_training(),
+    return options.training_plan(
         batch_size=batch_size,
         seed=seed,
         max_epochs=1 if incremental else options.max_iter,

@@ -53,7 +53,8 @@ def python_number(value: Any) -> Any:
 def plain_key(values: tuple) -> tuple | None:
     """What tells apart tuples of values that cannot change; None where one can."""
     types = tuple(map(type, values))
-    if PLAIN.issuperset(types) or all(map(is_plain, values)):
+    others = set(types) - PLAIN
+    if not others or (others == {tuple} and all(is_plain(value) for value in values if type(value) is tuple)):
         return types, values
     return None
 
