@@ -50,9 +50,10 @@ class ClassPredictions(ClassifierMixin, FittedNetwork):
             The class with the largest output; with one output for each label, those above 1/2.
         """
         labels = self._known_labels()
-        if labels.one_of_many(self._n_weight_outputs()):
+        out_activation = self._out_activation()
+        if labels.one_of_many(labels.n_outputs(out_activation)):
             # As in predict_proba: logistic outputs may all have been rounded to zero, or several to one.
-            layer = "logits" if self._out_activation() == "logistic" else None
+            layer = "logits" if out_activation == "logistic" else None
             return labels.classes[self._forward(X, layer, largest=True)]
         return labels.decode(self._forward(X), self._threshold())
 
