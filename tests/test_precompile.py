@@ -150,7 +150,7 @@ def one_piece(monkeypatch):
 
     def compile_one():
         from fastbp.engines.compiler import jit
-        from fastbp.engines.cpu.network import row_pitch
+        from fastbp.engines.cpu.blocks import row_pitch
 
         jit(row_pitch.py_func)(3, 4)
 

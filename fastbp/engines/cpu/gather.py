@@ -29,67 +29,68 @@ def gather_dense(values, starts, n, target):
 
 
 @jit
-def gather_sparse(values, indices, indptr, rows, n, target):
+def gather_sparse(data, rows, target):
     """The same from a CSR matrix: zeros, then the non-zeros of each row (int64 row numbers at `rows`)."""
+    values = pointer(data.values, 0)
     step = lanes(target)
     panel = 2 * step
-    for f in range(n):
+    for f in range(data.n_inputs):
         store(target, f * panel, 0.0)
     for i in range(step):
         row = load_scalar(rows, i)
-        for k in range(indptr[row], indptr[row + 1]):
-            store_scalar(target, indices[k] * panel + i, load_scalar(values, k))
+        for k in range(data.indptr[row], data.indptr[row + 1]):
+            store_scalar(target, data.indices[k] * panel + i, load_scalar(values, k))
 
 
 @jit
-def locate(order, position, n_rows, width, starts, first, last, step):
-    """Offsets of the rows of registers first … last into a matrix of `width` columns.
+def locate(data, position, n_rows, width, first, last, step):
+    """Offsets of the rows of registers first … last into a matrix of `width` columns, to `data.starts`.
 
     ``order[position + i]`` is the row of the data that is row i of the batch. Rows beyond the batch
     repeat its first: they must hold harmless numbers, and get no weight.
     """
     for i in range(first * step, last * step):
-        starts[i] = order[position + (i if i < n_rows else 0)] * width
+        data.starts[i] = data.order[position + (i if i < n_rows else 0)] * width
 
 
 @jit
-def gather_inputs(buffers, offsets, workspace, values, indices, indptr, n_inputs, starts, first, last):
+def gather_inputs(net, data, first, last):
     """Inputs of registers first … last into buffer 0; `starts` as `locate` left them (width 1 for CSR)."""
-    w = pointer(workspace, 0)
+    w = pointer(net.workspace, 0)
     step = lanes(w)
     panel = 2 * step
-    source = pointer(values, 0)
+    n_inputs, source = data.n_inputs, pointer(data.values, 0)
+    start, stride = net.buffers[0, ACTIVATION], net.buffers[0, ACTIVATION_STRIDE]
     for r in range(first, last):
-        target = advance(
-            w, buffers[0, ACTIVATION] + (r // 2) * buffers[0, ACTIVATION_STRIDE] + (r % 2) * step
-        )
-        if indptr.shape[0] > 0:
-            gather_sparse(source, indices, indptr, pointer(starts, r * step), n_inputs, target)
+        target = advance(w, start + (r // 2) * stride + (r % 2) * step)
+        rows = pointer(data.starts, r * step)
+        if data.indptr.shape[0] > 0:
+            gather_sparse(data, rows, target)
         else:
-            gather_dense(source, pointer(starts, r * step), n_inputs, target)
-        store(target, n_inputs * panel, float(buffers[0, CONSTANT]))
+            gather_dense(source, rows, n_inputs, target)
+        store(target, n_inputs * panel, float(net.buffers[0, CONSTANT]))
 
 
 @jit
-def gather_targets(offsets, workspace, targets, n_targets, starts, first, last):
+def gather_targets(net, data, first, last):
     """Targets of registers first … last; `starts` as `locate` left them."""
-    w = pointer(workspace, 0)
+    w, offsets = pointer(net.workspace, 0), net.offsets
     step = lanes(w)
-    source = pointer(targets, 0)
+    source = pointer(data.targets, 0)
     for r in range(first, last):
         target = advance(w, offsets[TARGET] + (r // 2) * offsets[TARGET_STRIDE] + (r % 2) * step)
-        gather_dense(source, pointer(starts, r * step), n_targets, target)
+        gather_dense(source, pointer(data.starts, r * step), data.n_targets, target)
 
 
 @jit
-def gather_weights(offsets, workspace, weights, order, position, n_rows, factor, first, last):
+def gather_weights(net, data, position, n_rows, factor, first, last):
     """Weights times `factor` of registers first … last; zero for rows beyond the batch. No weights: all 1."""
-    w = pointer(workspace, 0)
+    w = pointer(net.workspace, 0)
     step = lanes(w)
     for i in range(first * step, last * step):
         weight = 0.0
         if i < n_rows:
             weight = factor
-            if weights.shape[0] > 0:
-                weight *= weights[order[position + i]]
-        store_scalar(w, offsets[WEIGHT] + i, weight)
+            if data.weights.shape[0] > 0:
+                weight *= data.weights[data.order[position + i]]
+        store_scalar(w, net.offsets[WEIGHT] + i, weight)
