@@ -71,12 +71,17 @@ CONTROL = np.dtype(
 )
 
 
-def new_control(values: dict[str, Any]) -> np.ndarray:
-    """The control array of one network, from `batches` and `rules`; other fields are 0."""
-    control = np.zeros(1, CONTROL)
+def new_records(dtype: np.dtype, values: dict[str, Any]) -> np.ndarray:
+    """An array of one record; fields that are not among the `values` are 0."""
+    records = np.zeros(1, dtype)
     # At once: one field after another would take some time of a small fit.
-    control[0] = tuple(values.get(name, 0) for name in CONTROL.fields or ())
-    return control
+    records[0] = tuple(values.get(name, 0) for name in dtype.fields or ())
+    return records
+
+
+def new_control(values: dict[str, Any]) -> np.ndarray:
+    """The control array of one network, from `batches` and `rules`."""
+    return new_records(CONTROL, values)
 
 
 def record_of(control: np.ndarray, network: int = 0) -> Any:

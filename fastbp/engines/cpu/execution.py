@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastbp.engines.control import new_records
 from fastbp.engines.cpu import lowering
 from fastbp.plan.network import Kind, NetworkPlan
 from fastbp.plan.training import TrainingPlan
@@ -34,18 +35,17 @@ def new_execution(network: NetworkPlan, plan: TrainingPlan, n_rows: int, pass_ro
         rescale=bool(np.isfinite(plan.clip_norm)),
         factors=network.has_rate_factors,
     )
-    execution = np.zeros(1, EXECUTION)
-    record = execution[0]
-    record["update"] = lowering.update(plan.solver, extras, network.dtype)
-    record["coefficients"] = lowering.coefficients(plan.solver, network.dtype)
-    if plan.batch_size > pass_rows:
-        record["accumulate"] = lowering.accumulate(network.dtype)
-    if extras.rescale:
-        record["squares"] = lowering.squares(extras.l1, network.dtype)
-    if plan.has_rate_schedule:
-        record["schedule"] = lowering.schedule(plan.rate_schedule)
-    record["has_noise"] = any(op.kind == Kind.NOISE for op in network.ops)
-    record["has_average"] = plan.averages
-    # Where one batch takes all rows, their order changes nothing but rounding.
-    record["shuffles"] = plan.shuffle and plan.batch_size < n_rows
-    return execution
+    dtype = network.dtype
+    several_passes = plan.batch_size > pass_rows
+    values = {
+        "update": lowering.update(plan.solver, extras, dtype),
+        "coefficients": lowering.coefficients(plan.solver, dtype),
+        "accumulate": lowering.accumulate(dtype) if several_passes else 0,
+        "squares": lowering.squares(extras.l1, dtype) if extras.rescale else 0,
+        "schedule": lowering.schedule(plan.rate_schedule) if plan.has_rate_schedule else 0,
+        "has_noise": any(op.kind == Kind.NOISE for op in network.ops),
+        "has_average": plan.averages,
+        # Where one batch takes all rows, their order changes nothing but rounding.
+        "shuffles": plan.shuffle and plan.batch_size < n_rows,
+    }
+    return new_records(EXECUTION, values)
