@@ -104,9 +104,14 @@ def team_type(real: types.Float) -> types.Type:
     return types.BaseTuple.from_types((INT, INT, INT[::1]), Team)
 
 
+def table_type(real: types.Float) -> types.Type:
+    """The type of a table of integers, whatever the network's dtype."""
+    return INT[:, ::1]
+
+
 def network_type(real: types.Float) -> types.Type:
     """The type of a `Network` whose numbers are of type `real`."""
-    table, vector, values = INT[:, ::1], INT[::1], real[::1]
+    table, vector, values = table_type(real), INT[::1], real[::1]
     members = (table, table, vector, table, vector, values, values, REAL[::1])
     return types.BaseTuple.from_types(members, Network)
 

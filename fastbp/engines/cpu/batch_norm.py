@@ -11,6 +11,7 @@ import numpy as np
 from fastbp.engines.compiler import address_of, jit
 from fastbp.engines.cpu.arena import (
     ACTIVATION,
+    DELTA,
     DESTINATION,
     GROUP_PANELS,
     N_OUT,
@@ -21,8 +22,9 @@ from fastbp.engines.cpu.arena import (
     WEIGHT,
 )
 from fastbp.engines.cpu.barrier import barrier
+from fastbp.engines.cpu.blocks import panels_of
 from fastbp.engines.cpu.call import SYNCED
-from fastbp.engines.cpu.network import BY_BATCH, activations_of, backward, deltas_of, forward, loss
+from fastbp.engines.cpu.network import BY_BATCH, backward, forward, loss
 from fastbp.engines.cpu.vector_memory import (
     advance,
     lanes,
@@ -55,12 +57,12 @@ def statistics(team, net, o, n_registers, share):
 
     A batch without weight takes the running ones, and leaves them alone.
     """
-    op, w = net.table[o], pointer(net.workspace, 0)
+    op, buffers, w = net.table[o], net.buffers, pointer(net.workspace, 0)
     step = lanes(w)
     panel = 2 * step
     n = op[N_OUT]
-    z, stride = activations_of(net, op[SOURCE])
-    found = advance(w, net.buffers[op[OTHER], ACTIVATION])
+    z, stride = panels_of(w, buffers, op[SOURCE], ACTIVATION)
+    found = advance(w, buffers[op[OTHER], ACTIVATION])
     running = pointer(net.params, op[OFFSET])
     weight = advance(w, net.offsets[WEIGHT])
     total = total_weight(net, n_registers)
@@ -92,13 +94,13 @@ def statistics(team, net, o, n_registers, share):
 @jit
 def delta_sums(team, net, o, n_registers):
     """Sums over the batch of a thread's features: of the deltas, and of deltas times outputs."""
-    op, w = net.table[o], pointer(net.workspace, 0)
+    op, buffers, w = net.table[o], net.buffers, pointer(net.workspace, 0)
     step = lanes(w)
     panel = 2 * step
     n = op[N_OUT]
-    a, stride = activations_of(net, op[DESTINATION])
-    delta, delta_stride = deltas_of(net, op[DESTINATION])
-    found = advance(w, net.buffers[op[OTHER], ACTIVATION])
+    a, stride = panels_of(w, buffers, op[DESTINATION], ACTIVATION)
+    delta, delta_stride = panels_of(w, buffers, op[DESTINATION], DELTA)
+    found = advance(w, buffers[op[OTHER], ACTIVATION])
     for i in range(n * team.thread // team.n_threads, n * (team.thread + 1) // team.n_threads):
         plain, inner = spread(w, 0.0), spread(w, 0.0)
         for r in range(n_registers):
@@ -116,13 +118,13 @@ def normalised_backward(net, o, n_registers, first, last):
 
     With x = (z - mean) r, weights w of the sum W: r (delta - w / W (sum delta + x sum(delta x))).
     """
-    op, w = net.table[o], pointer(net.workspace, 0)
+    op, buffers, w = net.table[o], net.buffers, pointer(net.workspace, 0)
     step = lanes(w)
     panel = 2 * step
     n = op[N_OUT]
-    a, stride = activations_of(net, op[DESTINATION])
-    delta, delta_stride = deltas_of(net, op[DESTINATION])
-    found = advance(w, net.buffers[op[OTHER], ACTIVATION])
+    a, stride = panels_of(w, buffers, op[DESTINATION], ACTIVATION)
+    delta, delta_stride = panels_of(w, buffers, op[DESTINATION], DELTA)
+    found = advance(w, buffers[op[OTHER], ACTIVATION])
     total = total_weight(net, n_registers)
     part = 1.0 / total if total > 0.0 else 0.0
     for i in range(n):

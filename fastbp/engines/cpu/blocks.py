@@ -44,6 +44,12 @@ class Weights(NamedTuple):
 
 
 @jit
+def panels_of(workspace, buffers, buffer, field):
+    """The activations (`field` ACTIVATION) or deltas (DELTA) of a buffer; its stride is the next field."""
+    return Panels(advance(workspace, buffers[buffer, field]), buffers[buffer, field + 1])
+
+
+@jit
 def row_pitch(width, lanes):
     """Values from one of few rows to the next: a register more than needed, for other cache sets."""
     return (width + 2 * lanes - 1) // lanes * lanes

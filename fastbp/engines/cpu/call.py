@@ -19,7 +19,7 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from fastbp.engines.cpu.arguments import INT, REAL, network_type, real_type, team_type
+from fastbp.engines.cpu.arguments import INT, REAL, network_type, real_type, table_type, team_type
 
 Kind = Callable[[types.Float], types.Type]  # the type of an argument, from the type of a network's numbers
 
@@ -32,6 +32,11 @@ def values(real: types.Float) -> types.Type:
 def doubles(real: types.Float) -> types.Type:
     """A pointer to float64, whatever the network's dtype."""
     return types.CPointer(REAL)
+
+
+def vector(real: types.Float) -> types.Type:
+    """An array of numbers of the network's dtype."""
+    return real[::1]
 
 
 def integer(real: types.Float) -> types.Type:
@@ -169,6 +174,8 @@ TILE = Prototype(
 # A solver's coefficients, computed in float64, kept in the network's dtype.
 COEFFICIENTS = Prototype({"rate": double, "h": doubles, "step": double, "out": values})
 SCHEDULE = Prototype({"step": double, "epoch_steps": double, "total": double, "p": doubles, "out": doubles})
+# ``post_step.limit_norms``
+LIMIT_NORMS = Prototype({"team": team_type, "table": table_type, "params": vector, "limit": double})
 # ``batch_norm.synced_forward_and_backward``
 SYNCED = Prototype(
     {
@@ -188,4 +195,5 @@ call_group, call_group_backward = caller(GROUP), caller(GROUP_BACKWARD)
 call_noise = caller(NOISE)
 call_parametric, call_parametric_backward = caller(PARAMETRIC), caller(PARAMETRIC_BACKWARD)
 call_loss, call_tile = caller(LOSS), caller(TILE)
-call_coefficients, call_schedule, call_synced = caller(COEFFICIENTS), caller(SCHEDULE), caller(SYNCED)
+call_coefficients, call_schedule = caller(COEFFICIENTS), caller(SCHEDULE)
+call_limit_norms, call_synced = caller(LIMIT_NORMS), caller(SYNCED)

@@ -4,18 +4,20 @@ import numpy as np
 
 from fastbp.engines.control import new_records
 from fastbp.engines.cpu import lowering
+from fastbp.engines.cpu.post_step import limit_norms_address
 from fastbp.plan.network import Kind, NetworkPlan
 from fastbp.plan.training import TrainingPlan
 
 INT = np.int64
 EXECUTION = np.dtype(
     [
-        # Addresses (``lowering``); 0 where a fit needs no such function
+        # Addresses; 0 where a fit needs no such function
         ("update", INT),
         ("coefficients", INT),
         ("accumulate", INT),
         ("squares", INT),
         ("schedule", INT),
+        ("limit_norms", INT),
         # Flags
         ("has_noise", INT),
         ("has_average", INT),
@@ -43,6 +45,7 @@ def new_execution(network: NetworkPlan, plan: TrainingPlan, n_rows: int, pass_ro
         "accumulate": lowering.accumulate(dtype) if several_passes else 0,
         "squares": lowering.squares(extras.l1, dtype) if extras.rescale else 0,
         "schedule": lowering.schedule(plan.rate_schedule) if plan.has_rate_schedule else 0,
+        "limit_norms": limit_norms_address(dtype) if plan.max_norm > 0 else 0,
         "has_noise": any(op.kind == Kind.NOISE for op in network.ops),
         "has_average": plan.averages,
         # Where one batch takes all rows, their order changes nothing but rounding.

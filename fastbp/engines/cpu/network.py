@@ -13,7 +13,6 @@ from fastbp.engines.cpu.arena import (
     CONSTANT,
     CONSTANTS,
     DELTA,
-    DELTA_STRIDE,
     DENSE,
     DESTINATION,
     FEW_ROWS,
@@ -44,10 +43,10 @@ from fastbp.engines.cpu.arena import (
 )
 from fastbp.engines.cpu.blocks import (
     Block,
-    Panels,
     add_panels,
     copy_panels,
     few_rows_times_block,
+    panels_of,
     times_block,
     times_transposed_block,
     transpose_registers_of,
@@ -70,20 +69,6 @@ PREDICTING, BY_ROW, BY_BATCH = range(3)
 
 
 @jit
-def activations_of(net, buffer):
-    """The panels of a buffer's activations."""
-    start = advance(pointer(net.workspace, 0), net.buffers[buffer, ACTIVATION])
-    return Panels(start, net.buffers[buffer, ACTIVATION_STRIDE])
-
-
-@jit
-def deltas_of(net, buffer):
-    """The panels of a buffer's deltas."""
-    start = advance(pointer(net.workspace, 0), net.buffers[buffer, DELTA])
-    return Panels(start, net.buffers[buffer, DELTA_STRIDE])
-
-
-@jit
 def forward(net, first, last, training, begin, stop, n_small, key, row):
     """Run ops begin … stop on registers first … last, the first of them on the inputs in buffer 0.
 
@@ -92,17 +77,18 @@ def forward(net, first, last, training, begin, stop, n_small, key, row):
     "by batch" (2) ops that need the whole batch have its statistics in the arena; else (1) they take the
     running ones, as in prediction (0).
     """
-    table, offsets, w = net.table, net.offsets, pointer(net.workspace, 0)
+    table, buffers, offsets, w = net.table, net.buffers, net.offsets, pointer(net.workspace, 0)
     step = lanes(w)
     for o in range(begin, stop):
         kind, n = table[o, KIND], table[o, N_OUT]
         if training and table[o, TRAINING] == 0 or not training and table[o, PREDICTION] == 0:
             continue
-        z, a = activations_of(net, table[o, SOURCE]), activations_of(net, table[o, DESTINATION])
+        z = panels_of(w, buffers, table[o, SOURCE], ACTIVATION)
+        a = panels_of(w, buffers, table[o, DESTINATION], ACTIVATION)
         if kind == DENSE:
             block = Block(pointer(net.params, table[o, OFFSET]), table[o, ROWS], table[o, LD])
             if table[o, LAYOUT] == IN_MAJOR and n_small:
-                constant = net.buffers[table[o, DESTINATION], CONSTANT]
+                constant = buffers[table[o, DESTINATION], CONSTANT]
                 few_rows_times_block(a, block, n, z, n_small, constant, advance(w, offsets[FEW_ROWS]))
             elif table[o, LAYOUT] == IN_MAJOR:
                 times_block(a, block, n, z, first, last, 0)
@@ -121,12 +107,12 @@ def forward(net, first, last, training, begin, stop, n_small, key, row):
                     p = advance(w, offsets[CONSTANTS] + table[o, OP_CONSTANTS])
                     call_noise(table[o, FORWARD], (source, target, n, registers, row + r * step, op, p))
                 elif kind == ADD:
-                    other = advance(w, net.buffers[table[o, OTHER], ACTIVATION] + at)
+                    other = advance(w, buffers[table[o, OTHER], ACTIVATION] + at)
                     add_panels(source, other, target, n, registers)
                 elif kind == PARAMETRIC:
                     own = pointer(net.params, table[o, OFFSET])
                     if training == BY_BATCH and table[o, SYNC]:
-                        own = advance(w, net.buffers[table[o, OTHER], ACTIVATION])
+                        own = advance(w, buffers[table[o, OTHER], ACTIVATION])
                     call_parametric(table[o, FORWARD], (source, target, n, registers, own))
                 else:
                     call_activation(table[o, FORWARD], (source, target, n, registers))
@@ -164,11 +150,11 @@ def group_backward(op, delta, z, into, first, last):
 @jit
 def loss(net, first, last):
     """The loss op on registers first … last: its values summed by register, and the deltas of the outputs."""
-    w, offsets = pointer(net.workspace, 0), net.offsets
+    w, buffers, offsets = pointer(net.workspace, 0), net.buffers, net.offsets
     step = lanes(w)
     o = net.table.shape[0] - 1
     target = net.table[o, DESTINATION]
-    a, delta = activations_of(net, target), deltas_of(net, target)
+    a, delta = panels_of(w, buffers, target, ACTIVATION), panels_of(w, buffers, target, DELTA)
     for r in range(first, last):
         p, at = r // 2, (r % 2) * step
         call_loss(
@@ -189,19 +175,19 @@ def loss(net, first, last):
 @jit
 def backward(net, first, last, begin, stop, key, row):
     """Ops stop - 1 … begin: from the outputs' deltas to those of layers, and the gradients' operands."""
-    table, w = net.table, pointer(net.workspace, 0)
+    table, buffers, w = net.table, net.buffers, pointer(net.workspace, 0)
     step = lanes(w)
     rows_padded = net.offsets[ROWS_PADDED]
     for o in range(stop - 1, begin - 1, -1):
         kind, source, target = table[o, KIND], table[o, SOURCE], table[o, DESTINATION]
         if table[o, TRAINING] == 0:
             continue
-        delta, operand = deltas_of(net, target), advance(w, net.transposed[o])
+        delta, operand = panels_of(w, buffers, target, DELTA), advance(w, net.transposed[o])
         cols = table[o, COLS]
         if kind == DENSE:
             n_in = table[o, N_IN]
             block = Block(pointer(net.params, table[o, OFFSET]), table[o, ROWS], table[o, LD])
-            before = deltas_of(net, source)
+            before = panels_of(w, buffers, source, DELTA)
             # Inputs need no deltas; that of a bias is never asked for.
             learns, add = table[o, LEARNS], table[o, ACCUMULATES]
             if table[o, LAYOUT] == IN_MAJOR:
@@ -209,21 +195,23 @@ def backward(net, first, last, begin, stop, key, row):
                 if learns:
                     times_transposed_block(before, block, n_in, cols, delta, first, last, add)
             else:
-                inputs = activations_of(net, source)
+                inputs = panels_of(w, buffers, source, ACTIVATION)
                 transpose_registers_of(inputs, cols, operand, rows_padded, first, last)
                 if learns:
                     times_block(before, block, n_in, delta, first, last, add)
         elif kind == PARAMETRIC and (table[o, LEARNS] or table[o, LEARNED]):
-            own, of_own = pointer(net.params, table[o, OFFSET]), deltas_of(net, table[o, OTHER])
-            parametric_backward(table[o], delta, activations_of(net, source), own, of_own, first, last)
+            values = panels_of(w, buffers, source, ACTIVATION)
+            of_own = panels_of(w, buffers, table[o, OTHER], DELTA)
+            own = pointer(net.params, table[o, OFFSET])
+            parametric_backward(table[o], delta, values, own, of_own, first, last)
             if table[o, LEARNED]:
                 transpose_registers_of(of_own, cols, operand, rows_padded, first, last)
         elif kind == GROUP:
-            z, into = activations_of(net, source), deltas_of(net, source)
+            z, into = panels_of(w, buffers, source, ACTIVATION), panels_of(w, buffers, source, DELTA)
             group_backward(table[o], delta, z, into, first, last)
         elif table[o, LEARNS]:
-            values = advance(w, net.buffers[table[o, DERIVATIVE_OF], ACTIVATION])
-            stride, n = net.buffers[target, ACTIVATION_STRIDE], table[o, N_OUT]
+            of = advance(w, buffers[table[o, DERIVATIVE_OF], ACTIVATION])
+            stride, n = buffers[target, ACTIVATION_STRIDE], table[o, N_OUT]
             r = first
             while r < last:
                 registers = 2 if r % 2 == 0 and r + 1 < last else 1
@@ -234,13 +222,13 @@ def backward(net, first, last, begin, stop, key, row):
                     p = advance(w, net.offsets[CONSTANTS] + table[o, OP_CONSTANTS])
                     call_noise(table[o, BACKWARD], (d, d, n, registers, row + r * step, op, p))
                 elif kind == ADD:
-                    other = advance(w, net.buffers[table[o, OTHER], DELTA] + at)
+                    other = advance(w, buffers[table[o, OTHER], DELTA] + at)
                     if table[o, ACCUMULATES]:
                         add_panels(d, other, other, n, registers)
                     else:
                         copy_panels(d, other, n, registers)
                 else:
-                    v = advance(values, (r // 2) * stride + (r % 2) * step)
+                    v = advance(of, (r // 2) * stride + (r % 2) * step)
                     call_activation_backward(table[o, BACKWARD], (d, v, n, registers))
                 r += registers
 

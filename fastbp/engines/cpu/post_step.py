@@ -1,16 +1,22 @@
 """What is done to the weights after a step: norms limited, averages kept."""
 
 import math
+from functools import cache
 
-from fastbp.engines.compiler import jit
+import numpy as np
+
+from fastbp.engines.compiler import address_of, jit
 from fastbp.engines.cpu.arena import COLS, DENSE, IN_MAJOR, KIND, LAYOUT, LD, N_IN, OFFSET, ROWS
+from fastbp.engines.cpu.call import LIMIT_NORMS
 from fastbp.engines.cpu.vector_memory import lane_numbers, lanes, load, pointer, spread, store, sum_lanes
 from fastbp.functions.primitives import fma, select, sqrt
 
 
-@jit
 def limit_norms(team, table, params, limit):
-    """Scale the incoming weights of each unit, its bias left out, to a Euclidean norm of at most `limit`."""
+    """Scale the incoming weights of each unit, its bias left out, to a Euclidean norm of at most `limit`.
+
+    Kernels call it by address, so that only fits that need it wait for its compilation.
+    """
     for o in range(table.shape[0]):
         if table[o, KIND] != DENSE:
             continue
@@ -18,6 +24,12 @@ def limit_norms(team, table, params, limit):
             limit_columns(team, table[o], params, limit)
         else:
             limit_rows(team, table[o], params, limit)
+
+
+@cache
+def limit_norms_address(dtype: np.dtype) -> int:
+    """Address of `limit_norms`."""
+    return address_of(limit_norms, LIMIT_NORMS.types_for(dtype))
 
 
 @jit

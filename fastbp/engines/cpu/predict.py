@@ -3,11 +3,12 @@
 import numpy as np
 
 from fastbp.engines.compiler import jit
-from fastbp.engines.cpu.arena import DESTINATION, FEW_ROWS_LIMIT, N_OUT
+from fastbp.engines.cpu.arena import ACTIVATION, DESTINATION, FEW_ROWS_LIMIT, N_OUT
 from fastbp.engines.cpu.arguments import Data, Network
+from fastbp.engines.cpu.blocks import panels_of
 from fastbp.engines.cpu.float_mode import flush_subnormals, restore_mode
 from fastbp.engines.cpu.gather import gather_inputs
-from fastbp.engines.cpu.network import PREDICTING, activations_of, forward
+from fastbp.engines.cpu.network import PREDICTING, forward
 from fastbp.engines.cpu.transpose import scatter_block
 from fastbp.engines.cpu.vector_memory import advance, lanes, load, pointer, spread, store_first_lanes
 from fastbp.functions.activations import index_of_largest
@@ -35,7 +36,7 @@ def predict(network, data, block, first_row, last_row, stop, largest, out):
     step = lanes(w)
     panel = 2 * step
     target, width = net.table[stop - 1, DESTINATION], net.table[stop - 1, N_OUT]
-    results = activations_of(net, target)
+    results = panels_of(w, net.buffers, target, ACTIVATION)
     row_width = 1 if data.indptr.shape[0] > 0 else data.n_inputs
     index, starts = data.index, data.starts
     for start in range(first_row, last_row, block):

@@ -11,28 +11,28 @@ import math
 import numpy as np
 from numba.extending import register_jitable
 
-from fastbp.engines import control
+from fastbp.engines import control as rules
 from fastbp.engines.compiler import jit
 from fastbp.engines.control import NON_FINITE, RUNNING
 from fastbp.engines.cpu import lowering
-from fastbp.engines.cpu.arena import FEW_ROWS_LIMIT, RULE_SIZE, RULES, SYNCED
+from fastbp.engines.cpu.arena import FEW_ROWS_LIMIT, RULE_SIZE, RULES, SYNCED, WEIGHT
 from fastbp.engines.cpu.arguments import Data, Network, Solver, Team
 from fastbp.engines.cpu.barrier import barrier, enter
-from fastbp.engines.cpu.call import call_coefficients, call_schedule, call_synced
+from fastbp.engines.cpu.call import call_coefficients, call_limit_norms, call_schedule, call_synced
 from fastbp.engines.cpu.float_mode import flush_subnormals, restore_mode
 from fastbp.engines.cpu.gather import gather_inputs, gather_targets, gather_weights, locate
 from fastbp.engines.cpu.gradient import ADD, APPLY, APPLY_STORED, SQUARES, WRITE, gradient_tiles
 from fastbp.engines.cpu.network import forward_and_backward
-from fastbp.engines.cpu.post_step import average_weights, limit_norms
+from fastbp.engines.cpu.post_step import average_weights
 from fastbp.engines.cpu.uniforms import step_key
 from fastbp.engines.cpu.vector_memory import advance, lanes, load_scalar, pointer, store_scalar
 from fastbp.engines.shuffle import shuffle_order
 from fastbp.functions.normalisation import MOMENTUM
 from fastbp.functions.solvers import N_COEFFICIENTS
 
-register_jitable(control.apply_stopping_rule)  # `end_epoch` calls it
-batch_weight, l2_of_batch = jit(control.batch_weight), jit(control.l2_of_batch)
-average_fraction, end_epoch = jit(control.average_fraction), jit(control.end_epoch)
+register_jitable(rules.apply_stopping_rule)  # `end_epoch` calls it
+batch_weight, l2_of_batch = jit(rules.batch_weight), jit(rules.l2_of_batch)
+average_fraction, end_epoch = jit(rules.average_fraction), jit(rules.end_epoch)
 
 
 @jit
@@ -48,11 +48,14 @@ def one_pass(team, net, data, position, n_rows, factor, loaded, key, row, share)
     first = n_registers * team.thread // team.n_threads
     last = n_registers * (team.thread + 1) // team.n_threads
     if not loaded:
-        locate(data, position, n_rows, data.n_targets, first, last, step)
+        order, starts = data.order, data.starts
+        locate(order, starts, position, n_rows, data.n_targets, first, last, step)
         gather_targets(net, data, first, last)
-        locate(data, position, n_rows, 1 if data.indptr.shape[0] > 0 else data.n_inputs, first, last, step)
+        width = 1 if data.indptr.shape[0] > 0 else data.n_inputs
+        locate(order, starts, position, n_rows, width, first, last, step)
         gather_inputs(net, data, first, last)
-        gather_weights(net, data, position, n_rows, factor, first, last)
+        weights = pointer(net.workspace, net.offsets[WEIGHT])
+        gather_weights(weights, data.weights, order, position, n_rows, factor, first, last)
     n_small = n_rows if n_rows <= net.offsets[FEW_ROWS_LIMIT] else 0
     if net.offsets[SYNCED] != 0 and share >= 0.0:
         arguments = team, net, first, last, n_registers, n_small, key, row, share
@@ -80,16 +83,18 @@ def prepare_step(fit, execution, steps, weight, factor, rule):
 
 
 @jit
-def rescale_gradient(team, net, solver, fit, execution, rule):
+def add_up(total, values, first, last):
+    """`total` and the values first … last, in this order."""
+    for i in range(first, last):
+        total += values[i]
+    return total
+
+
+@jit
+def scale_to_norm(limit, penalties, n_tiles, rule):
     """By how much the whole gradient is scaled to a norm of at most the limit, into `rule`."""
-    n_tiles = net.tiles.shape[0]
-    gradient_tiles(team, net, solver, 0, SQUARES, execution.squares, rule)
-    barrier(team.sync, team.n_threads)
-    total = 0.0
-    for i in range(n_tiles, 2 * n_tiles):
-        total += solver.penalties[i]
-    norm = math.sqrt(total)
-    scale = fit.clip_norm / norm if norm > fit.clip_norm else 1.0
+    norm = math.sqrt(add_up(0.0, penalties, n_tiles, 2 * n_tiles))
+    scale = limit / norm if norm > limit else 1.0
     store_scalar(advance(rule, N_COEFFICIENTS), lowering.SCALE, scale)
 
 
@@ -99,30 +104,23 @@ def train(
 ):
     """Up to `max_steps` steps; all threads of a team call it with the same arguments but `thread`.
 
-    Thread 0 keeps the control record. What it writes between the barriers of a step is read by others behind
-    the second, or at the end of an epoch behind a third.
+    Thread 0 keeps the control record. What it writes between the barriers of a step is read by others after
+    the second, or at the end of an epoch after a third. Returns the steps made; a negative number where not
+    all threads came, and nothing was done.
 
     Parameters
     ----------
-    network, data, solver : tuple
-        Members of `arguments.Network`, `Data` and `Solver`.
-    control, execution : arrays of records, in/out
-        See ``engines.control`` and ``execution``.
-    curve : out
-        Losses of the epochs finished by this call; it returns when it is full.
+    network, data, solver : tuple, members of `arguments.Network`, `Data` and `Solver`
+    control, execution : arrays of records (``engines.control``, ``execution``), in/out
+    curve : losses of the epochs finished by this call, which returns when it is full, out
     sync : the team's barrier
-
-    Returns
-    -------
-    int
-        Steps made; nothing was done where it is negative, since not all threads came.
     """
     if not enter(sync, n_threads):
         return -1
     mode = flush_subnormals()
     team, net, data, solver = Team(thread, n_threads, sync), Network(*network), Data(*data), Solver(*solver)
     fit, execution = control[0], execution[0]
-    n_rows, pass_rows = fit.n_rows, fit.pass_rows
+    n_rows, pass_rows, n_tiles = fit.n_rows, fit.pass_rows, net.tiles.shape[0]
     position, steps, loaded = fit.position, fit.steps, execution.is_loaded == 1
     factor = pointer(solver.factors, thread * RULE_SIZE)
     rule = pointer(net.workspace, net.offsets[RULES] + thread * RULE_SIZE)
@@ -137,14 +135,12 @@ def train(
         share = max(MOMENTUM, 1.0 / (steps + 1)) * batch_rows / fit.batch_rows
         for start in range(0, batch_rows, pass_rows):
             rows = min(pass_rows, batch_rows - start)
-            n_registers = one_pass(
-                team, net, data, position + start, rows, 1.0 / weight, loaded, key, start, share
-            )
+            first = position + start
+            n_registers = one_pass(team, net, data, first, rows, 1.0 / weight, loaded, key, start, share)
             loaded = rows == n_rows
             barrier(sync, n_threads)
             if thread == 0:
-                for r in range(n_registers):
-                    loss += net.losses[r]
+                loss = add_up(loss, net.losses, 0, n_registers)
                 if not np.isfinite(loss):
                     fit.status = NON_FINITE
             task = APPLY if single else WRITE if start == 0 else ADD
@@ -152,12 +148,14 @@ def train(
             gradient_tiles(team, net, solver, rows, task, function, rule)
             barrier(sync, n_threads)
         if execution.squares != 0:
-            rescale_gradient(team, net, solver, fit, execution, rule)
+            gradient_tiles(team, net, solver, 0, SQUARES, execution.squares, rule)
+            barrier(sync, n_threads)
+            scale_to_norm(fit.clip_norm, solver.penalties, n_tiles, rule)
         if not single:
             gradient_tiles(team, net, solver, 0, APPLY_STORED, execution.update, rule)
             barrier(sync, n_threads)
-        if fit.max_norm > 0.0:
-            limit_norms(team, net.table, net.params, fit.max_norm)
+        if execution.limit_norms != 0:
+            call_limit_norms(execution.limit_norms, (team, net.table, net.params, fit.max_norm))
             barrier(sync, n_threads)
         if execution.has_average:
             average = pointer(solver.moments, solver.moments.shape[0] - net.params.shape[0])
@@ -166,9 +164,7 @@ def train(
         steps += 1
         position += batch_rows
         if thread == 0:
-            for i in range(net.tiles.shape[0]):
-                loss += solver.penalties[i]
-            fit.epoch_loss += batch_rows * loss
+            fit.epoch_loss += batch_rows * add_up(loss, solver.penalties, 0, n_tiles)
             fit.step_of_epoch += 1
         if position == n_rows:
             position = 0
@@ -204,8 +200,7 @@ def loss_and_gradient(
         rows = min(pass_rows, n_rows - start)
         n_registers = one_pass(team, net, data, start, rows, 1.0 / total_weight, loaded, 0, start, -1.0)
         barrier(sync, n_threads)
-        for r in range(n_registers):
-            loss += net.losses[r]
+        loss = add_up(loss, net.losses, 0, n_registers)
         task = WRITE if start == 0 else ADD
         gradient_tiles(team, net, solver, rows, task, accumulate, pointer(net.workspace, 0))
         barrier(sync, n_threads)

@@ -68,7 +68,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
         All rows of the data.
     order : int32, in
         Rows in the order of their use, epoch after epoch; this launch begins at its `order_position`.
-    fits, launches : arrays of records, in/out
+    control, launches : arrays of records, in/out
         See ``engines.control`` and ``control.LAUNCH``.
     curve : float64, out
         Losses of the epochs that end in this launch.
@@ -176,7 +176,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                         launch.has_bad_parameters = 1
 
     def kernel(
-        phases, jobs, arena, X, targets, weights, order, fits, launches, curve, first, last, n_steps, close
+        phases, jobs, arena, X, targets, weights, order, control, launches, curve, first, last, n_steps, close
     ):
         # One by one: Numba takes longer to find the type of a tuple of device arrays.
         if SIMULATOR:
@@ -191,7 +191,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
             pool = cuda.shared.array(pool_size, real, alignment=16)
             scratch = cuda.shared.array(threads, np.float64)
             own = cuda.shared.array(own_size, real)
-        data, fit, launch, units = Data(X, targets, weights, order), fits[0], launches[0], (first, last)
+        data, fit, launch, units = Data(X, targets, weights, order), control[0], launches[0], (first, last)
         if resident:
             n = launch.arena_size
             for i in range(cuda.threadIdx.x, n, threads):
