@@ -16,6 +16,7 @@ from fastbp.engines.cpu.arguments import Network, Solver, Team
 from fastbp.engines.cpu.barrier import SYNC_SIZE
 from fastbp.engines.cpu.gradient import APPLY_STORED, WRITE, gradient_tiles
 from fastbp.engines.cpu.network import BY_ROW, backward, forward
+from fastbp.engines.cpu.op_table import link
 from fastbp.engines.cpu.vector_memory import pointer
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.solvers import SOLVERS
@@ -65,7 +66,7 @@ class Op:
         )
         assert network.ops[-1].kind == Kind.LOSS
         arena = plan_arena(network, rows, 1, training=True)
-        table = lowering.link(network).copy()
+        table = link(network).copy()
         table[:, FIELD["training"]] = np.arange(len(table)) == len(table) - 2
         tiles = arena.tiles[arena.tiles[:, TILE_PARAMETERS] >= network.dense[-1].offset]
         self.rows, self.registers = rows, -(-rows // lanes_of(network.dtype))

@@ -15,7 +15,7 @@ class Network(NamedTuple):
     Attributes
     ----------
     table : (n_ops, n_fields) int64
-        The ops (``lowering.link``).
+        The ops (``op_table.link``).
     buffers, transposed, tiles, offsets : int64
         Of the arena (``arena.Arena``).
     params : flat vector

@@ -13,6 +13,7 @@ from fastbp.engines.cpu import step as kernel
 from fastbp.engines.cpu.arena import RULE_SIZE, SYNCED, lanes_of, pass_rows, plan_arena, prediction_rows
 from fastbp.engines.cpu.batch_norm import synced_address
 from fastbp.engines.cpu.execution import new_execution
+from fastbp.engines.cpu.op_table import link
 from fastbp.engines.cpu.pace import recall, remember
 from fastbp.engines.cpu.predict import predict
 from fastbp.engines.cpu.threads import Kernel, Threads, useful_threads
@@ -95,7 +96,7 @@ class _Batches:
     def _network_with(self, parameters: np.ndarray) -> tuple[np.ndarray, ...]:
         """The members of ``arguments.Network``."""
         arena = self.arena
-        tables = lowering.link(self.network), arena.buffers, arena.transposed, arena.tiles, arena.offsets
+        tables = link(self.network), arena.buffers, arena.transposed, arena.tiles, arena.offsets
         return (*tables, parameters, self.workspace, self._losses)
 
     def __enter__(self):
@@ -318,7 +319,7 @@ def forward(
         return np.empty(0, np.intp) if largest else out
     panel = 2 * lanes_of(network.dtype)
     flops_per_row = network.flops_per_row / 3
-    table = lowering.link(network)
+    table = link(network)
     flat, no_values = out.reshape(-1), NO_VALUES[network.dtype]
     team = Threads(
         n_jobs, useful_threads(flops_per_row * inputs.n_rows, padded(inputs.n_rows, panel) // panel)

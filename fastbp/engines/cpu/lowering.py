@@ -6,7 +6,7 @@ batch is computed for all these rows at once.
 """
 
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from types import FunctionType, ModuleType
 from typing import NamedTuple
 
@@ -37,7 +37,6 @@ from fastbp.functions.noise import NOISES
 from fastbp.functions.parametric import PARAMETRICS, Parametric
 from fastbp.functions.schedules import N_PARAMETERS, RATE_SCHEDULES, warmed_up
 from fastbp.functions.solvers import N_COEFFICIENTS, SOLVERS
-from fastbp.plan.network import FIELD, Kind, NetworkPlan
 
 
 def _register(module: ModuleType) -> None:
@@ -54,9 +53,6 @@ for _entry in PARAMETRICS:  # blends are made in a loop
     register_jitable(_entry.backward)
 
 absolute, fma, select = primitives.absolute, primitives.fma, primitives.select
-
-# Columns that the CPU adds to the table of ops.
-FORWARD, BACKWARD, DERIVATIVE_OF, LEARNS, ACCUMULATES = range(len(FIELD), len(FIELD) + 5)
 
 
 def _forward_loop(value: Callable) -> Callable:
@@ -434,42 +430,3 @@ def schedule(name: str) -> int:
     """Address of a schedule's factor."""
     loop = _schedule_loop(RATE_SCHEDULES[name].factor)
     return address_of(loop, call.SCHEDULE.types_for(np.dtype(float)))
-
-
-@lru_cache(maxsize=64)
-def link(network: NetworkPlan) -> np.ndarray:
-    """The table of ops with the CPU's columns.
-
-    FORWARD and BACKWARD, addresses of the op's function; DERIVATIVE_OF, the buffer whose values its
-    derivative is a function of; LEARNS, whether weights lie below the op's input, so that deltas go on there;
-    ACCUMULATES, whether deltas from another op are there already when this one adds its own.
-    """
-    more = np.zeros((len(network.ops), 5), np.int64)
-    learns = {0: 0}
-    for row, op in zip(more, network.ops, strict=True):
-        if op.kind == Kind.LOSS:
-            row[0] = loss(LOSSES.names()[op.code], network.dtype)
-        elif op.kind == Kind.ROW:
-            name = ROW_ACTIVATIONS.names()[op.code]
-            of = op.source if ROW_ACTIVATIONS[name].from_input else op.target
-            row[:3] = *activation(name, True, network.dtype), of
-        elif op.kind == Kind.ELEMENTWISE:
-            name = ACTIVATIONS.names()[op.code]
-            of = op.source if ACTIVATIONS[name].from_input else op.target
-            row[:3] = *activation(name, False, network.dtype), of
-        elif op.kind == Kind.NOISE:
-            row[:3] = *noise(NOISES.names()[op.code], network.dtype), op.target
-        elif op.kind == Kind.PARAMETRIC:
-            row[:2] = parametric(PARAMETRICS.names()[op.code], network.dtype)
-        elif op.kind == Kind.GROUP:
-            row[:3] = *group_activation(GROUP_ACTIVATIONS.names()[op.code], network.dtype), op.source
-        row[3] = learns[op.source] if op.kind != Kind.ADD else learns[op.other]
-        if op.target not in learns:
-            learns[op.target] = int(op.cols > 0 and op.learned) or learns[op.source]
-    filled: set[int] = set()
-    for row, op in zip(more[::-1], network.ops[::-1], strict=True):
-        reads = {Kind.DENSE: op.source, Kind.ADD: op.other}.get(Kind(op.kind))
-        if reads is not None:
-            row[4] = reads in filled
-            filled.add(reads)
-    return np.hstack([network.table, more])

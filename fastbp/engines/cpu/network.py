@@ -61,7 +61,7 @@ from fastbp.engines.cpu.call import (
     call_parametric,
     call_parametric_backward,
 )
-from fastbp.engines.cpu.lowering import ACCUMULATES, BACKWARD, DERIVATIVE_OF, FORWARD, LEARNS
+from fastbp.engines.cpu.op_table import ACCUMULATES, BACKWARD, DERIVATIVE_OF, FORWARD, LEARNS
 from fastbp.engines.cpu.uniforms import op_key
 from fastbp.engines.cpu.vector_memory import advance, lanes, pointer
 
