@@ -164,15 +164,18 @@ def compile_kernel(capability: str, dtype: str, plan: str, team: str) -> str:
     """The PTX of one kernel."""
     import numpy as np
     from numba.cuda import types
+    from numba.np.numpy_support import from_dtype
 
+    from fastbp.engines.control import CONTROL
+    from fastbp.engines.cuda.control import LAUNCH
     from fastbp.engines.cuda.step import launch_bounds, make_kernel
     from fastbp.engines.cuda.target import cuda
 
     real = getattr(types, dtype)
-    integers, counts = types.int64, types.int32
+    integers, counts, fits, launches = types.int64, types.int32, from_dtype(CONTROL), from_dtype(LAUNCH)
     signature = (
         integers[:, ::1], integers[:, ::1], real[::1], real[::1], real[::1], real[::1], counts[::1],
-        integers[::1], types.float64[::1], types.float64[::1], integers, integers, integers, integers,
+        fits[::1], launches[::1], types.float64[::1], integers, integers, integers, integers,
     )  # fmt: skip
     major, minor = (int(part) for part in capability.split("."))
     number = getattr(np, dtype)
@@ -186,8 +189,10 @@ def float64_instructions(capability: str, plan: str) -> list[str]:
     """Instructions in float64 of what a float32 kernel computes, without the books, which are in float64."""
     import numpy as np
     from numba.cuda import types
+    from numba.np.numpy_support import from_dtype
 
-    from fastbp.engines.cuda.phases import make_work
+    from fastbp.engines.cuda.control import LAUNCH
+    from fastbp.engines.cuda.phases import Data, Place, make_work
     from fastbp.engines.cuda.step import TILING
     from fastbp.engines.cuda.target import cuda
     from fastbp.engines.cuda.tiling import LARGE
@@ -195,16 +200,16 @@ def float64_instructions(capability: str, plan: str) -> list[str]:
     work = make_work(np.float32, TILING, False, selection(plan))
     gather, tiles, rows, norms, size = *work, TILING.pool(LARGE)
 
-    def without_books(jobs, memory, X, order, ints, n):
+    def without_books(jobs, memory, X, order, launches, n):
         pool = cuda.shared.array(size, np.float32)
-        tid = cuda.threadIdx.x & 255
-        gather(memory, jobs, n, n, X, X, X, order, ints, n, n, n, n, n, n, tid)
-        tiles(memory, jobs, n, n, pool, ints, n, n, n, n, n, n, tid)
-        rows(memory, jobs, n, n, pool, ints, n, n, n, n, tid)
-        norms(memory, jobs, n, n, pool, ints, n, n, tid)
+        place, key, launch = Place(n, n, cuda.threadIdx.x & 255), np.uint64(n), launches[0]
+        gather(memory, jobs, n, n, Data(X, X, X, order), launch, n, n, n, key, place)
+        tiles(memory, jobs, n, n, pool, launch, n, n, n, key, place)
+        rows(memory, jobs, n, n, pool, launch, n, n, place)
+        norms(memory, jobs, n, n, pool, launch, place)
 
-    single, long = types.float32[::1], types.int64
-    signature = (long[:, ::1], single, single, types.int32[::1], long[::1], types.int32)
+    single, launches = types.float32[::1], from_dtype(LAUNCH)[::1]
+    signature = (types.int64[:, ::1], single, single, types.int32[::1], launches, types.int32)
     major, minor = (int(part) for part in capability.split("."))
     with pretended_device((major, minor)):
         ptx, _ = cuda.compile_ptx(without_books, signature, cc=(major, minor))

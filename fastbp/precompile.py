@@ -126,6 +126,7 @@ def _registered(dtype: np.dtype) -> Iterator[Piece]:
     """Whatever a network may name."""
     from fastbp.engines.cpu import lowering
     from fastbp.engines.cpu.batch_norm import synced_address
+    from fastbp.engines.cpu.post_step import limit_norms_address
 
     def piece(kind: str, name: object, address: Callable, *arguments: object) -> Piece:
         return Piece(f"{kind} {name}, {dtype}", partial(address, *arguments, dtype))
@@ -143,6 +144,7 @@ def _registered(dtype: np.dtype) -> Iterator[Piece]:
     for name in LOSSES.names():
         yield piece("loss", name, lowering.loss, name)
     yield piece("norm", "batch", synced_address)
+    yield piece("norms", "of units", limit_norms_address)
     yield piece("batches", "in passes", lowering.accumulate)
     for l1 in (False, True):
         yield piece("norm of the gradient", "with l1" if l1 else "", lowering.squares, l1)

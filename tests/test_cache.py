@@ -123,7 +123,7 @@ def plain(x):
 def one_kernel():
     """A kernel that no other test has compiled in this process, and what it does."""
     from fastbp.engines.compiler import jit
-    from fastbp.engines.cpu.network import row_pitch
+    from fastbp.engines.cpu.blocks import row_pitch
 
     kernel = jit(row_pitch.py_func)
     return kernel, lambda: kernel(3, 4) == row_pitch.py_func(3, 4)

@@ -16,7 +16,7 @@ from fastbp.engines.cuda.lowering import Selection, formulas
 from fastbp.engines.cuda.step import make_kernel
 from fastbp.engines.cuda.target import SIMULATOR, cuda
 from fastbp.engines.cuda.typed import Typed
-from fastbp.engines.cuda.uniforms import make_uniform, noise_key
+from fastbp.engines.cuda.uniforms import make_uniform, op_key, step_key
 from fastbp.functions import random
 from fastbp.functions.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss, loss_names
@@ -149,7 +149,7 @@ def test_uniform_numbers_are_the_cpu_s(real):
 
     @cuda.jit
     def kernel(seed, step, op, out):
-        key = noise_key(seed, step, op)
+        key = op_key(step_key(seed, step), op)
         for i in range(out.shape[0]):
             out[i] = uniform(key, (1 << 32) - 5 + i)
 

@@ -91,7 +91,7 @@ def test_usual_fits_then_compile_nothing():
 
 def registered(monkeypatch):
     """Described functions and their types, of all that ``--all`` compiles by name; nothing is compiled."""
-    from fastbp.engines.cpu import batch_norm, lowering
+    from fastbp.engines.cpu import batch_norm, lowering, post_step
 
     found = []
 
@@ -100,7 +100,7 @@ def registered(monkeypatch):
         return 0
 
     with monkeypatch.context() as patch:
-        for module in (batch_norm, lowering):
+        for module in (batch_norm, lowering, post_step):
             patch.setattr(module, "address_of", address_of)
         for piece in precompile.pieces(everything=True):
             if isinstance(piece.compile, partial):
@@ -115,7 +115,7 @@ def test_all_that_is_registered(monkeypatch):
     functions = (
         len(ACTIVATIONS) + len(ROW_ACTIVATIONS) + len(GROUP_ACTIVATIONS) + len(PARAMETRICS) + len(NOISES)
     )
-    per_dtype = 2 * functions + len(LOSSES) + (32 + 1) * len(SOLVERS) + 4
+    per_dtype = 2 * functions + len(LOSSES) + (32 + 1) * len(SOLVERS) + 5
     assert len(found) == 2 * per_dtype + len(RATE_SCHEDULES)
 
 
@@ -150,7 +150,7 @@ def one_piece(monkeypatch):
 
     def compile_one():
         from fastbp.engines.compiler import jit
-        from fastbp.engines.cpu.network import row_pitch
+        from fastbp.engines.cpu.blocks import row_pitch
 
         jit(row_pitch.py_func)(3, 4)
 

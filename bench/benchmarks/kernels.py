@@ -12,8 +12,11 @@ import peers  # noqa: F401  (finds the fastbp of this checkout)
 from fastbp.engines.compiler import jit
 from fastbp.engines.cpu import lowering
 from fastbp.engines.cpu.arena import TILE_PARAMETERS, lanes_of, plan_arena
+from fastbp.engines.cpu.arguments import Network, Solver, Team
+from fastbp.engines.cpu.barrier import SYNC_SIZE
 from fastbp.engines.cpu.gradient import APPLY_STORED, WRITE, gradient_tiles
-from fastbp.engines.cpu.network import backward, forward
+from fastbp.engines.cpu.network import BY_ROW, backward, forward
+from fastbp.engines.cpu.op_table import link
 from fastbp.engines.cpu.vector_memory import pointer
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.solvers import SOLVERS
@@ -27,36 +30,24 @@ SAMPLES, SAMPLE_SECONDS = 7, 0.02
 
 
 @jit
-def repeat_forward(times, last, table, buffers, special, params, work):
+def repeat_forward(times, last, network):
+    net = Network(*network)
     for _ in range(times):
-        forward(table, buffers, special, params, work, 0, last, True, table.shape[0], 0, 0, 0)
+        forward(net, 0, last, BY_ROW, 0, net.table.shape[0], 0, 0, 0)
 
 
 @jit
-def repeat_backward(times, last, table, buffers, transposed, special, params, work):
+def repeat_backward(times, last, network):
+    net = Network(*network)
     for _ in range(times):
-        backward(table, buffers, transposed, special, params, work, 0, last, 0, 0)
+        backward(net, 0, last, 0, net.table.shape[0] - 1, 0, 0)
 
 
 @jit
-def repeat_tiles(times, rows, mode, update, rule, tiles, special, params, moments, work, gradient, penalties):
+def repeat_tiles(times, rows, mode, update, rule, network, solver, sync):
+    team, net, solver = Team(0, 1, sync), Network(*network), Solver(*solver)
     for _ in range(times):
-        gradient_tiles(
-            tiles,
-            special,
-            params,
-            moments,
-            work,
-            gradient,
-            0,
-            1,
-            rows,
-            mode,
-            update,
-            pointer(rule, 0),
-            pointer(rule, 0),
-            penalties,
-        )
+        gradient_tiles(team, net, solver, rows, mode, update, pointer(rule, 0))
 
 
 class Op:
@@ -74,34 +65,29 @@ class Op:
             dtype=np.dtype(dtype),
         )
         assert network.ops[-1].kind == Kind.LOSS
-        self.arena = plan_arena(network, rows, 1, training=True)
-        self.table = lowering.link(network).copy()
-        self.table[:, FIELD["training"]] = np.arange(len(self.table)) == len(self.table) - 2
-        own = self.arena.tiles[:, TILE_PARAMETERS] >= network.dense[-1].offset
-        self.tiles = self.arena.tiles[own]
+        arena = plan_arena(network, rows, 1, training=True)
+        table = link(network).copy()
+        table[:, FIELD["training"]] = np.arange(len(table)) == len(table) - 2
+        tiles = arena.tiles[arena.tiles[:, TILE_PARAMETERS] >= network.dense[-1].offset]
         self.rows, self.registers = rows, -(-rows // lanes_of(network.dtype))
         rng = np.random.default_rng(0)
-        self.work = self.arena.allocate(network)
+        self.work = arena.allocate(network)
         self.numbers = rng.standard_normal(len(self.work)).astype(dtype)
-        self.params, self.gradient = rng.standard_normal((2, network.n_parameters)).astype(dtype)
-        self.moments = np.zeros(3 * network.n_parameters, dtype)
-        self.penalties = np.zeros(len(self.tiles))
+        params, gradient = rng.standard_normal((2, network.n_parameters)).astype(dtype)
+        moments, penalties = np.zeros(3 * network.n_parameters, dtype), np.zeros(2 * len(tiles))
+        tables = table, arena.buffers, arena.transposed, tiles, arena.offsets
+        self.arguments = (*tables, params, self.work, np.zeros(self.registers))
+        self.solver = moments, gradient, penalties, np.zeros(0)
         self.refill()
 
     def refill(self) -> None:
         self.work[:] = self.numbers
 
     def forward(self, times: int, registers: int | None = None) -> None:
-        last = self.registers if registers is None else registers
-        repeat_forward(
-            times, last, self.table, self.arena.buffers, self.arena.special, self.params, self.work
-        )
+        repeat_forward(times, self.registers if registers is None else registers, self.arguments)
 
     def backward(self, times: int, registers: int | None = None) -> None:
-        last = self.registers if registers is None else registers
-        arena = self.arena
-        layout = self.table, arena.buffers, arena.transposed, arena.special
-        repeat_backward(times, last, *layout, self.params, self.work)
+        repeat_backward(times, self.registers if registers is None else registers, self.arguments)
 
     def gradient_only(self, times: int) -> None:
         self._tiles(times, WRITE, "sgd")
@@ -110,21 +96,17 @@ class Op:
         self._tiles(times, APPLY_STORED, solver)
 
     def _tiles(self, times: int, mode: int, solver: str) -> None:
+        dtype = self.network.dtype
+        coefficients = SOLVERS[solver].coefficients(1e-3, (0.9, 0.999, 1e-8, 0.0), 1.0)
         repeat_tiles(
             times,
             self.rows,
             mode,
-            lowering.update(solver, lowering.Extras(), self.network.dtype),
-            np.array([*SOLVERS[solver].coefficients(1e-3, (0.9, 0.999, 1e-8, 0.0), 1.0), *[0.0] * 8]).astype(
-                self.network.dtype
-            ),
-            self.tiles,
-            self.arena.special,
-            self.params,
-            self.moments,
-            self.work,
-            self.gradient,
-            self.penalties,
+            lowering.update(solver, lowering.Extras(), dtype),
+            np.array([*coefficients, *[0.0] * 8]).astype(dtype),
+            self.arguments,
+            self.solver,
+            np.zeros(SYNC_SIZE, np.int64),
         )
 
 

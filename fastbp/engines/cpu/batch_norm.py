@@ -7,14 +7,11 @@ feature's sums run through the registers in their order, so the result does not 
 from functools import cache
 
 import numpy as np
-from numba import types
 
 from fastbp.engines.compiler import address_of, jit
 from fastbp.engines.cpu.arena import (
     ACTIVATION,
-    ACTIVATION_STRIDE,
     DELTA,
-    DELTA_STRIDE,
     DESTINATION,
     GROUP_PANELS,
     N_OUT,
@@ -25,6 +22,8 @@ from fastbp.engines.cpu.arena import (
     WEIGHT,
 )
 from fastbp.engines.cpu.barrier import barrier
+from fastbp.engines.cpu.blocks import panels_of
+from fastbp.engines.cpu.call import SYNCED
 from fastbp.engines.cpu.network import BY_BATCH, backward, forward, loss
 from fastbp.engines.cpu.vector_memory import (
     advance,
@@ -42,33 +41,33 @@ from fastbp.functions.primitives import fma, sqrt
 
 
 @jit
-def total_weight(offsets, workspace, n_registers):
+def total_weight(net, n_registers):
     """Sum of the weights of the batch's rows."""
-    w = pointer(workspace, 0)
+    w = pointer(net.workspace, 0)
     step = lanes(w)
     total = 0.0
     for r in range(n_registers):
-        total += sum_lanes(load(w, offsets[WEIGHT] + r * step))
+        total += sum_lanes(load(w, net.offsets[WEIGHT] + r * step))
     return total
 
 
 @jit
-def statistics(op, buffers, offsets, params, workspace, n_registers, share, thread, n_threads):
+def statistics(team, net, o, n_registers, share):
     """Weighted mean and variance of a thread's features over the batch; the running ones move by `share`.
 
     A batch without weight takes the running ones, and leaves them alone.
     """
-    w = pointer(workspace, 0)
+    op, buffers, w = net.table[o], net.buffers, pointer(net.workspace, 0)
     step = lanes(w)
     panel = 2 * step
     n = op[N_OUT]
-    z, stride = advance(w, buffers[op[SOURCE], ACTIVATION]), buffers[op[SOURCE], ACTIVATION_STRIDE]
+    z, stride = panels_of(w, buffers, op[SOURCE], ACTIVATION)
     found = advance(w, buffers[op[OTHER], ACTIVATION])
-    running = pointer(params, op[OFFSET])
-    weight = advance(w, offsets[WEIGHT])
-    total = total_weight(offsets, workspace, n_registers)
+    running = pointer(net.params, op[OFFSET])
+    weight = advance(w, net.offsets[WEIGHT])
+    total = total_weight(net, n_registers)
     share = min(1.0, share * total)
-    for i in range(n * thread // n_threads, n * (thread + 1) // n_threads):
+    for i in range(n * team.thread // team.n_threads, n * (team.thread + 1) // team.n_threads):
         mean, variance = load_scalar(running, i), load_scalar(running, n + i)
         if total > 0.0:
             sums = spread(w, 0.0)
@@ -93,16 +92,16 @@ def statistics(op, buffers, offsets, params, workspace, n_registers, share, thre
 
 
 @jit
-def delta_sums(op, buffers, workspace, n_registers, thread, n_threads):
+def delta_sums(team, net, o, n_registers):
     """Sums over the batch of a thread's features: of the deltas, and of deltas times outputs."""
-    w = pointer(workspace, 0)
+    op, buffers, w = net.table[o], net.buffers, pointer(net.workspace, 0)
     step = lanes(w)
     panel = 2 * step
     n = op[N_OUT]
-    a, stride = advance(w, buffers[op[DESTINATION], ACTIVATION]), buffers[op[DESTINATION], ACTIVATION_STRIDE]
-    delta, delta_stride = advance(w, buffers[op[DESTINATION], DELTA]), buffers[op[DESTINATION], DELTA_STRIDE]
+    a, stride = panels_of(w, buffers, op[DESTINATION], ACTIVATION)
+    delta, delta_stride = panels_of(w, buffers, op[DESTINATION], DELTA)
     found = advance(w, buffers[op[OTHER], ACTIVATION])
-    for i in range(n * thread // n_threads, n * (thread + 1) // n_threads):
+    for i in range(n * team.thread // team.n_threads, n * (team.thread + 1) // team.n_threads):
         plain, inner = spread(w, 0.0), spread(w, 0.0)
         for r in range(n_registers):
             at = i * panel + (r % 2) * step
@@ -114,55 +113,38 @@ def delta_sums(op, buffers, workspace, n_registers, thread, n_threads):
 
 
 @jit
-def normalised_backward(op, buffers, offsets, workspace, n_registers, first, last):
+def normalised_backward(net, o, n_registers, first, last):
     """Deltas of the outputs into those of the inputs, for registers first … last.
 
     With x = (z - mean) r, weights w of the sum W: r (delta - w / W (sum delta + x sum(delta x))).
     """
-    w = pointer(workspace, 0)
+    op, buffers, w = net.table[o], net.buffers, pointer(net.workspace, 0)
     step = lanes(w)
     panel = 2 * step
     n = op[N_OUT]
-    a, stride = advance(w, buffers[op[DESTINATION], ACTIVATION]), buffers[op[DESTINATION], ACTIVATION_STRIDE]
-    delta, delta_stride = advance(w, buffers[op[DESTINATION], DELTA]), buffers[op[DESTINATION], DELTA_STRIDE]
+    a, stride = panels_of(w, buffers, op[DESTINATION], ACTIVATION)
+    delta, delta_stride = panels_of(w, buffers, op[DESTINATION], DELTA)
     found = advance(w, buffers[op[OTHER], ACTIVATION])
-    total = total_weight(offsets, workspace, n_registers)
+    total = total_weight(net, n_registers)
     part = 1.0 / total if total > 0.0 else 0.0
     for i in range(n):
         factor = 1.0 / sqrt(spread(w, load_scalar(found, n + i)) + EPSILON)
         plain, inner = spread(w, load_scalar(found, 2 * n + i)), spread(w, load_scalar(found, 3 * n + i))
         for r in range(first, last):
             at = i * panel + (r % 2) * step
-            share = load(w, offsets[WEIGHT] + r * step) * part
+            share = load(w, net.offsets[WEIGHT] + r * step) * part
             d = load(delta, (r // 2) * delta_stride + at)
             x = load(a, (r // 2) * stride + at)
             store(delta, (r // 2) * delta_stride + at, factor * (d - share * fma(x, inner, plain)))
 
 
-def synced_forward_and_backward(
-    table,
-    buffers,
-    transposed,
-    offsets,
-    params,
-    workspace,
-    n_registers,
-    first,
-    last,
-    n_small,
-    key,
-    row,
-    share,
-    sums,
-    thread,
-    n_threads,
-    sync,
-):
+def synced_forward_and_backward(team, net, first, last, n_registers, n_small, key, row, share):
     """``network.forward_and_backward`` with stops where all threads wait.
 
     Kernels call it by address, so that only networks that need it wait for its compilation.
     """
-    n_ops, group = table.shape[0], 2 * offsets[GROUP_PANELS]
+    table, n_threads, sync = net.table, team.n_threads, team.sync
+    n_ops, group = table.shape[0], 2 * net.offsets[GROUP_PANELS]
     begin = 0
     while begin < n_ops:
         end = begin + 1
@@ -170,31 +152,15 @@ def synced_forward_and_backward(
             end += 1
         if table[begin, SYNC]:
             barrier(sync, n_threads)
-            statistics(
-                table[begin], buffers, offsets, params, workspace, n_registers, share, thread, n_threads
-            )
+            statistics(team, net, begin, n_registers, share)
             barrier(sync, n_threads)
         start = first
         while start < last:
             stop = min(last, start // 2 * 2 + group)
-            forward(
-                table,
-                buffers,
-                offsets,
-                params,
-                workspace,
-                start,
-                stop,
-                BY_BATCH,
-                begin,
-                end,
-                n_small,
-                key,
-                row,
-            )
+            forward(net, start, stop, BY_BATCH, begin, end, n_small, key, row)
             start = stop
         begin = end
-    loss(table, buffers, offsets, workspace, first, last, sums)
+    loss(net, first, last)
     end = n_ops - 1
     while end > 0:
         begin = end - 1
@@ -204,37 +170,17 @@ def synced_forward_and_backward(
         start = first
         while start < last:
             stop = min(last, start // 2 * 2 + group)
-            backward(
-                table,
-                buffers,
-                transposed,
-                offsets,
-                params,
-                workspace,
-                start,
-                stop,
-                begin + synced,
-                end,
-                key,
-                row,
-            )
+            backward(net, start, stop, begin + synced, end, key, row)
             start = stop
         if synced:
             barrier(sync, n_threads)
-            delta_sums(table[begin], buffers, workspace, n_registers, thread, n_threads)
+            delta_sums(team, net, begin, n_registers)
             barrier(sync, n_threads)
-            normalised_backward(table[begin], buffers, offsets, workspace, n_registers, first, last)
+            normalised_backward(net, begin, n_registers, first, last)
         end = begin
 
 
 @cache
 def synced_address(dtype: np.dtype) -> int:
     """Address of `synced_forward_and_backward`."""
-    integer, real = types.int64, types.float64
-    table, vector = integer[:, ::1], integer[::1]
-    values = (types.float32 if dtype == np.float32 else real)[::1]
-    arrays = (table, table, vector, vector, values, values)
-    rows = (integer,) * 6  # n_registers, first, last, few, key, row
-    return address_of(
-        synced_forward_and_backward, (*arrays, *rows, real, real[::1], integer, integer, vector)
-    )
+    return address_of(synced_forward_and_backward, SYNCED.types_for(dtype))

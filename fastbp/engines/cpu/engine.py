@@ -7,28 +7,27 @@ from typing import Any
 
 import numpy as np
 
+from fastbp.engines.control import batches, new_control, rules
 from fastbp.engines.cpu import lowering
 from fastbp.engines.cpu import step as kernel
 from fastbp.engines.cpu.arena import RULE_SIZE, SYNCED, lanes_of, pass_rows, plan_arena, prediction_rows
 from fastbp.engines.cpu.batch_norm import synced_address
+from fastbp.engines.cpu.execution import new_execution
+from fastbp.engines.cpu.op_table import link
 from fastbp.engines.cpu.pace import recall, remember
 from fastbp.engines.cpu.predict import predict
 from fastbp.engines.cpu.threads import Kernel, Threads, useful_threads
+from fastbp.engines.fit_state import FitState
 from fastbp.engines.flat_data import MOST_ROWS, ROW_NUMBER, Inputs, as_inputs, as_weights, flat_view
 from fastbp.engines.shuffle import shuffle_order
-from fastbp.functions.schedules import check_convergence
-from fastbp.plan.network import Kind, NetworkPlan, aligned_zeros, padded
+from fastbp.plan.network import NetworkPlan, aligned_zeros, padded
 from fastbp.plan.training import SolverState, TrainingPlan
 
 DEVICE = "cpu"
-STATUS_NAMES = {
-    kernel.RUNNING: "running",
-    kernel.CONVERGED: "converged",
-    kernel.MAX_EPOCHS: "max_epochs",
-    kernel.NON_FINITE: "non_finite",
-}
 CURVE_CAPACITY = 1 << 16  # epochs that one call of the kernel may finish
 LOSS_BYTES = 4 << 20  # of the activations of a pass where only the loss is wanted
+NO_ROWS, NO_LOSSES = np.empty(0, ROW_NUMBER), np.empty(0)  # of a prediction, and its targets and weights:
+NO_VALUES = {np.dtype(kind): flat_view([], kind) for kind in (np.float32, np.float64)}
 PREDICTION_FLOPS = 5e9  # until Python looks around again: a fraction of a second
 
 
@@ -67,8 +66,12 @@ class _Batches:
         self.workspace = self.arena.allocate(self.network)
         index = self.inputs.index
         self.order = index.copy() if index.size else np.arange(self.n_rows, dtype=ROW_NUMBER)
-        self.starts = np.zeros(padded(self.pass_rows, 2 * lanes_of(self.network.dtype)), np.int64)
-        self.sums = np.zeros(len(self.starts))
+        starts = np.zeros(padded(self.pass_rows, 2 * lanes_of(self.network.dtype)), np.int64)
+        self._losses = np.zeros(len(starts))
+        self._data = (
+            *(self.inputs.values, self.inputs.indices, self.inputs.indptr, self.network.n_inputs, index),
+            *(self.targets, self.network.n_targets, self.weights, self.order, starts),
+        )
 
     def _next_slice(self) -> float:
         """How many steps to make before the number of threads is chosen again."""
@@ -90,10 +93,11 @@ class _Batches:
             self._step_seconds = seconds / steps
         return result
 
-    @property
-    def layout(self) -> tuple[np.ndarray, ...]:
+    def _network_with(self, parameters: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The members of ``arguments.Network``."""
         arena = self.arena
-        return lowering.link(self.network), arena.buffers, arena.transposed, arena.tiles, arena.offsets
+        tables = link(self.network), arena.buffers, arena.transposed, arena.tiles, arena.offsets
+        return (*tables, parameters, self.workspace, self._losses)
 
     def __enter__(self):
         return self
@@ -102,7 +106,7 @@ class _Batches:
         """Other engines give memory of their device back here."""
 
 
-class Trainer(_Batches):
+class Trainer(_Batches, FitState):
     """Trains one network on one set of rows.
 
     Parameters
@@ -122,10 +126,8 @@ class Trainer(_Batches):
     Attributes
     ----------
     parameters : flat vector, live
-    loss_curve : list of float
-        One value for each epoch that this trainer finished.
-    failure : (epoch, step) or None
-        1-based, where the first non-finite value was met.
+    loss_curve, failure
+        See `FitState`.
     """
 
     def __init__(
@@ -140,158 +142,60 @@ class Trainer(_Batches):
         n_jobs: int | None = None,
         index: np.ndarray | None = None,
     ) -> None:
-        self.training = training
-        self.loss_curve: list[float] = []
-        self.failure: tuple[int, int] | None = None
+        FitState.__init__(self, training)
         inputs = as_inputs(X, network, index)
         rows = training.batch_size  # all of a batch where an op needs the whole
         if not any(op.sync for op in network.ops):
             rows = pass_rows(network, rows)
-        super().__init__(network, inputs, targets, sample_weight, rows, n_jobs)
-        self.parameters[:] = parameters
+        _Batches.__init__(self, network, inputs, targets, sample_weight, rows, n_jobs)
+        self._parameters[:] = parameters
         if state is not None and state.solver == training.solver:
-            self._resume(state)
-        if training.shuffle and training.batch_size < self.n_rows:
-            shuffle_order(self.order, inputs.index, training.seed, self._ints[kernel.EPOCHS])
+            self._set_state(state)
+        if self._execution["shuffles"][0]:
+            shuffle_order(self.order, inputs.index, training.seed, int(self._fit["epochs"]))
 
     def _allocate(self) -> None:
         super()._allocate()
         network, training = self.network, self.training
-        self.parameters = aligned_zeros(network.n_parameters, network.dtype)
+        self._parameters = aligned_zeros(network.n_parameters, network.dtype)
         self._moments = aligned_zeros(training.n_moments * network.n_parameters, network.dtype)
         stored = training.batch_size > self.pass_rows or np.isfinite(training.clip_norm)
-        self._gradient = aligned_zeros(network.n_parameters if stored else 0, network.dtype)
-        self._coefficients = np.zeros(self.team.n_threads * RULE_SIZE)
-        self._penalties = np.zeros(2 * len(self.arena.tiles))
+        gradient = aligned_zeros(network.n_parameters if stored else 0, network.dtype)
+        penalties, factors = np.zeros(2 * len(self.arena.tiles)), np.zeros(self.team.n_threads * RULE_SIZE)
         self._curve = np.zeros(CURVE_CAPACITY)
-        self._ints, self._floats = self._control()
-
-    def _control(self) -> tuple[np.ndarray, np.ndarray]:
-        plan = self.training
-        ints, floats = np.zeros(kernel.N_INTS, np.int64), np.zeros(kernel.N_FLOATS)
-        ints[kernel.N_DATA] = self.n_rows
-        ints[kernel.N_INPUTS] = self.network.n_inputs
-        ints[kernel.N_TARGETS] = self.network.n_targets
-        ints[kernel.BATCH] = plan.batch_size
-        ints[kernel.PASS] = self.pass_rows
-        ints[kernel.SHUFFLE] = plan.shuffle
-        ints[kernel.NOISY] = any(op.kind == Kind.NOISE for op in self.network.ops)
-        ints[kernel.SEED] = plan.seed
-        extras = lowering.Extras(
-            l1=plan.l1 > 0,
-            decay=plan.weight_decay > 0,
-            clip=bool(np.isfinite(plan.clip_value)),
-            rescale=bool(np.isfinite(plan.clip_norm)),
-            factors=self.network.has_rate_factors,
-        )
-        ints[kernel.UPDATE] = lowering.update(plan.solver, extras, self.network.dtype)
-        ints[kernel.COEFFICIENTS] = lowering.coefficients(plan.solver, self.network.dtype)
-        if plan.batch_size > self.pass_rows:
-            ints[kernel.ACCUMULATE] = lowering.accumulate(self.network.dtype)
-        if extras.rescale:
-            ints[kernel.SQUARES_OF] = lowering.squares(extras.l1, self.network.dtype)
-        if plan.has_rate_schedule:
-            ints[kernel.RATE_SCHEDULE] = lowering.schedule(plan.rate_schedule)
-        ints[kernel.TOTAL_STEPS] = plan.planned_steps(self.n_steps_per_epoch)
-        ints[kernel.AVERAGE] = plan.averages
-        ints[kernel.AVERAGE_AFTER] = round(plan.average_after * ints[kernel.TOTAL_STEPS])
-        ints[kernel.SCHEDULE] = plan.schedule
-        ints[kernel.MONITOR_LOSS] = plan.monitor_loss
-        ints[kernel.EPOCH_LIMIT] = plan.max_epochs
-        floats[kernel.RATE] = floats[kernel.RATE_INIT] = plan.rate_init
-        floats[kernel.POWER_T] = plan.power_t
-        floats[kernel.H0 : kernel.H0 + len(plan.hyper)] = plan.hyper
-        floats[kernel.L1], floats[kernel.DECAY] = plan.l1, plan.weight_decay
-        floats[kernel.CLIP], floats[kernel.CLIP_NORM] = plan.clip_value, plan.clip_norm
-        floats[kernel.MAX_NORM], floats[kernel.AVERAGE_RATE] = plan.max_norm, plan.average_rate
-        floats[kernel.S0 : kernel.S0 + len(plan.rate_constants)] = plan.rate_constants
-        floats[kernel.ALPHA], floats[kernel.L2] = plan.alpha, plan.l2
-        floats[kernel.TOL], floats[kernel.PATIENCE] = plan.tol, plan.patience
-        floats[kernel.MEAN_WEIGHT] = self.total_weight / self.n_rows
-        floats[kernel.BEST] = np.inf
-        return ints, floats
-
-    def _resume(self, state: SolverState) -> None:
-        self._moments[:] = state.moments.ravel()
-        self._ints[kernel.STEPS] = state.n_steps
-        self._ints[kernel.SAMPLES] = state.n_samples_seen
-        self._ints[kernel.EPOCHS] = state.n_epochs
-        self._floats[kernel.RATE] = state.learning_rate
-
-    def state(self) -> SolverState:
-        """What the solver remembers; its moments are those of this trainer, not a copy."""
-        n = self.network.n_parameters
-        return SolverState(
-            solver=self.training.solver,
-            moments=self._moments.reshape(-1, n),
-            n_steps=int(self._ints[kernel.STEPS]),
-            n_samples_seen=self.n_samples_seen,
-            learning_rate=self.learning_rate,
-            n_epochs=int(self._ints[kernel.EPOCHS]),
+        fields = batches(self.n_rows, training.batch_size, self.pass_rows, self.total_weight)
+        self._control = new_control(fields | rules(training, fields["epoch_steps"]))
+        self._fit = self._control[0]
+        self._execution = new_execution(network, training, self.n_rows, self.pass_rows)
+        self._arguments = (
+            self._network_with(self._parameters),
+            self._data,
+            (self._moments, gradient, penalties, factors),
+            self._control,
+            self._execution,
+            self._curve,
+            self.team.sync,
         )
 
     @property
-    def result(self) -> np.ndarray:
-        """The parameters that training is for: their running mean where one is kept."""
-        n = self.network.n_parameters
-        return self._moments[-n:] if self.training.averages and self._ints[kernel.STEPS] else self.parameters
+    def parameters(self) -> np.ndarray:
+        """Flat vector, live."""
+        return self._parameters
 
-    @property
-    def status(self) -> str:
-        """ "running", "converged", "max_epochs" or "non_finite"."""
-        return STATUS_NAMES[int(self._ints[kernel.STATUS])]
+    def _get_moments(self) -> np.ndarray:
+        return self._moments.reshape(-1, self.network.n_parameters)
 
-    @property
-    def learning_rate(self) -> float:
-        """Of the next step, before any bias correction."""
-        return float(self._floats[kernel.RATE])
+    def _set_moments(self, moments: np.ndarray) -> None:
+        self._moments[:] = moments.ravel()
 
-    @learning_rate.setter
-    def learning_rate(self, rate: float) -> None:
-        self._floats[kernel.RATE] = rate
-
-    @property
-    def epoch_loss(self) -> float:
-        """Sum over the rows of the epoch under way of their losses, each with its batch's penalty."""
-        return float(self._floats[kernel.EPOCH_LOSS])
-
-    @property
-    def n_epochs(self) -> int:
-        """Epochs that this trainer finished."""
-        return int(self._ints[kernel.EPOCHS_HERE])
-
-    @property
-    def n_samples_seen(self) -> int:
-        """Rows trained on, over the life of the solver's state."""
-        return int(self._ints[kernel.SAMPLES])
-
-    @property
-    def n_steps_per_epoch(self) -> int:
-        return -(-self.n_rows // self.training.batch_size)
-
-    @property
-    def best_monitored(self) -> float:
-        """The lowest value of what the stopping rule watches."""
-        return float(self._floats[kernel.BEST])
-
-    @property
-    def n_stale(self) -> int:
-        """Epochs since it last improved by `tol`."""
-        return int(self._ints[kernel.STALE])
+    def _get_average(self) -> np.ndarray:
+        return self._moments[-self.network.n_parameters :]
 
     def train(self, max_steps: int, stop_at_epoch_end: bool = False) -> int:
         """Make up to `max_steps` steps; fewer when training ends or, if asked, when an epoch ends."""
-        self._ints[kernel.CURVE_USED] = 0
+        self._fit["curve_used"] = 0
         done = self._steps_at_pace(max_steps, stop_at_epoch_end)
-        used = int(self._ints[kernel.CURVE_USED])
-        self.loss_curve.extend(self._curve[:used].tolist())
-        if self.status != "non_finite" and not _all_finite(self.parameters):
-            self._ints[kernel.STATUS] = kernel.NON_FINITE
-        if self.status == "non_finite" and self.failure is None:
-            in_epoch = int(self._ints[kernel.STEP_OF_EPOCH])
-            self.failure = (
-                (self.n_epochs + 1, in_epoch) if in_epoch else (self.n_epochs, self.n_steps_per_epoch)
-            )
+        self._note_run(self._curve[: self._fit["curve_used"]], _all_finite(self._parameters))
         return done
 
     def _steps_at_pace(self, max_steps: int, stop_at_epoch_end: bool) -> int:
@@ -310,60 +214,7 @@ class Trainer(_Batches):
         return done
 
     def _run(self, thread: int, n_threads: int, max_steps: int, stop_at_epoch_end: bool) -> int:
-        return kernel.train(
-            thread,
-            n_threads,
-            max_steps,
-            stop_at_epoch_end,
-            *self.layout,
-            self._ints,
-            self._floats,
-            self.parameters,
-            self._moments,
-            self.workspace,
-            self._gradient,
-            self.inputs.values,
-            self.inputs.indices,
-            self.inputs.indptr,
-            self.targets,
-            self.weights,
-            self.order,
-            self.inputs.index,
-            self.starts,
-            self._coefficients,
-            self.sums,
-            self._penalties,
-            self._curve,
-            self.team.sync,
-        )
-
-    def resume(self, loss_curve: list[float], best: float, n_stale: int, converged: bool) -> None:
-        """Stand behind the epochs that a fit has made before: `state` does not tell what the stopping rule
-        knew.
-        """
-        self.loss_curve = loss_curve
-        self._ints[kernel.EPOCHS_HERE] = len(loss_curve)
-        self._floats[kernel.BEST], self._ints[kernel.STALE] = best, n_stale
-        if converged:
-            self._ints[kernel.STATUS] = kernel.CONVERGED
-        elif self.n_epochs >= self.training.max_epochs:
-            self._ints[kernel.STATUS] = kernel.MAX_EPOCHS
-
-    def report(self, monitored: float) -> None:
-        """Tell the value that the stopping rule watches, after an epoch; lower is better."""
-        plan, ints, floats = self.training, self._ints, self._floats
-        rate, best, stale, converged = check_convergence(
-            plan.schedule,
-            self.learning_rate,
-            monitored,
-            self.best_monitored,
-            self.n_stale,
-            plan.tol,
-            plan.patience,
-        )
-        floats[kernel.RATE], floats[kernel.BEST], ints[kernel.STALE] = rate, best, stale
-        if converged:
-            ints[kernel.STATUS] = kernel.CONVERGED
+        return kernel.train(thread, n_threads, max_steps, stop_at_epoch_end, *self._arguments)
 
 
 class Objective(_Batches):
@@ -404,21 +255,10 @@ class Objective(_Batches):
         return kernel.loss_and_gradient(
             thread,
             n_threads,
-            self.pass_rows,
-            *self.layout,
-            flat,
-            self.workspace,
+            self._network_with(flat),
+            self._data,
             gradient,
-            self.inputs.values,
-            self.inputs.indices,
-            self.inputs.indptr,
-            self.network.n_inputs,
-            self.targets,
-            self.network.n_targets,
-            self.weights,
-            self.order,
-            self.starts,
-            self.sums,
+            self.pass_rows,
             self.total_weight,
             self._loaded,
             lowering.accumulate(self.network.dtype) if self.pass_rows < self.n_rows else 0,
@@ -479,8 +319,8 @@ def forward(
         return np.empty(0, np.intp) if largest else out
     panel = 2 * lanes_of(network.dtype)
     flops_per_row = network.flops_per_row / 3
-    table = lowering.link(network)
-    flat = out.reshape(-1)
+    table = link(network)
+    flat, no_values = out.reshape(-1), NO_VALUES[network.dtype]
     team = Threads(
         n_jobs, useful_threads(flops_per_row * inputs.n_rows, padded(inputs.n_rows, panel) // panel)
     )
@@ -493,18 +333,14 @@ def forward(
         parts = max(n_threads, 1)
         first = start + panels * thread // parts * panel
         last = min(start + panels * (thread + 1) // parts * panel, end)
+        tables = table, arena.buffers, arena.transposed, arena.tiles, arena.offsets
+        data = (
+            *(inputs.values, inputs.indices, inputs.indptr, network.n_inputs, inputs.index),
+            *(no_values, network.n_targets, no_values, NO_ROWS, np.empty(block, np.int64)),
+        )
         predict(
-            table,
-            arena.buffers,
-            arena.offsets,
-            parameters,
-            arena.allocate(network),
-            inputs.values,
-            inputs.indices,
-            inputs.indptr,
-            network.n_inputs,
-            inputs.index,
-            np.empty(block, np.int64),
+            (*tables, parameters, arena.allocate(network), NO_LOSSES),
+            data,
             block,
             first,
             last if n_threads else first,

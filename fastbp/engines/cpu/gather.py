@@ -3,12 +3,11 @@
 from fastbp.engines.compiler import jit
 from fastbp.engines.cpu.arena import (
     ACTIVATION,
-    ACTIVATION_STRIDE,
     CONSTANT,
     TARGET,
     TARGET_STRIDE,
-    WEIGHT,
 )
+from fastbp.engines.cpu.blocks import Panels, panels_of
 from fastbp.engines.cpu.transpose import gather_block
 from fastbp.engines.cpu.vector_memory import advance, lanes, load_scalar, pointer, store, store_scalar
 
@@ -42,7 +41,7 @@ def gather_sparse(values, indices, indptr, rows, n, target):
 
 
 @jit
-def locate(order, position, n_rows, width, starts, first, last, step):
+def locate(order, starts, position, n_rows, width, first, last, step):
     """Offsets of the rows of registers first … last into a matrix of `width` columns.
 
     ``order[position + i]`` is the row of the data that is row i of the batch. Rows beyond the batch
@@ -53,38 +52,42 @@ def locate(order, position, n_rows, width, starts, first, last, step):
 
 
 @jit
-def gather_inputs(buffers, offsets, workspace, values, indices, indptr, n_inputs, starts, first, last):
-    """Inputs of registers first … last into buffer 0; `starts` as `locate` left them (width 1 for CSR)."""
-    w = pointer(workspace, 0)
-    step = lanes(w)
-    panel = 2 * step
+def gather_panels(values, starts, n, panels, first, last):
+    """Registers first … last of rows of `n` columns; `starts` as `locate` left them."""
+    step = lanes(panels.start)
     source = pointer(values, 0)
     for r in range(first, last):
-        target = advance(
-            w, buffers[0, ACTIVATION] + (r // 2) * buffers[0, ACTIVATION_STRIDE] + (r % 2) * step
-        )
-        if indptr.shape[0] > 0:
-            gather_sparse(source, indices, indptr, pointer(starts, r * step), n_inputs, target)
-        else:
-            gather_dense(source, pointer(starts, r * step), n_inputs, target)
-        store(target, n_inputs * panel, float(buffers[0, CONSTANT]))
+        target = advance(panels.start, (r // 2) * panels.stride + (r % 2) * step)
+        gather_dense(source, pointer(starts, r * step), n, target)
 
 
 @jit
-def gather_targets(offsets, workspace, targets, n_targets, starts, first, last):
-    """Targets of registers first … last; `starts` as `locate` left them."""
-    w = pointer(workspace, 0)
+def gather_inputs(net, data, first, last):
+    """Inputs of registers first … last into buffer 0; `starts` as `locate` left them (width 1 for CSR)."""
+    w, n_inputs = pointer(net.workspace, 0), data.n_inputs
     step = lanes(w)
-    source = pointer(targets, 0)
+    inputs = panels_of(w, net.buffers, 0, ACTIVATION)
+    if data.indptr.shape[0] == 0:
+        gather_panels(data.values, data.starts, n_inputs, inputs, first, last)
     for r in range(first, last):
-        target = advance(w, offsets[TARGET] + (r // 2) * offsets[TARGET_STRIDE] + (r % 2) * step)
-        gather_dense(source, pointer(starts, r * step), n_targets, target)
+        target = advance(inputs.start, (r // 2) * inputs.stride + (r % 2) * step)
+        if data.indptr.shape[0] > 0:
+            values, rows = pointer(data.values, 0), pointer(data.starts, r * step)
+            gather_sparse(values, data.indices, data.indptr, rows, n_inputs, target)
+        store(target, n_inputs * 2 * step, float(net.buffers[0, CONSTANT]))
 
 
 @jit
-def gather_weights(offsets, workspace, weights, order, position, n_rows, factor, first, last):
-    """Weights times `factor` of registers first … last; zero for rows beyond the batch. No weights: all 1."""
-    w = pointer(workspace, 0)
+def gather_targets(net, data, first, last):
+    """Targets of registers first … last; `starts` as `locate` left them."""
+    offsets = net.offsets
+    targets = Panels(advance(pointer(net.workspace, 0), offsets[TARGET]), offsets[TARGET_STRIDE])
+    gather_panels(data.targets, data.starts, data.n_targets, targets, first, last)
+
+
+@jit
+def gather_weights(w, weights, order, position, n_rows, factor, first, last):
+    """Weights times `factor` of registers first … last to `w`; 0 for rows beyond the batch. None: all 1."""
     step = lanes(w)
     for i in range(first * step, last * step):
         weight = 0.0
@@ -92,4 +95,4 @@ def gather_weights(offsets, workspace, weights, order, position, n_rows, factor,
             weight = factor
             if weights.shape[0] > 0:
                 weight *= weights[order[position + i]]
-        store_scalar(w, offsets[WEIGHT] + i, weight)
+        store_scalar(w, i, weight)

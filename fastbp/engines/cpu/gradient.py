@@ -20,53 +20,37 @@ from fastbp.engines.cpu.arena import (
     TILE_REGISTERS,
     TILE_RIGHT,
 )
-from fastbp.engines.cpu.call import call
+from fastbp.engines.cpu.call import call_tile
 from fastbp.engines.cpu.tile import product
 from fastbp.engines.cpu.vector_memory import advance, lanes, pointer
+from fastbp.functions.solvers import N_COEFFICIENTS
 
 # What is done with a tile of the gradient.
 APPLY, WRITE, ADD, APPLY_STORED, SQUARES = range(5)
 
 
 @jit
-def gradient_tiles(
-    tiles,
-    offsets,
-    params,
-    moments,
-    workspace,
-    gradient,
-    thread,
-    n_threads,
-    n_rows,
-    mode,
-    update,
-    coefficients,
-    regular,
-    penalties,
-):
+def gradient_tiles(team, net, solver, n_rows, mode, function, rule):
     """A thread's share of the tiles.
 
     Parameters
     ----------
-    tiles : (n_tiles, n_fields), in
-        See ``arena.plan_tiles``.
-    params, gradient : (n_parameters,), in/out
-    moments : (n_states · n_parameters,), in/out
+    team, net, solver
+        See ``arguments``. In/out are parameters and the solver's memory: of `penalties` each tile's penalty
+        before the step; in mode SQUARES each tile's sum of squares, after those.
     n_rows : int
         Rows of the pass.
     mode : int
-        APPLY: the solver's step at once, `gradient` unused. WRITE, ADD: into `gradient`. APPLY_STORED: the
-        solver's step from `gradient`, nothing computed. SQUARES: the sum of squares of `gradient`.
-    update : int
+        APPLY: the solver's step at once, no gradient kept. WRITE, ADD: into the gradient. APPLY_STORED: the
+        solver's step from the gradient, nothing computed. SQUARES: the sum of squares of the gradient.
+    function : int
         Address of the solver's loop; in mode ADD, of the loop that adds; in SQUARES, of the one that sums.
-    coefficients, regular : pointer
-        The solver's, and the strengths of penalties and limits (``cpu.functions``).
-    penalties : (2 · n_tiles,), out
-        Each tile's penalty before the step; then each tile's sum of squares.
+    rule : pointer
+        The solver's coefficients, then the strengths of penalties and limits (``lowering``).
     """
-    w = pointer(workspace, 0)
-    panel = 2 * lanes(w)
+    tiles, offsets, thread, n_threads = net.tiles, net.offsets, team.thread, team.n_threads
+    w = pointer(net.workspace, 0)
+    panel, n_parameters = 2 * lanes(w), net.params.shape[0]
     scratch = advance(w, offsets[SCRATCH] + thread * offsets[SCRATCH_SIZE])
     n_tiles = tiles.shape[0]
     stored = mode == WRITE or mode == APPLY_STORED or mode == SQUARES
@@ -74,7 +58,7 @@ def gradient_tiles(
     for tile in range(n_tiles * thread // n_threads, n_tiles * (thread + 1) // n_threads):
         at, pitch = tiles[tile, TILE_PARAMETERS], tiles[tile, TILE_PITCH]
         height, registers = tiles[tile, TILE_HEIGHT], tiles[tile, TILE_REGISTERS]
-        g, ldg = (pointer(gradient, at), pitch) if stored else (scratch, panel)
+        g, ldg = (pointer(solver.gradient, at), pitch) if stored else (scratch, panel)
         if mode != APPLY_STORED and mode != SQUARES:
             product(
                 g,
@@ -92,23 +76,23 @@ def gradient_tiles(
                 registers,
             )
         if mode != WRITE:
-            call(
-                update,
+            call_tile(
+                function,
                 (
-                    pointer(gradient, at) if mode == ADD else pointer(params, at),
+                    pointer(solver.gradient, at) if mode == ADD else pointer(net.params, at),
                     g,
                     ldg,
-                    pointer(moments, at),
-                    pointer(moments, params.shape[0] + at),
-                    pointer(moments, 2 * params.shape[0] + at),
+                    pointer(solver.moments, at),
+                    pointer(solver.moments, n_parameters + at),
+                    pointer(solver.moments, 2 * n_parameters + at),
                     pitch,
                     height,
                     registers,
                     tiles[tile, TILE_BIAS_ROW],
                     tiles[tile, TILE_BIAS_COL],
-                    coefficients,
-                    regular,
+                    rule,
+                    advance(rule, N_COEFFICIENTS),
                     advance(w, offsets[CONSTANTS] + tiles[tile, TILE_RATES]),
-                    pointer(penalties, first_sum + tile),
+                    pointer(solver.penalties, first_sum + tile),
                 ),
             )

@@ -6,15 +6,15 @@ batch is computed for all these rows at once.
 """
 
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from types import FunctionType, ModuleType
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
 from numba.extending import register_jitable
 
 from fastbp.engines.compiler import address_of
+from fastbp.engines.cpu import call
 from fastbp.engines.cpu.uniforms import uniforms
 from fastbp.engines.cpu.vector_memory import (
     advance,
@@ -37,7 +37,6 @@ from fastbp.functions.noise import NOISES
 from fastbp.functions.parametric import PARAMETRICS, Parametric
 from fastbp.functions.schedules import N_PARAMETERS, RATE_SCHEDULES, warmed_up
 from fastbp.functions.solvers import N_COEFFICIENTS, SOLVERS
-from fastbp.plan.network import FIELD, Kind, NetworkPlan
 
 
 def _register(module: ModuleType) -> None:
@@ -54,9 +53,6 @@ for _entry in PARAMETRICS:  # blends are made in a loop
     register_jitable(_entry.backward)
 
 absolute, fma, select = primitives.absolute, primitives.fma, primitives.select
-
-# Columns that the CPU adds to the table of ops.
-FORWARD, BACKWARD, DERIVATIVE_OF, LEARNS, ACCUMULATES = range(len(FIELD), len(FIELD) + 5)
 
 
 def _forward_loop(value: Callable) -> Callable:
@@ -360,21 +356,9 @@ def _schedule_loop(factor: Callable) -> Callable:
     return loop
 
 
-INT, REAL = types.int64, types.float64
-DOUBLES = types.CPointer(REAL)
-
-
-def _pointer_type(dtype: np.dtype) -> types.CPointer:
-    return types.CPointer(types.float32 if dtype == np.float32 else types.float64)
-
-
 @cache
 def activation(name: str, row: bool, dtype: np.dtype) -> tuple[int, int]:
-    """Addresses of an activation: forward ``(z, a, n, registers)``, backward ``(delta, v, n, registers)``.
-
-    v is what the derivative is a function of: a, or z.
-    """
-    p = _pointer_type(dtype)
+    """Addresses of an activation, forward and backward."""
     if row:
         whole = ROW_ACTIVATIONS[name]
         make_loop = _row_forward_loop if whole.from_input else _row_in_place_loop
@@ -383,125 +367,66 @@ def activation(name: str, row: bool, dtype: np.dtype) -> tuple[int, int]:
         entry = ACTIVATIONS[name]
         make_loop = _forward_loop if entry.from_input else _in_place_loop
         forward, backward = make_loop(entry.value), _backward_loop(entry.backward)
-    return address_of(forward, (p, p, INT, INT)), address_of(backward, (p, p, INT, INT))
+    kinds = call.ACTIVATION.types_for(dtype), call.ACTIVATION_BACKWARD.types_for(dtype)
+    return address_of(forward, kinds[0]), address_of(backward, kinds[1])
 
 
 @cache
 def group_activation(name: str, dtype: np.dtype) -> tuple[int, int]:
-    """Addresses: forward ``(z, a, n, k, registers)``, backward ``(delta, z, into, n, k, registers)``.
-
-    a and delta have n features; z, and `into`, which gets the derivatives by z, have k for each of them.
-    """
-    p = _pointer_type(dtype)
+    """Addresses of an activation that makes one feature of several, forward and backward."""
     entry = GROUP_ACTIVATIONS[name]
-    forward, backward = _group_forward_loop(entry.value), _group_backward_loop(entry.backward)
-    return address_of(forward, (p, p, INT, INT, INT)), address_of(backward, (p, p, p, INT, INT, INT))
+    forward = address_of(_group_forward_loop(entry.value), call.GROUP.types_for(dtype))
+    return forward, address_of(_group_backward_loop(entry.backward), call.GROUP_BACKWARD.types_for(dtype))
 
 
 @cache
 def noise(name: str, dtype: np.dtype) -> tuple[int, int]:
-    """Addresses of a noise and of its derivative, ``(z, a, n, registers, row, key, constants)`` both.
-
-    `row` is the first row's number in the batch; with the key 0 nothing happens but a copy.
-    """
-    p = _pointer_type(dtype)
-    kinds = (p, p, INT, INT, INT, INT, p)
-    entry = NOISES[name]
+    """Addresses of a noise and of its derivative."""
+    kinds, entry = call.NOISE.types_for(dtype), NOISES[name]
     return address_of(_noise_loop(entry.value), kinds), address_of(_noise_loop(entry.backward), kinds)
 
 
 @cache
 def parametric(name: str, dtype: np.dtype) -> tuple[int, int]:
-    """Addresses of a function with parameters: forward ``(z, a, n, registers, own)``, backward
-    ``(delta, z, n, registers, own, of_own)``.
-
-    `own` are the op's parameters; `of_own` get their derivatives, a panel for each.
-    """
-    p = _pointer_type(dtype)
+    """Addresses of a function with parameters, forward and backward."""
     entry = PARAMETRICS[name]
-    forward = address_of(_parametric_loop(entry), (p, p, INT, INT, p))
-    return forward, address_of(_parametric_backward_loop(entry), (p, p, INT, INT, p, p))
+    forward = address_of(_parametric_loop(entry), call.PARAMETRIC.types_for(dtype))
+    return forward, address_of(_parametric_backward_loop(entry), call.PARAMETRIC_BACKWARD.types_for(dtype))
 
 
 @cache
 def loss(name: str, dtype: np.dtype) -> int:
-    """Address of a loss ``(z, y, delta, weight, n, n_registers, constants, sums)``."""
-    p = _pointer_type(dtype)
-    return address_of(_loss_loop(LOSSES[name].row), (p, p, p, p, INT, INT, p, DOUBLES))
-
-
-def _tile_kinds(dtype: np.dtype) -> tuple[types.Type, ...]:
-    p = _pointer_type(dtype)
-    return p, p, INT, p, p, p, INT, INT, INT, INT, INT, p, p, p, DOUBLES
+    """Address of a loss."""
+    return address_of(_loss_loop(LOSSES[name].row), call.LOSS.types_for(dtype))
 
 
 @cache
 def update(solver: str, extras: Extras, dtype: np.dtype) -> int:
-    """Address of a solver's step on a tile, parameters as in `_update_loop`."""
+    """Address of a solver's step on a tile."""
     entry = SOLVERS[solver]
-    return address_of(_update_loop(entry.update, entry.n_states, extras), _tile_kinds(dtype))
+    return address_of(_update_loop(entry.update, entry.n_states, extras), call.TILE.types_for(dtype))
 
 
 @cache
 def accumulate(dtype: np.dtype) -> int:
     """Address of the loop that adds a tile to the gradient of the whole batch."""
-    return address_of(_accumulate_loop, _tile_kinds(dtype))
+    return address_of(_accumulate_loop, call.TILE.types_for(dtype))
 
 
 @cache
 def squares(l1: bool, dtype: np.dtype) -> int:
     """Address of the loop that sums a tile's squares."""
-    return address_of(_squares_loop(l1), _tile_kinds(dtype))
+    return address_of(_squares_loop(l1), call.TILE.types_for(dtype))
 
 
 @cache
 def coefficients(solver: str, dtype: np.dtype) -> int:
-    """Address of a solver's coefficients ``(rate, h, step, out)``, computed in float64, kept in `dtype`."""
-    loop = _coefficients_loop(SOLVERS[solver].coefficients)
-    return address_of(loop, (REAL, DOUBLES, REAL, _pointer_type(dtype)))
+    """Address of a solver's coefficients, computed in float64, kept in `dtype`."""
+    return address_of(_coefficients_loop(SOLVERS[solver].coefficients), call.COEFFICIENTS.types_for(dtype))
 
 
 @cache
 def schedule(name: str) -> int:
-    """Address of a schedule's factor ``(step, epoch_steps, total, p, out)``."""
+    """Address of a schedule's factor."""
     loop = _schedule_loop(RATE_SCHEDULES[name].factor)
-    return address_of(loop, (REAL, REAL, REAL, DOUBLES, DOUBLES))
-
-
-@lru_cache(maxsize=64)
-def link(network: NetworkPlan) -> np.ndarray:
-    """The table of ops with the CPU's columns.
-
-    FORWARD and BACKWARD, addresses of the op's function; DERIVATIVE_OF, the buffer whose values its
-    derivative is a function of; LEARNS, whether weights lie below the op's input, so that deltas go on there;
-    ACCUMULATES, whether deltas from another op are there already when this one adds its own.
-    """
-    more = np.zeros((len(network.ops), 5), np.int64)
-    learns = {0: 0}
-    for row, op in zip(more, network.ops, strict=True):
-        if op.kind == Kind.LOSS:
-            row[0] = loss(LOSSES.names()[op.code], network.dtype)
-        elif op.kind == Kind.ROW:
-            name = ROW_ACTIVATIONS.names()[op.code]
-            of = op.source if ROW_ACTIVATIONS[name].from_input else op.target
-            row[:3] = *activation(name, True, network.dtype), of
-        elif op.kind == Kind.ELEMENTWISE:
-            name = ACTIVATIONS.names()[op.code]
-            of = op.source if ACTIVATIONS[name].from_input else op.target
-            row[:3] = *activation(name, False, network.dtype), of
-        elif op.kind == Kind.NOISE:
-            row[:3] = *noise(NOISES.names()[op.code], network.dtype), op.target
-        elif op.kind == Kind.PARAMETRIC:
-            row[:2] = parametric(PARAMETRICS.names()[op.code], network.dtype)
-        elif op.kind == Kind.GROUP:
-            row[:3] = *group_activation(GROUP_ACTIVATIONS.names()[op.code], network.dtype), op.source
-        row[3] = learns[op.source] if op.kind != Kind.ADD else learns[op.other]
-        if op.target not in learns:
-            learns[op.target] = int(op.cols > 0 and op.learned) or learns[op.source]
-    filled: set[int] = set()
-    for row, op in zip(more[::-1], network.ops[::-1], strict=True):
-        reads = {Kind.DENSE: op.source, Kind.ADD: op.other}.get(Kind(op.kind))
-        if reads is not None:
-            row[4] = reads in filled
-            filled.add(reads)
-    return np.hstack([network.table, more])
+    return address_of(loop, call.SCHEDULE.types_for(np.dtype(float)))

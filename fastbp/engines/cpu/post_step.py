@@ -1,31 +1,44 @@
 """What is done to the weights after a step: norms limited, averages kept."""
 
 import math
+from functools import cache
 
-from fastbp.engines.compiler import jit
+import numpy as np
+
+from fastbp.engines.compiler import address_of, jit
 from fastbp.engines.cpu.arena import COLS, DENSE, IN_MAJOR, KIND, LAYOUT, LD, N_IN, OFFSET, ROWS
+from fastbp.engines.cpu.call import LIMIT_NORMS
 from fastbp.engines.cpu.vector_memory import lane_numbers, lanes, load, pointer, spread, store, sum_lanes
 from fastbp.functions.primitives import fma, select, sqrt
 
 
-@jit
-def limit_norms(table, params, limit, thread, n_threads):
-    """Scale the incoming weights of each unit, its bias left out, to a Euclidean norm of at most `limit`."""
+def limit_norms(team, table, params, limit):
+    """Scale the incoming weights of each unit, its bias left out, to a Euclidean norm of at most `limit`.
+
+    Kernels call it by address, so that only fits that need it wait for its compilation.
+    """
     for o in range(table.shape[0]):
         if table[o, KIND] != DENSE:
             continue
         if table[o, LAYOUT] == IN_MAJOR:
-            limit_columns(table[o], params, limit, thread, n_threads)
+            limit_columns(team, table[o], params, limit)
         else:
-            limit_rows(table[o], params, limit, thread, n_threads)
+            limit_rows(team, table[o], params, limit)
+
+
+@cache
+def limit_norms_address(dtype: np.dtype) -> int:
+    """Address of `limit_norms`."""
+    return address_of(limit_norms, LIMIT_NORMS.types_for(dtype))
 
 
 @jit
-def limit_columns(op, params, limit, thread, n_threads):
+def limit_columns(team, op, params, limit):
     """The units of an in-major block are its columns: as many at a time as a register has lanes."""
     rows, ld, n_in = op[ROWS], op[LD], op[N_IN]
     step = lanes(pointer(params, 0))
     n_registers = -(-op[COLS] // step)
+    thread, n_threads = team.thread, team.n_threads
     for r in range(n_registers * thread // n_threads, n_registers * (thread + 1) // n_threads):
         column = r * step
         w = pointer(params, op[OFFSET] + column // ld * rows * ld + column % ld)
@@ -40,11 +53,11 @@ def limit_columns(op, params, limit, thread, n_threads):
 
 
 @jit
-def limit_rows(op, params, limit, thread, n_threads):
+def limit_rows(team, op, params, limit):
     """The units of an out-major block are its rows."""
     rows, ld, n_in = op[ROWS], op[LD], op[N_IN]
     step = lanes(pointer(params, 0))
-    for i in range(rows * thread // n_threads, rows * (thread + 1) // n_threads):
+    for i in range(rows * team.thread // team.n_threads, rows * (team.thread + 1) // team.n_threads):
         w = pointer(params, op[OFFSET] + i * ld)
         squares = spread(w, 0.0)
         for column in range(0, n_in, step):
@@ -60,11 +73,11 @@ def limit_rows(op, params, limit, thread, n_threads):
 
 
 @jit
-def average_weights(params, average, share, thread, n_threads):
-    """Move `average`, of as many values as `params`, by `share` of the way to the weights."""
+def average_weights(team, params, average, fraction):
+    """Move `average`, of as many values as `params`, by `fraction` of the way to the weights."""
     w = pointer(params, 0)
     step = lanes(w)
     n = params.shape[0] // step
-    for i in range(n * thread // n_threads, n * (thread + 1) // n_threads):
+    for i in range(n * team.thread // team.n_threads, n * (team.thread + 1) // team.n_threads):
         old = load(average, i * step)
-        store(average, i * step, fma(load(w, i * step) - old, spread(w, share), old))
+        store(average, i * step, fma(load(w, i * step) - old, spread(w, fraction), old))

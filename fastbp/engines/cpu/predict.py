@@ -3,7 +3,9 @@
 import numpy as np
 
 from fastbp.engines.compiler import jit
-from fastbp.engines.cpu.arena import ACTIVATION, ACTIVATION_STRIDE, DESTINATION, FEW_ROWS_LIMIT, N_OUT
+from fastbp.engines.cpu.arena import ACTIVATION, DESTINATION, FEW_ROWS_LIMIT, N_OUT
+from fastbp.engines.cpu.arguments import Data, Network
+from fastbp.engines.cpu.blocks import panels_of
 from fastbp.engines.cpu.float_mode import flush_subnormals, restore_mode
 from fastbp.engines.cpu.gather import gather_inputs
 from fastbp.engines.cpu.network import PREDICTING, forward
@@ -13,32 +15,13 @@ from fastbp.functions.activations import index_of_largest
 
 
 @jit
-def predict(
-    table,
-    buffers,
-    offsets,
-    params,
-    workspace,
-    values,
-    indices,
-    indptr,
-    n_inputs,
-    index,
-    starts,
-    block,
-    first_row,
-    last_row,
-    stop,
-    largest,
-    out,
-):
+def predict(network, data, block, first_row, last_row, stop, largest, out):
     """Outputs of the ops 0 … stop for rows first_row … last_row.
 
     Parameters
     ----------
-    index : uint32
-        Numbers of the rows that are meant; empty for all.
-    starts : (block, padded) int64, scratch
+    network, data : tuple
+        Members of ``arguments.Network`` and ``arguments.Data``; `starts` has a place for each row of a block.
     block : int
         Rows computed at a time, the rows of the arena.
     stop : int
@@ -48,12 +31,14 @@ def predict(
     out : flat (n_rows · width,), out
     """
     mode = flush_subnormals()
-    w = pointer(workspace, 0)
+    net, data = Network(*network), Data(*data)
+    w = pointer(net.workspace, 0)
     step = lanes(w)
     panel = 2 * step
-    target = table[stop - 1, DESTINATION]
-    width = table[stop - 1, N_OUT]
-    row_width = 1 if indptr.shape[0] > 0 else n_inputs
+    target, width = net.table[stop - 1, DESTINATION], net.table[stop - 1, N_OUT]
+    results = panels_of(w, net.buffers, target, ACTIVATION)
+    row_width = 1 if data.indptr.shape[0] > 0 else data.n_inputs
+    index, starts = data.index, data.starts
     for start in range(first_row, last_row, block):
         rows = min(block, last_row - start)
         n_registers = -(-rows // step)
@@ -61,16 +46,11 @@ def predict(
             # Lanes beyond the last row repeat the block's first.
             row = start + (i if i < rows else 0)
             starts[i] = (np.int64(index[row]) if index.shape[0] > 0 else row) * row_width
-        gather_inputs(buffers, offsets, workspace, values, indices, indptr, n_inputs, starts, 0, n_registers)
-        n_small = rows if rows <= offsets[FEW_ROWS_LIMIT] else 0
-        forward(
-            table, buffers, offsets, params, workspace, 0, n_registers, PREDICTING, 0, stop, n_small, 0, 0
-        )
+        gather_inputs(net, data, 0, n_registers)
+        n_small = rows if rows <= net.offsets[FEW_ROWS_LIMIT] else 0
+        forward(net, 0, n_registers, PREDICTING, 0, stop, n_small, 0, 0)
         for r in range(n_registers):
-            source = advance(
-                w,
-                buffers[target, ACTIVATION] + (r // 2) * buffers[target, ACTIVATION_STRIDE] + (r % 2) * step,
-            )
+            source = advance(results.start, (r // 2) * results.stride + (r % 2) * step)
             if largest or width == 1:
                 column = load(source, 0)
                 if largest:

@@ -6,15 +6,6 @@ Where the norm of the gradient has a limit it is always kept first, with sums of
 from typing import Any
 
 from fastbp.engines.cuda import program
-from fastbp.engines.cuda.control import (
-    COEFFICIENTS,
-    GRADIENT_AT,
-    MOMENTS,
-    N_PARAMETERS,
-    PENALTIES,
-    PENALTY_TILES,
-    SQUARES,
-)
 from fastbp.engines.cuda.lowering import Selection, formulas
 from fastbp.engines.cuda.primitives import primitives
 from fastbp.engines.cuda.program import GRADIENT_NORM, LIMIT, ONE_M, PENALTY, REST, SCALE, SHARE, STRENGTH
@@ -47,9 +38,9 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
         return strength if w > zero else -strength if w < zero else zero * w
 
     @inlined
-    def keep(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end):
-        stored = ints[GRADIENT_AT] + jobs[job, C]
-        coefficients, squares = ints[COEFFICIENTS], zero
+    def keep(memory, jobs, job, pool, launch, mode, tile, tid, width, m0, n0, m_end, n_end):
+        stored = launch.gradient + jobs[job, C]
+        coefficients, squares = launch.coefficients, zero
         for e in range(tid, width * width, threads):
             m, n = m0 + e // width, n0 + e % width
             if m < m_end and n < n_end:
@@ -66,11 +57,11 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
         if clip_norm:
             squares = block_sum(pool, tid, squares)
             if tid == 0:
-                memory[ints[SQUARES] + tile] = squares
+                memory[launch.squares + tile] = squares
 
     @inlined
-    def apply(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end):
-        coefficients = ints[COEFFICIENTS]
+    def apply(memory, jobs, job, pool, launch, mode, tile, tid, width, m0, n0, m_end, n_end):
+        coefficients = launch.coefficients
         c = (
             memory[coefficients],
             memory[coefficients + 1],
@@ -82,11 +73,11 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
         penalty = memory[coefficients + PENALTY]
         strength, rest = memory[coefficients + STRENGTH], memory[coefficients + REST]
         limit = memory[coefficients + LIMIT]
-        stored, first = ints[GRADIENT_AT], ints[MOMENTS]
-        second = first + ints[N_PARAMETERS]
-        third = second + ints[N_PARAMETERS]
+        stored, first = launch.gradient, launch.moments
+        second = first + launch.n_parameters
+        third = second + launch.n_parameters
         if averages:
-            share, mean = memory[coefficients + SHARE], first + n_states * ints[N_PARAMETERS]
+            share, mean = memory[coefficients + SHARE], first + n_states * launch.n_parameters
         bias_row = jobs[job, ONE_M]
         penalties = zero
         for e in range(tid, width * width, threads):
@@ -125,14 +116,14 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
         if l1 or penalty != zero:
             penalties = block_sum(pool, tid, penalties)
             if tid == 0:
-                memory[ints[PENALTIES] + tile] = penalties
+                memory[launch.penalties + tile] = penalties
 
     @inlined
-    def gradient_tile(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end):
+    def gradient_tile(memory, jobs, job, pool, launch, mode, tile, tid, width, m0, n0, m_end, n_end):
         if mode == WRITE or mode == ADD:
-            keep(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end)
+            keep(memory, jobs, job, pool, launch, mode, tile, tid, width, m0, n0, m_end, n_end)
         elif updates:
-            apply(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end)
+            apply(memory, jobs, job, pool, launch, mode, tile, tid, width, m0, n0, m_end, n_end)
 
     return gradient_tile
 
@@ -147,13 +138,13 @@ def make_scale_gradient(real: type, tiling: Tiling) -> Any:
     threads, zero, one = tiling.threads, real(0.0), real(1.0)
 
     @device
-    def scale_gradient(memory, pool, ints, tid):
+    def scale_gradient(memory, pool, launch, tid):
         squares = zero
-        for tile in range(tid, ints[PENALTY_TILES], threads):
-            squares += memory[ints[SQUARES] + tile]
-        norm, limit = sqrt(block_sum(pool, tid, squares)), memory[ints[COEFFICIENTS] + GRADIENT_NORM]
+        for tile in range(tid, launch.penalty_tiles, threads):
+            squares += memory[launch.squares + tile]
+        norm, limit = sqrt(block_sum(pool, tid, squares)), memory[launch.coefficients + GRADIENT_NORM]
         if tid == 0:
-            memory[ints[COEFFICIENTS] + SCALE] = limit / norm if norm > limit else one
+            memory[launch.coefficients + SCALE] = limit / norm if norm > limit else one
         cuda.syncthreads()
 
     return scale_gradient

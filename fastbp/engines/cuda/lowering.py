@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fastbp.engines import control
 from fastbp.engines.cuda.switch import make_switch
 from fastbp.engines.cuda.target import device
 from fastbp.engines.cuda.typed import Typed
@@ -231,14 +232,16 @@ class Rules:
         ``(rate, h, step) -> c``.
     factor
         ``(step, epoch_steps, total, p) -> factor`` of the learning rate, warm-up included.
-    rate_after_epoch, check_convergence
-        As in ``fastbp.functions.schedules``.
+    batch_weight, l2_of_batch, average_fraction, end_epoch
+        As in ``fastbp.engines.control``.
     """
 
     coefficients: Any
     factor: Any
-    rate_after_epoch: Any
-    check_convergence: Any
+    batch_weight: Any
+    l2_of_batch: Any
+    average_fraction: Any
+    end_epoch: Any
 
 
 def _warmed_up(copy: Typed, schedule: str) -> Any:
@@ -253,11 +256,13 @@ def _warmed_up(copy: Typed, schedule: str) -> Any:
 
 @cache
 def rules(solver: str | None, schedule: str | None) -> Rules:
-    """The same, of ``fastbp.functions.schedules`` and of a solver's coefficients."""
+    """The same, of ``fastbp.functions.schedules``, ``fastbp.engines.control`` and a solver's coefficients."""
     copy = typed(np.float64)
     return Rules(
         factor=nothing if schedule is None else _warmed_up(copy, schedule),
         coefficients=nothing if solver is None else copy(SOLVERS[solver].coefficients),
-        rate_after_epoch=copy(schedules.rate_after_epoch),
-        check_convergence=copy(schedules.check_convergence),
+        batch_weight=copy(control.batch_weight),
+        l2_of_batch=copy(control.l2_of_batch),
+        average_fraction=copy(control.average_fraction),
+        end_epoch=copy(control.end_epoch),
     )

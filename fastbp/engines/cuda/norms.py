@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from fastbp.engines.cuda import program
-from fastbp.engines.cuda.control import COEFFICIENTS, MOMENTS, N_PARAMETERS
 from fastbp.engines.cuda.lowering import Selection
 from fastbp.engines.cuda.primitives import primitives
 from fastbp.engines.cuda.program import CODE, FIRST_TILE, LARGEST_NORM, SHARE
@@ -26,9 +25,10 @@ def make_limit_norms(real: type, tiling: Tiling, selection: Selection) -> Any:
     zero, one = real(0.0), real(1.0)
 
     @device
-    def limit_norms(memory, jobs, first_job, last_job, pool, ints, rank, size, tid):
-        limit, share = memory[ints[COEFFICIENTS] + LARGEST_NORM], memory[ints[COEFFICIENTS] + SHARE]
-        mean = ints[MOMENTS] + n_states * ints[N_PARAMETERS]
+    def limit_norms(memory, jobs, first_job, last_job, pool, launch, place):
+        rank, size, tid = place
+        limit, share = memory[launch.coefficients + LARGEST_NORM], memory[launch.coefficients + SHARE]
+        mean = launch.moments + n_states * launch.n_parameters
         for job in range(first_job, last_job):
             shift = jobs[job, CODE]
             columns, lanes = np.int32(1 << shift), np.int32(threads >> shift)

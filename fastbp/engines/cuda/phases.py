@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastbp.engines.cuda import program
-from fastbp.engines.cuda.control import COEFFICIENTS, LOSS_TILES, PARTIALS, SEED, STEPS_BEFORE, WEIGHTED
 from fastbp.engines.cuda.gradient import APPLY_STORED, make_gradient_tile, make_scale_gradient
 from fastbp.engines.cuda.lowering import Selection, formulas
 from fastbp.engines.cuda.norms import make_limit_norms
@@ -39,12 +38,29 @@ from fastbp.engines.cuda.program import (
 from fastbp.engines.cuda.sums import make_block_sum
 from fastbp.engines.cuda.target import device, inlined
 from fastbp.engines.cuda.tiling import LARGE, SMALL, Tiling
-from fastbp.engines.cuda.uniforms import make_uniform, noise_key
+from fastbp.engines.cuda.uniforms import make_uniform, op_key
 
 # The columns with the short names of the algebra.
 A, A_ROW, A_COL = program.A, program.A_ROW, program.A_COL
 B, B_ROW, B_COL, C = program.B, program.B_ROW, program.B_COL, program.C
 M, N, K = program.M, program.N, program.K
+
+
+class Place(NamedTuple):
+    """A thread's place: the block's number among `size`, and the thread's within it; all in 32 bits."""
+
+    rank: Any
+    size: Any
+    tid: Any
+
+
+class Data(NamedTuple):
+    """The rows of the data, flat, and their numbers in the order of their use."""
+
+    X: Any
+    targets: Any
+    weights: Any
+    order: Any
 
 
 class Work(NamedTuple):
@@ -78,17 +94,11 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
     trains = selection.loss is not None
     zero, one = real(0.0), real(1.0)
 
-    @inlined
-    def key_of(jobs, job, ints, done):
-        """Of the noise of a job, in the step behind the `done` of this launch."""
-        return noise_key(ints[SEED], ints[STEPS_BEFORE] + done, jobs[job, DRAW])
-
     @device
-    def gather(
-        memory, jobs, job, last_job, X, targets, weights, order, ints,
-        at, start, n_rows, done, rank, size, tid,
-    ):  # fmt: skip
+    def gather(memory, jobs, job, last_job, data, launch, at, start, n_rows, key, place):
         """Rows ``order[at : at + n_rows]`` of the data into the arena: from row `start` of the batch on."""
+        X, targets, weights, order = data
+        rank, size, tid = place
         shift = jobs[job, CODE]
         columns = 1 << shift
         lanes = threads >> shift
@@ -124,23 +134,24 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                     for j in range(column, n_targets, columns):
                         memory[to_targets + r * n_targets + j] = targets[s * n_targets + j]
                     if column == 0:
-                        memory[to_weights + r] = weights[s] if ints[WEIGHTED] == 1 else one
+                        memory[to_weights + r] = weights[s] if launch.has_weights == 1 else one
         if noisy_inputs:
             # Each thread goes on with what it has gathered itself: there is nothing to wait for.
             for noise in range(job + 1, last_job):
-                key, p = key_of(jobs, noise, ints, done), memory[jobs[noise, CONSTANTS] :]
+                noise_key, p = op_key(key, jobs[noise, DRAW]), memory[jobs[noise, CONSTANTS] :]
                 for first in range(rank * lanes * UNROLLED, n_rows, size * lanes * UNROLLED):
                     for r in range(first + lane, min(first + lanes * UNROLLED, n_rows), lanes):
                         for j in range(column, n_inputs, columns):
-                            i, u = to_inputs + r * n_inputs + j, uniform(key, (start + r) * n_inputs + j)
+                            i = to_inputs + r * n_inputs + j
+                            u = uniform(noise_key, (start + r) * n_inputs + j)
                             memory[i] = disturb_inputs(jobs[noise, NOISE], memory[i], u, p)
 
     @inlined
-    def forward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, done):
+    def forward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end, start, key):
         code, to, kept = jobs[job, CODE], jobs[job, C], jobs[job, AUX]
         if noisy:
             noise, disturbed = jobs[job, NOISE], jobs[job, DISTURBED]
-            key, p = key_of(jobs, job, ints, done), memory[jobs[job, CONSTANTS] :]
+            noise_key, p = op_key(key, jobs[job, DRAW]), memory[jobs[job, CONSTANTS] :]
         if adds:
             added, to_sum = jobs[job, ADDED], jobs[job, SUM]
         for e in range(tid, width * width, threads):
@@ -150,7 +161,7 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                 value = activate(code, pool[e])
                 memory[to + at] = value
                 if noisy and noise != NOWHERE:
-                    value = disturb(noise, value, uniform(key, start * n_end + at), p)
+                    value = disturb(noise, value, uniform(noise_key, start * n_end + at), p)
                     memory[disturbed + at] = value
                 if adds and added != NOWHERE:
                     memory[to_sum + at] = value + memory[added + at]
@@ -158,11 +169,11 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                     memory[kept + at] = pool[e]
 
     @inlined
-    def backward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, done):
+    def backward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end, start, key):
         code, to, values = jobs[job, CODE], jobs[job, C], jobs[job, AUX]
         if noisy:
             noise = jobs[job, NOISE]
-            key, p = key_of(jobs, job, ints, done), memory[jobs[job, CONSTANTS] :]
+            noise_key, p = op_key(key, jobs[job, DRAW]), memory[jobs[job, CONSTANTS] :]
         if adds:
             added, to_sum = jobs[job, ADDED], jobs[job, SUM]
         for e in range(tid, width * width, threads):
@@ -175,11 +186,11 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                 if adds and to_sum != NOWHERE:
                     memory[to_sum + at] = delta
                 if noisy and noise != NOWHERE:
-                    delta = disturb_backward(noise, delta, uniform(key, start * n_end + at), p)
+                    delta = disturb_backward(noise, delta, uniform(noise_key, start * n_end + at), p)
                 memory[to + at] = activate_backward(code, delta, memory[values + at])
 
     @inlined
-    def one_tile(memory, jobs, job, pool, ints, mode, tile, start, n_rows, done, tid):
+    def one_tile(memory, jobs, job, pool, launch, mode, tile, start, n_rows, key, tid):
         """Tile `tile` of a phase, one of job `job`; nothing where it lies beyond the rows of the batch."""
         kind, large = jobs[job, JOB_KIND], jobs[job, SHAPE] == LARGE
         width = large_width if large else small_width
@@ -206,16 +217,17 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                     m0, n0, m_end, n_end, k_end,
                 )  # fmt: skip
         if kind == FORWARD:
-            forward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, done)
+            forward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end, start, key)
         if trains:
             if kind == BACKWARD:
-                backward_tile(memory, jobs, job, pool, ints, tid, width, m0, n0, m_end, n_end, start, done)
+                backward_tile(memory, jobs, job, pool, tid, width, m0, n0, m_end, n_end, start, key)
             elif kind == GRADIENT:
-                gradient_tile(memory, jobs, job, pool, ints, mode, tile, tid, width, m0, n0, m_end, n_end)
+                gradient_tile(memory, jobs, job, pool, launch, mode, tile, tid, width, m0, n0, m_end, n_end)
 
     @device
-    def tiles(memory, jobs, first_job, last_job, pool, ints, mode, start, n_rows, done, rank, size, tid):
+    def tiles(memory, jobs, first_job, last_job, pool, launch, mode, start, n_rows, key, place):
         """This block's tiles of a phase; the jobs' tiles are numbered one behind the other."""
+        rank, size, tid = place
         final = last_job - 1
         width = large_width if jobs[final, SHAPE] == LARGE else small_width
         m_end = jobs[final, M] if jobs[final, M] >= 0 else n_rows
@@ -224,11 +236,11 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
         )
         job = np.int32(first_job)
         if clip_norm and mode == APPLY_STORED:
-            scale_gradient(memory, pool, ints, tid)
+            scale_gradient(memory, pool, launch, tid)
         for tile in range(rank, n_tiles, size):
             while job < final and tile >= jobs[job + 1, FIRST_TILE]:
                 job = np.int32(job + 1)
-            one_tile(memory, jobs, job, pool, ints, mode, tile, start, n_rows, done, tid)
+            one_tile(memory, jobs, job, pool, launch, mode, tile, start, n_rows, key, tid)
 
     @device
     def one_row(memory, jobs, job, row, factor):
@@ -256,9 +268,10 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
         return zero
 
     @device
-    def rows(memory, jobs, first_job, last_job, pool, ints, n_pass, n_rows, rank, size, tid):
+    def rows(memory, jobs, first_job, last_job, pool, launch, n_pass, n_rows, place):
         """This block's rows of the batch through all jobs of a phase, a thread a row."""
-        factor = memory[ints[COEFFICIENTS] + FACTOR]
+        rank, size, tid = place
+        factor = memory[launch.coefficients + FACTOR]
         n_tiles = (n_rows + rows_of_tile - 1) // rows_of_tile
         for tile in range(rank, n_tiles, size):
             row = tile * rows_of_tile + tid
@@ -268,6 +281,6 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                     total += one_row(memory, jobs, job, row, factor)
             total = block_sum(pool, tid, total)
             if tid == 0 and n_pass >= 0:
-                memory[ints[PARTIALS] + n_pass * ints[LOSS_TILES] + tile] = total
+                memory[launch.partials + n_pass * launch.loss_tiles + tile] = total
 
     return Work(gather, tiles, rows, make_limit_norms(real, tiling, selection))

@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from fastbp.engines.cuda import control, device_memory
+from fastbp.engines.control import batches, new_control, new_records
+from fastbp.engines.cuda import device_memory
+from fastbp.engines.cuda.control import LAUNCH
 from fastbp.engines.cuda.device_memory import dense_rows, elements_per_row
 from fastbp.engines.cuda.launch import LaunchConfig, choose_team, within_device
 from fastbp.engines.cuda.limits import refuse
@@ -50,11 +52,12 @@ class Predictor:
                 f"MiB, but the GPU has {free / 2**20:,.0f} MiB free. Choose device='cpu'."
             )
         self._arena = cuda.to_device(np.zeros(program.layout.size, dtype))
-        self._ints = np.zeros(control.N_INTS, np.int64)
-        self._ints[control.COEFFICIENTS] = program.layout.coefficients
-        self._ints[control.PARTIALS] = program.layout.partials
-        self._ints[control.LOSS_TILES] = program.loss_tiles
-        self._ints_there = cuda.to_device(self._ints)
+        offsets = {
+            "coefficients": program.layout.coefficients,
+            "partials": program.layout.partials,
+            "loss_tiles": program.loss_tiles,
+        }
+        self._control = cuda.to_device(self._rows_of_block(self._block))
         nothing, no_order = cuda.to_device(np.zeros(1, dtype)), cuda.to_device(np.zeros(1, np.int32))
         self._tables = (
             cuda.to_device(program.phases),
@@ -64,12 +67,17 @@ class Predictor:
             nothing,
             nothing,
             no_order,
-            self._ints_there,
-            cuda.to_device(np.ones(control.N_FLOATS)),
+            self._control,
+            cuda.to_device(new_records(LAUNCH, offsets)),
             cuda.to_device(np.zeros(1)),
         )
         self._kernel, self._stream = team.kernel(dtype, selection), cuda.stream()
         self._team = within_device(team, self._kernel, self._tables)
+
+    @staticmethod
+    def _rows_of_block(n_rows: int) -> np.ndarray:
+        """The control array with which the kernel takes that many rows at once."""
+        return new_control(batches(n_rows, n_rows, n_rows, float(n_rows)))
 
     def __call__(self, parameters: np.ndarray, values: Any) -> np.ndarray:
         """The outputs for rows `values`, a flat vector of the host or of the device."""
@@ -82,8 +90,7 @@ class Predictor:
             rows = min(self._block, n_rows - start)
             part = values[start * n_inputs : (start + rows) * n_inputs]
             arena[self._inputs : self._inputs + part.size].copy_to_device(part)
-            self._ints[[control.N_DATA, control.BATCH, control.PASS]] = rows
-            self._ints_there.copy_to_device(self._ints)
+            self._control.copy_to_device(self._rows_of_block(rows))
             self._team.run(self._kernel, self._tables, self._stream, 1, self._n_phases, close=False)
             to = flat[start * width : (start + rows) * width]
             arena[self._result : self._result + rows * width].copy_to_host(to)

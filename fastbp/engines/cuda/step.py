@@ -11,26 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from fastbp.engines.cuda.control import (
-    ARENA_SIZE,
-    AT,
-    BAD_PARAMETERS,
-    BATCH,
-    N_DATA,
-    N_PARAMETERS,
-    PASS,
-    POSITION,
-    RUNNING,
-    STATUS,
-    UPDATING,
-    make_books,
-)
+from fastbp.engines.control import RUNNING
+from fastbp.engines.cuda.control import make_books
 from fastbp.engines.cuda.gradient import ADD, APPLY, APPLY_STORED, WRITE
 from fastbp.engines.cuda.lowering import Selection
-from fastbp.engines.cuda.phases import make_work
+from fastbp.engines.cuda.phases import Data, Place, make_work
 from fastbp.engines.cuda.program import FIRST_JOB, GATHER, LAST_JOB, NORMS, PHASE_KIND, TILES
 from fastbp.engines.cuda.target import SIMULATOR, cuda, device
 from fastbp.engines.cuda.tiling import GPU, LARGE, SIMULATED, SMALL, Tiling
+from fastbp.engines.cuda.uniforms import step_key
 
 TILING = SIMULATED if SIMULATOR else GPU
 
@@ -78,9 +67,11 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
     X, targets, weights : flat, in
         All rows of the data.
     order : int32, in
-        Rows in the order of their use, epoch after epoch; this launch begins at ``ints[AT]``.
-    ints, floats, curve : in/out
-        See ``books``.
+        Rows in the order of their use, epoch after epoch; this launch begins at its `order_position`.
+    control, launches : arrays of records, in/out
+        See ``engines.control`` and ``control.LAUNCH``.
+    curve : float64, out
+        Losses of the epochs that end in this launch.
     first, last : int
         Range of the phases to run, counted through all passes of a step; 0, ALL for whole steps.
     n_steps : int
@@ -93,7 +84,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
     open_step, close_step = books.open_step, books.close_step
     work = make_work(real, tiling, only_small=resident, selection=selection)
     gather, do_tiles, do_rows, limit_norms = work.gather, work.tiles, work.rows, work.norms
-    clip_norm, max_norm = selection.clip_norm, selection.max_norm
+    clip_norm, max_norm, draws = selection.clip_norm, selection.max_norm, selection.draws
     threads = tiling.threads
     mask = threads - 1
     pool_size = tiling.pool(SMALL) if resident else max(tiling.pool(SMALL), tiling.pool(LARGE))
@@ -106,66 +97,62 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
             cuda.cg.this_grid().sync()
 
     @device
-    def run(
-        phases, jobs, memory, pool, scratch, X, targets, weights, order, ints, floats, curve,
-        first, last, n_steps, close,
-    ):  # fmt: skip
+    def run(phases, jobs, memory, pool, scratch, data, fit, launch, curve, units, n_steps, close):
         # In 32 bits: a thread has few registers, and 64 bits take two.
         tid, rank, size = (
             np.int32(cuda.threadIdx.x & mask),
             np.int32(cuda.blockIdx.x),
             np.int32(cuda.gridDim.x),
         )
+        place, (first, last) = Place(rank, size, tid), units
         n_phases = np.int32(phases.shape[0] - 1 if max_norm else phases.shape[0])  # of a pass
-        at, position = np.int32(ints[AT]), np.int32(ints[POSITION])
-        batch_rows = np.int32(min(ints[BATCH], ints[N_DATA] - position))
+        at, position = np.int32(launch.order_position), np.int32(fit.position)
+        batch_rows = np.int32(min(fit.batch_rows, fit.n_rows - position))
         before = batch_rows  # rows of the step before
         done = np.int32(0)
         running = True
         while running and done < n_steps:
-            passes = np.int32((batch_rows + ints[PASS] - 1) // ints[PASS])
-            units = np.int32(passes * n_phases)
-            if (passes > 1 or clip_norm) and ints[UPDATING] == 1:
-                units = np.int32(units + 1)
+            key = step_key(fit.seed, launch.steps_before + done) if draws else np.uint64(0)
+            passes = np.int32((batch_rows + fit.pass_rows - 1) // fit.pass_rows)
+            n_units = np.int32(passes * n_phases)
+            if (passes > 1 or clip_norm) and launch.has_solver == 1:
+                n_units = np.int32(n_units + 1)
             if max_norm:
-                units = np.int32(units + 1)
-            for unit in range(np.int32(first), np.int32(min(last, units))):
+                n_units = np.int32(n_units + 1)
+            for unit in range(np.int32(first), np.int32(min(last, n_units))):
                 n_pass = np.int32(unit // n_phases)
                 phase = np.int32(unit - n_pass * n_phases)
-                start = np.int32(n_pass * ints[PASS])
-                n_rows = np.int32(min(ints[PASS], batch_rows - start))
+                start = np.int32(n_pass * fit.pass_rows)
+                n_rows = np.int32(min(fit.pass_rows, batch_rows - start))
                 mode = np.int32(APPLY)
                 if n_pass == passes:
                     # The gradients again, then NORMS; NORMS alone where no gradients are kept.
                     following = phase == 1 or (passes == 1 and not clip_norm)
                     mode = np.int32(APPLY_STORED)
                     phase = n_phases if max_norm and following else np.int32(n_phases - 1)
-                elif passes > 1 or clip_norm or ints[UPDATING] == 0:
+                elif passes > 1 or clip_norm or launch.has_solver == 0:
                     mode = np.int32(WRITE if n_pass == 0 else ADD)
                 if unit == 0 and rank == 0:
                     # While the others gather; nobody reads the books before the next barrier.
                     if done > 0:
-                        close_step(ints, floats, memory, curve, scratch, tid, before)
+                        close_step(fit, launch, memory, curve, scratch, tid, before)
                     if tid == 0:
-                        open_step(ints, floats, memory, batch_rows)
+                        open_step(fit, launch, memory, batch_rows)
                 kind = phases[phase, PHASE_KIND]
                 first_job, last_job = np.int32(phases[phase, FIRST_JOB]), np.int32(phases[phase, LAST_JOB])
                 if kind == GATHER:
+                    first_row = at + start
                     gather(
-                        memory, jobs, first_job, last_job, X, targets, weights, order, ints,
-                        at + start, start, n_rows, done, rank, size, tid,
-                    )  # fmt: skip
+                        memory, jobs, first_job, last_job, data, launch, first_row, start, n_rows, key, place
+                    )
                 elif kind == TILES:
-                    do_tiles(
-                        memory, jobs, first_job, last_job, pool, ints, mode,
-                        start, n_rows, done, rank, size, tid,
-                    )  # fmt: skip
+                    do_tiles(memory, jobs, first_job, last_job, pool, launch, mode, start, n_rows, key, place)
                 elif max_norm and kind == NORMS:
-                    limit_norms(memory, jobs, first_job, last_job, pool, ints, rank, size, tid)
+                    limit_norms(memory, jobs, first_job, last_job, pool, launch, place)
                 else:
-                    do_rows(memory, jobs, first_job, last_job, pool, ints, n_pass, n_rows, rank, size, tid)
+                    do_rows(memory, jobs, first_job, last_job, pool, launch, n_pass, n_rows, place)
                 barrier()
-                if unit == 0 and ints[STATUS] != RUNNING:
+                if unit == 0 and fit.status != RUNNING:
                     running = False
                     break
             if running:
@@ -173,24 +160,25 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                 before = batch_rows
                 at = np.int32(at + batch_rows)
                 position = np.int32(position + batch_rows)
-                if position == ints[N_DATA]:
+                if position == fit.n_rows:
                     position = np.int32(0)
-                batch_rows = np.int32(min(ints[BATCH], ints[N_DATA] - position))
+                batch_rows = np.int32(min(fit.batch_rows, fit.n_rows - position))
         if close == 1:
             if rank == 0:
                 if running and done > 0:
-                    close_step(ints, floats, memory, curve, scratch, tid, before)
+                    close_step(fit, launch, memory, curve, scratch, tid, before)
                 if tid == 0:
-                    ints[AT] = at
-                    ints[POSITION] = position
-            if ints[UPDATING] == 1:
-                for i in range(rank * threads + tid, ints[N_PARAMETERS], size * threads):
+                    launch.order_position = at
+                    fit.position = position
+            if launch.has_solver == 1:
+                for i in range(rank * threads + tid, launch.n_parameters, size * threads):
                     if memory[i] - memory[i] != real(0.0):
-                        ints[BAD_PARAMETERS] = 1
+                        launch.has_bad_parameters = 1
 
     def kernel(
-        phases, jobs, arena, X, targets, weights, order, ints, floats, curve, first, last, n_steps, close
+        phases, jobs, arena, X, targets, weights, order, control, launches, curve, first, last, n_steps, close
     ):
+        # One by one: Numba takes longer to find the type of a tuple of device arrays.
         if SIMULATOR:
             # It knows no alignment, and threads that ask at the same time would get an array each.
             for turn in range(threads):
@@ -203,23 +191,18 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
             pool = cuda.shared.array(pool_size, real, alignment=16)
             scratch = cuda.shared.array(threads, np.float64)
             own = cuda.shared.array(own_size, real)
+        data, fit, launch, units = Data(X, targets, weights, order), control[0], launches[0], (first, last)
         if resident:
-            n = ints[ARENA_SIZE]
+            n = launch.arena_size
             for i in range(cuda.threadIdx.x, n, threads):
                 own[i] = arena[i]
             cuda.syncthreads()
-            run(
-                phases, jobs, own, pool, scratch, X, targets, weights, order, ints, floats, curve,
-                first, last, n_steps, close,
-            )  # fmt: skip
+            run(phases, jobs, own, pool, scratch, data, fit, launch, curve, units, n_steps, close)
             cuda.syncthreads()
             for i in range(cuda.threadIdx.x, n, threads):
                 arena[i] = own[i]
         else:
-            run(
-                phases, jobs, arena, pool, scratch, X, targets, weights, order, ints, floats, curve,
-                first, last, n_steps, close,
-            )  # fmt: skip
+            run(phases, jobs, arena, pool, scratch, data, fit, launch, curve, units, n_steps, close)
 
     kernel.__name__ = f"train_{team}_{np.dtype(real).name}"
     return cuda.jit(kernel) if SIMULATOR else cuda.jit(launch_bounds=launch_bounds(real, tiling))(kernel)

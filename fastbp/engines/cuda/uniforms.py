@@ -21,9 +21,14 @@ mix64 = device(shuffle.mix64.py_func)
 
 
 @device
-def noise_key(seed, step, op):
-    """``fastbp.functions.random.noise_key``."""
-    key = mix64(mix64(np.uint64(seed) + NOISE * GOLDEN) + np.uint64(step) * GOLDEN) | ODD
+def step_key(seed, step):
+    """The key of a step's noise: ``fastbp.functions.random.noise_key`` before its last mix."""
+    return mix64(mix64(np.uint64(seed) + NOISE * GOLDEN) + np.uint64(step) * GOLDEN) | ODD
+
+
+@device
+def op_key(key, op):
+    """The key of what one op draws in a step."""
     return mix64(key + np.uint64(op) * GOLDEN) | ODD
 
 
