@@ -17,6 +17,7 @@ from fastbp.engines.cpu.network import backward, forward
 from fastbp.engines.cpu.vector_memory import pointer
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.solvers import SOLVERS
+from fastbp.functions.step import StepOptions
 from fastbp.plan.network import FIELD, Kind
 from fastbp.plan.planner import network_plan
 
@@ -114,7 +115,7 @@ class Op:
             times,
             self.rows,
             mode,
-            lowering.update(solver, lowering.Extras(), self.network.dtype),
+            lowering.update(solver, StepOptions(), self.network.dtype),
             np.array([*SOLVERS[solver].coefficients(1e-3, (0.9, 0.999, 1e-8, 0.0), 1.0), *[0.0] * 8]).astype(
                 self.network.dtype
             ),

@@ -17,6 +17,7 @@ from fastbp.engines.cpu.threads import Kernel, Threads, useful_threads
 from fastbp.engines.flat_data import MOST_ROWS, ROW_NUMBER, Inputs, as_inputs, as_weights, flat_view
 from fastbp.engines.shuffle import shuffle_order
 from fastbp.functions.schedules import check_convergence
+from fastbp.functions.step import StepOptions
 from fastbp.plan.network import Kind, NetworkPlan, aligned_zeros, padded
 from fastbp.plan.training import SolverState, TrainingPlan
 
@@ -177,19 +178,19 @@ class Trainer(_Batches):
         ints[kernel.SHUFFLE] = plan.shuffle
         ints[kernel.NOISY] = any(op.kind == Kind.NOISE for op in self.network.ops)
         ints[kernel.SEED] = plan.seed
-        extras = lowering.Extras(
+        options = StepOptions(
             l1=plan.l1 > 0,
             decay=plan.weight_decay > 0,
             clip=bool(np.isfinite(plan.clip_value)),
             rescale=bool(np.isfinite(plan.clip_norm)),
             factors=self.network.has_rate_factors,
         )
-        ints[kernel.UPDATE] = lowering.update(plan.solver, extras, self.network.dtype)
+        ints[kernel.UPDATE] = lowering.update(plan.solver, options, self.network.dtype)
         ints[kernel.COEFFICIENTS] = lowering.coefficients(plan.solver, self.network.dtype)
         if plan.batch_size > self.pass_rows:
             ints[kernel.ACCUMULATE] = lowering.accumulate(self.network.dtype)
-        if extras.rescale:
-            ints[kernel.SQUARES_OF] = lowering.squares(extras.l1, self.network.dtype)
+        if options.rescale:
+            ints[kernel.SQUARES_OF] = lowering.squares(options.l1, self.network.dtype)
         if plan.has_rate_schedule:
             ints[kernel.RATE_SCHEDULE] = lowering.schedule(plan.rate_schedule)
         ints[kernel.TOTAL_STEPS] = plan.planned_steps(self.n_steps_per_epoch)
