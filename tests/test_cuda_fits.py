@@ -112,10 +112,13 @@ def test_early_stopping():
 
 
 REGULAR = {"dropout": [0.2, 0.4], "input_dropout": 0.1, "input_noise": 0.1, "residual": True}
+RATES = {"rate_factors": {"weights": 2.0, "biases": 0.1}}
 LIMITED = {"clip_norm": 0.3, "max_norm": 0.8, "average": "ema", "average_params": {"decay": 0.8}}
 
 
-@pytest.mark.parametrize("params", [REGULAR, LIMITED, REGULAR | LIMITED], ids=["noise", "limits", "all"])
+@pytest.mark.parametrize(
+    "params", [REGULAR, LIMITED, RATES, REGULAR | LIMITED | RATES], ids=["noise", "limits", "rates", "all"]
+)
 def test_regularisation(params):
     X, y, _ = make_data()
     estimator = BPClassifier((4, 4), early_stopping=True, **PARAMS, **params)
@@ -285,7 +288,6 @@ def test_arrays_on_the_gpu_are_cast_there(elsewhere):
         {"input_scaling": "robust"},
         {"learn_input_scales": True},
         {"parametric_activation": True},
-        {"rate_factors": {"biases": 0.1}},
     ],
     ids=lambda params: next(iter(params)),
 )

@@ -181,10 +181,22 @@ def test_a_copied_formula_has_one_dtype(real):
     assert copy.__globals__["float"] is real
 
 
+def test_what_a_formula_encloses_has_that_dtype():
+    factor, inner, exponent = 2.0, single_half, 3
+
+    def enclosing(x):
+        return factor * inner(x) ** exponent
+
+    copy = Typed(np.float32)(enclosing).py_func
+    found = dict(
+        zip(copy.__code__.co_freevars, (cell.cell_contents for cell in copy.__closure__), strict=True)
+    )
+    assert (type(found["factor"]), found["exponent"]) == (np.float32, 3)
+    (half,) = (c for c in found["inner"].py_func.__code__.co_consts if c is not None)
+    assert type(half) is np.float32
+
+
 def test_a_formula_that_cannot_be_copied_is_refused():
-    scale = 2.0
-    with pytest.raises(TypeError, match="variables of a function around it"):
-        Typed(np.float32)(lambda x: x * scale)
     with pytest.raises(TypeError, match="no plain function"):
         Typed(np.float32)(np.sin)
 
@@ -355,6 +367,7 @@ RULES = [
     *({"solver": solver} for solver in STOCHASTIC if solver != "sgd"),
     {"solver": "adam", "alpha": 0.0, "l2": 0.0, "shuffle": False},
 ]
+RATE_FACTORS = (0.5, 0.1, 2.0, 0.5)
 REGULAR = [
     {},
     {"l1": 0.05},
@@ -382,6 +395,15 @@ def test_steps(rule, dtype):
 )
 def test_regularisation(solver, regular, dtype):
     network = make_network(dtype=dtype)
+    arguments = (network, make_training(solver=solver, **regular), 4)
+    assert_same_training(network, train(engine, *arguments), train(reference, *arguments))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("regular", REGULAR, ids=str)
+@pytest.mark.parametrize("solver", ["sgd", "adam", "rprop"])
+def test_rates_of_layers(solver, regular, dtype):
+    network = make_network((5, 4), rate_factors=RATE_FACTORS, dtype=dtype)
     arguments = (network, make_training(solver=solver, **regular), 4)
     assert_same_training(network, train(engine, *arguments), train(reference, *arguments))
 
@@ -494,7 +516,8 @@ def test_residual_connections(params, dtype):
 
 
 def test_noise_residuals_and_norms_of_every_team_in_passes_and_chunks(monkeypatch, team):
-    network = make_network(residual=True, **NOISES[-1] | {"hidden": (5, 5), "activation": "silu"})
+    noise = NOISES[-1] | {"hidden": (5, 5), "activation": "silu"}
+    network = make_network(residual=True, rate_factors=RATE_FACTORS, **noise)
     arguments = (network, make_training(batch_size=7, **NORMS[-1]), 4)
     wanted = train(reference, *arguments)
     monkeypatch.setattr(engine, "PASS_BYTES", 3 * engine.elements_per_row(network) * 8)

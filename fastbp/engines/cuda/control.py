@@ -16,8 +16,8 @@ from fastbp.engines.cuda.program import (
     LARGEST_NORM,
     LIMIT,
     PENALTY,
-    REST,
     SHARE,
+    SHARE_OF_DECAY,
     STRENGTH,
 )
 from fastbp.engines.cuda.sums import make_block_sum
@@ -141,7 +141,7 @@ def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
             memory[at + 5] = real(c[5])
             memory[at + PENALTY] = real(floats[ALPHA] / weight + floats[L2])
             memory[at + STRENGTH] = real(floats[L1])
-            memory[at + REST] = real(np.float64(1.0) - rate * floats[DECAY])
+            memory[at + SHARE_OF_DECAY] = real(rate * floats[DECAY])
             memory[at + LIMIT] = real(floats[CLIP])
             if clip_norm:
                 memory[at + GRADIENT_NORM] = real(floats[CLIP_NORM])

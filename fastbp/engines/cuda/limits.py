@@ -11,8 +11,6 @@ KINDS = {
 def refuse(network: NetworkPlan) -> None:
     """ValueError for a plan that this engine cannot carry out; it names the parameter."""
     lacking = [text for kind, text in KINDS.items() if any(op.kind == kind for op in network.ops)]
-    if network.has_rate_factors:
-        lacking.append("rate_factors")
     if lacking:
         raise ValueError(
             f"device='cuda' has no kernels for {', '.join(lacking)}; choose device='cpu', which has them."

@@ -19,6 +19,7 @@ from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS, index_of_
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
 from fastbp.functions.solvers import SOLVERS
+from fastbp.functions.step import StepOptions, penalised_gradient, regularised_step
 from fastbp.plan.network import Kind, NetworkPlan, Op
 from fastbp.plan.training import TrainingPlan
 
@@ -49,6 +50,8 @@ class Selection:
         Whether a running mean of the weights is kept.
     max_norm, clip_norm : bool
         Whether the norms of units have a limit, and the norm of the gradient.
+    rate_factors : bool
+        Whether layers learn at rates of their own.
     """
 
     activations: tuple[str, ...]
@@ -65,11 +68,17 @@ class Selection:
     averages: bool = False
     max_norm: bool = False
     clip_norm: bool = False
+    rate_factors: bool = False
 
     @property
     def draws(self) -> bool:
         """Whether there is noise of any kind."""
         return bool(self.noises or self.input_noises)
+
+    @property
+    def step(self) -> StepOptions:
+        """What a step does besides the solver's rule."""
+        return StepOptions(self.l1, self.decay, self.clip, self.clip_norm, self.rate_factors)
 
     @property
     def n_states(self) -> int:
@@ -131,6 +140,7 @@ def select_training(network: NetworkPlan, training: TrainingPlan) -> Selection:
         averages=training.averages,
         max_norm=training.max_norm > 0,
         clip_norm=bool(np.isfinite(training.clip_norm)),
+        rate_factors=network.has_rate_factors,
     )
 
 
@@ -170,8 +180,8 @@ class Formulas:
         ``(row, n, zero) -> index``.
     loss
         ``(z, y, delta, n, weight, p) -> loss``.
-    update
-        ``(w, g, s, t, u, c) -> (w, s, t, u)``.
+    penalised_gradient, step
+        As of ``fastbp.functions.step``.
     disturb, disturb_backward, disturb_inputs
         ``(code, z, u, p) -> a``, ``(code, delta, u, p) -> delta``, ``(code, z, u, p) -> a``.
     """
@@ -182,7 +192,8 @@ class Formulas:
     activate_row_backward: Any
     index_of_largest: Any
     loss: Any
-    update: Any
+    penalised_gradient: Any
+    step: Any
     disturb: Any
     disturb_backward: Any
     disturb_inputs: Any
@@ -214,7 +225,10 @@ def formulas(real: type, selection: Selection) -> Formulas:
         activate_row_backward=make_switch([copy(entry.backward) for entry in rows] or [nothing]),
         index_of_largest=copy(index_of_largest),
         loss=nothing if selection.loss is None else copy(LOSSES[selection.loss].row),
-        update=nothing if selection.solver is None else copy(SOLVERS[selection.solver].update),
+        penalised_gradient=copy(penalised_gradient(selection.l1)),
+        step=nothing
+        if selection.solver is None
+        else copy(regularised_step(SOLVERS[selection.solver].update, selection.step)),
         disturb=make_switch([copy(entry.value) for entry in noises] or [nothing]),
         disturb_backward=make_switch([copy(entry.backward) for entry in noises] or [nothing]),
         disturb_inputs=make_switch([copy(entry.value) for entry in input_noises] or [nothing]),

@@ -42,6 +42,7 @@ PHASE_KIND, FIRST_JOB, LAST_JOB, N_PHASE_FIELDS = range(4)
 # of the selection; of GATHER and NORMS, log2 of the threads along a row; of LOSS, where its parameters are.
 # AUX: of FORWARD, where the product itself is kept, or NOWHERE; of BACKWARD, the values whose derivative is
 # wanted; of LOSS and GATHER, the weights. FIRST_TILE: tiles of the phase before this job's.
+# CONSTANTS: of GRADIENT, the factors of the learning rate of weights and of biases.
 # NOISE: what noise follows the activation, or NOWHERE; with the op's number DRAW, its CONSTANTS, and forward
 # DISTURBED, where the result goes. ADDED: what is added behind that (forward) or before it (backward), and
 # SUM, where the sum is kept; NOWHERE for none.
@@ -67,10 +68,10 @@ ENOUGH_TILES = 96
 ALIGNMENT = 32  # elements between which regions of the arena begin
 UNROLLED = 4  # rows that a thread gathers at once
 # What holds for a step, behind the solver's coefficients: the L2 penalty's strength, the factor of the rows'
-# weights, the L1 penalty's strength, what decay leaves of a weight, the limit of gradients, of their norm, by
+# weights, the L1 penalty's strength, the share that decay takes, the limit of gradients, of their norm, by
 # what that scales them, the limit of the norms of units, the share by which the mean of the weights moves.
-PENALTY, FACTOR, STRENGTH, REST, LIMIT, GRADIENT_NORM, SCALE, LARGEST_NORM, SHARE, N_OF_STEP = range(
-    N_COEFFICIENTS, N_COEFFICIENTS + 10
+(PENALTY, FACTOR, STRENGTH, SHARE_OF_DECAY, LIMIT, GRADIENT_NORM, SCALE, LARGEST_NORM, SHARE, N_OF_STEP) = (
+    range(N_COEFFICIENTS, N_COEFFICIENTS + 10)
 )
 
 
@@ -449,6 +450,7 @@ class _Writer:
                 N=op.n_out,
                 K=BATCH_ROWS,
                 ONE_M=op.n_in,
+                CONSTANTS=layout.constants + op.constants,
             )
             for op in self.network.dense
         ]
