@@ -33,7 +33,8 @@ SPILLED = {
 }  # bytes: the grid's barrier is a call, which saves registers
 
 # Plans: activations, row activations, loss, solver, whether there is L1 penalty, decay, clipping; schedule;
-# noises of layers and of inputs, residual connections, averages, limited norms of units and of gradients.
+# noises of layers and of inputs, residual connections, averages, limited norms of units and of gradients,
+# rate factors, groups, parametric functions, batch normalisation.
 SELECTIONS = {
     "usual": (("identity", "relu"), (), "log_loss+softmax", "adam", False, False, False),
     "most": (
@@ -83,6 +84,26 @@ SELECTIONS = {
         False,
         True,
         True,
+        True,
+    ),
+    "parametric": (
+        ("identity", "mish"),
+        ("layer_norm",),
+        "log_loss+softmax",
+        "adam",
+        False,
+        True,
+        False,
+        "coslog",
+        ("dropout",),
+        (),
+        True,
+        True,
+        False,
+        True,
+        True,
+        ("maxout",),
+        ("scale", "affine", "robust", "standardise", "blended mish"),
         True,
     ),
     "gradients": (("identity", "tanh"), (), "squared_error", None, False, False, False),
@@ -193,7 +214,8 @@ def float64_instructions(capability: str, plan: str) -> list[str]:
     from fastbp.engines.cuda.tiling import LARGE
 
     work = make_work(np.float32, TILING, False, selection(plan))
-    gather, tiles, rows, norms, size = *work, TILING.pool(LARGE)
+    gather, tiles, rows, norms, elements, features = work
+    size = TILING.pool(LARGE)
 
     def without_books(jobs, memory, X, order, ints, n):
         pool = cuda.shared.array(size, np.float32)
@@ -202,6 +224,8 @@ def float64_instructions(capability: str, plan: str) -> list[str]:
         tiles(memory, jobs, n, n, pool, ints, n, n, n, n, n, n, tid)
         rows(memory, jobs, n, n, pool, ints, n, n, n, n, tid)
         norms(memory, jobs, n, n, pool, ints, n, n, tid)
+        elements(memory, jobs, n, n, ints, n, n, n, n, n, tid)
+        features(memory, jobs, n, pool, ints, n, n, n, tid)
 
     single, long = types.float32[::1], types.int64
     signature = (long[:, ::1], single, single, types.int32[::1], long[::1], types.int32)

@@ -511,12 +511,11 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             robust = f"input_scaling='robust'{self._set_by('input_scaling')}"
             if scipy.sparse.issparse(rows.X):
                 raise ValueError(f"{robust} makes zeros other numbers: it needs a dense X, got a sparse one.")
-            if not isinstance(rows.X, np.ndarray):
-                pass  # it lies on the GPU, whose engine refuses the network
-            elif known:
-                features[0] = completed_robust_scales(features[0], rows.X, rows.sample_weight)
+            X = rows.X if isinstance(rows.X, np.ndarray) else rows.X.to_host()  # from the GPU
+            if known:
+                features[0] = completed_robust_scales(features[0], X, rows.sample_weight)
             else:
-                features[0] = robust_scales(rows.X, rows.sample_weight)
+                features[0] = robust_scales(X, rows.sample_weight)
                 if incremental:
                     n_rows = n_rows_that_count(rows.targets, rows.sample_weight)
                     check_first_block(features[0][1] != 0, n_rows, robust, "column of X")

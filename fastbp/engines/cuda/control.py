@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastbp.engines.cuda.lowering import Selection, rules
-from fastbp.engines.cuda.program import (
+from fastbp.engines.cuda.arena import (
     FACTOR,
     GRADIENT_NORM,
     LARGEST_NORM,
@@ -18,11 +17,14 @@ from fastbp.engines.cuda.program import (
     PENALTY,
     SHARE,
     SHARE_OF_DECAY,
+    SHARE_OF_MOMENTS,
     STRENGTH,
 )
+from fastbp.engines.cuda.lowering import Selection, rules
 from fastbp.engines.cuda.sums import make_block_sum
 from fastbp.engines.cuda.target import device, inlined
 from fastbp.engines.cuda.tiling import Tiling
+from fastbp.functions.normalisation import MOMENTUM
 
 RUNNING, CONVERGED, MAX_EPOCHS, NON_FINITE = range(4)
 
@@ -110,7 +112,7 @@ def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
     """Compile lazily for the dtype of the arena."""
     threads, updates, l1 = tiling.threads, selection.solver is not None, selection.l1
     scheduled, averages = selection.schedule is not None, selection.averages
-    clip_norm, max_norm = selection.clip_norm, selection.max_norm
+    clip_norm, max_norm, batch_norm = selection.clip_norm, selection.max_norm, selection.batch_norm
     rule = rules(selection.solver, selection.schedule)
     factor, block_sum = rule.factor, make_block_sum(threads)
     coefficients, rate_after_epoch, check_convergence = (
@@ -147,6 +149,9 @@ def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
                 memory[at + GRADIENT_NORM] = real(floats[CLIP_NORM])
             if max_norm:
                 memory[at + LARGEST_NORM] = real(floats[MAX_NORM])
+            if batch_norm:
+                share = max(np.float64(MOMENTUM), np.float64(1.0) / (ints[STEPS] + 1))
+                memory[at + SHARE_OF_MOMENTS] = real(share * batch_rows / ints[BATCH])
             if averages:
                 # As on the CPU: until the mean of all steps moves more slowly, that mean.
                 made = ints[STEPS] + 1 - ints[AVERAGE_AFTER]

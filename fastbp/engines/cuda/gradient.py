@@ -5,7 +5,8 @@ Where the norm of the gradient has a limit it is always kept first, with sums of
 
 from typing import Any
 
-from fastbp.engines.cuda import program
+from fastbp.engines.cuda import jobs as table
+from fastbp.engines.cuda.arena import GRADIENT_NORM, LIMIT, PENALTY, SCALE, SHARE, SHARE_OF_DECAY, STRENGTH
 from fastbp.engines.cuda.control import (
     COEFFICIENTS,
     GRADIENT_AT,
@@ -15,24 +16,14 @@ from fastbp.engines.cuda.control import (
     PENALTY_TILES,
     SQUARES,
 )
+from fastbp.engines.cuda.jobs import CONSTANTS, ONE_M
 from fastbp.engines.cuda.lowering import Selection, formulas
 from fastbp.engines.cuda.primitives import primitives
-from fastbp.engines.cuda.program import (
-    CONSTANTS,
-    GRADIENT_NORM,
-    LIMIT,
-    ONE_M,
-    PENALTY,
-    SCALE,
-    SHARE,
-    SHARE_OF_DECAY,
-    STRENGTH,
-)
 from fastbp.engines.cuda.sums import make_block_sum
 from fastbp.engines.cuda.target import cuda, device, inlined
 from fastbp.engines.cuda.tiling import Tiling
 
-C = program.C
+C = table.C
 
 # What is done with a tile of the gradient.
 APPLY, WRITE, ADD, APPLY_STORED = range(4)
