@@ -31,6 +31,11 @@ SPILLED = {
     "block": 0,
     "grid": 64,
 }  # bytes: the grid's barrier is a call, which saves registers
+# What these plans may spill beyond that. They have more phases, and so more numbers that live through a step.
+# In the machine code of the float32 blocks and grids that need it (nvdisasm; 7.5 and 8.0) none of the moves
+# lies in a loop of a product; nearly all are in the loops over steps and phases. What they cost has not been
+# timed.
+ALSO_SPILLED = {"elements": 36, "batch norm": 64}
 
 # Plans: activations, row activations, loss, solver, whether there is L1 penalty, decay, clipping; schedule;
 # noises of layers and of inputs, residual connections, averages, limited norms of units and of gradients,
@@ -86,7 +91,7 @@ SELECTIONS = {
         True,
         True,
     ),
-    "parametric": (
+    "elements": (
         ("identity", "mish"),
         ("layer_norm",),
         "log_loss+softmax",
@@ -103,7 +108,26 @@ SELECTIONS = {
         True,
         True,
         ("maxout",),
-        ("scale", "affine", "robust", "standardise", "blended mish"),
+        ("scale", "affine", "robust", "blended mish"),
+    ),
+    "batch norm": (
+        ("identity", "relu"),
+        (),
+        "log_loss+softmax",
+        "adam",
+        False,
+        False,
+        False,
+        None,
+        ("dropout",),
+        (),
+        False,
+        False,
+        False,
+        False,
+        False,
+        (),
+        ("affine", "standardise"),
         True,
     ),
     "gradients": (("identity", "tanh"), (), "squared_error", None, False, False, False),
@@ -263,7 +287,10 @@ def measure(assembler: Path, capability: str, dtype: str, plan: str, team: str) 
     row["faults"] = [
         f"{name}: {what}"
         for what, wrong in (
-            (f"{found['spilled']} bytes spilled", found["spilled"] > SPILLED[team]),
+            (
+                f"{found['spilled']} bytes spilled",
+                found["spilled"] > SPILLED[team] + ALSO_SPILLED.get(plan, 0),
+            ),
             (f"{found['registers']} registers, budget {budget}", found["registers"] > budget),
             (f"{found['shared']} bytes of shared memory", found["shared"] > SHARED),
         )

@@ -63,8 +63,7 @@ def make_features(real: type, tiling: Tiling, selection: Selection) -> Any:
 
     @inlined
     def statistics(memory, jobs, job, pool, ints, n_rows, total, j, column, columns, lane, lanes, tid):
-        n, values, weights = jobs[job, N], jobs[job, A], jobs[job, AUX]
-        running, found = jobs[job, K], jobs[job, B]
+        n, values, weights = np.int32(jobs[job, N]), jobs[job, A], jobs[job, AUX]
         sums = zero
         if j < n:
             for r in range(lane, n_rows, lanes):
@@ -77,6 +76,7 @@ def make_features(real: type, tiling: Tiling, selection: Selection) -> Any:
                 sums = cuda.fma(memory[weights + r] * d, d, sums)
         variance = sum_of_lanes(pool, tid, sums, column, columns, lanes) / total if total > zero else zero
         if j < n and lane == 0:
+            running, found = jobs[job, K], jobs[job, B]
             share = zero
             if total > zero:
                 factor = memory[ints[COEFFICIENTS] + FACTOR] * memory[ints[COEFFICIENTS] + SHARE_OF_MOMENTS]
@@ -90,7 +90,7 @@ def make_features(real: type, tiling: Tiling, selection: Selection) -> Any:
 
     @inlined
     def delta_sums(memory, jobs, job, pool, n_rows, j, column, columns, lane, lanes, tid):
-        n, outputs, deltas, found = jobs[job, N], jobs[job, A], jobs[job, C], jobs[job, B]
+        n, outputs, deltas = np.int32(jobs[job, N]), jobs[job, A], jobs[job, C]
         plain = inner = zero
         if j < n:
             for r in range(lane, n_rows, lanes):
@@ -100,6 +100,7 @@ def make_features(real: type, tiling: Tiling, selection: Selection) -> Any:
         plain = sum_of_lanes(pool, tid, plain, column, columns, lanes)
         inner = sum_of_lanes(pool, tid, inner, column, columns, lanes)
         if j < n and lane == 0:
+            found = jobs[job, B]
             memory[found + SUM_OF_DELTAS * n + j] = plain
             memory[found + INNER_SUM * n + j] = inner
 
@@ -108,12 +109,12 @@ def make_features(real: type, tiling: Tiling, selection: Selection) -> Any:
         shift = jobs[job, CODE]
         columns, lanes = np.int32(1 << shift), np.int32(threads >> shift)
         column, lane = np.int32(tid & (columns - 1)), np.int32(tid >> shift)
-        n, weights = np.int32(jobs[job, N]), jobs[job, AUX]
+        n = np.int32(jobs[job, N])
         forward = jobs[job, JOB_KIND] == STATISTICS
         total = zero
         if forward:
             for r in range(tid, n_rows, threads):
-                total += memory[weights + r]
+                total += memory[jobs[job, AUX] + r]
             total = block_sum(pool, tid, total)
             if tid == 0 and rank == 0:
                 memory[jobs[job, B] + N_MOMENTS * n] = one / total if total > zero else zero

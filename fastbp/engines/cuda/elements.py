@@ -38,8 +38,9 @@ A, B, C, K, N = table.A, table.B, table.C, table.K, table.N
 def make_elements(real: type, tiling: Tiling, selection: Selection) -> Any:
     """The device function for the phase ELEMENTS.
 
-    Elements are numbered row by row; those of a group op are its outputs. What a job of the chain writes for
-    an element, the next one reads: the same thread, so that there is nothing to wait for.
+    Elements are numbered row by row; those of a group op are its outputs. A thread goes through its elements
+    job by job. What a job of the chain writes for an element, the next one reads in the same thread, so that
+    there is nothing to wait for.
     """
     do, threads = formulas(real, selection), tiling.threads
     activate, activate_backward = do.activate, do.activate_backward
@@ -52,19 +53,13 @@ def make_elements(real: type, tiling: Tiling, selection: Selection) -> Any:
     standardise_backward = make_standardise_backward(real)
 
     @inlined
-    def uniform_of(jobs, job, ints, done, start, n, e):
-        key = noise_key(ints[SEED], ints[STEPS_BEFORE] + done, jobs[job, DRAW])
-        return uniform(key, start * n + e)
-
-    @inlined
-    def forward(memory, jobs, job, ints, start, done, n, e):
-        kind, code, k = jobs[job, JOB_KIND], jobs[job, CODE], jobs[job, K]
-        values, to = jobs[job, A], jobs[job, C]
+    def forward(memory, jobs, job, kind, key, start, n, e):
+        code, k, values, to = jobs[job, CODE], jobs[job, K], jobs[job, A], jobs[job, C]
         if kind == ACTIVATE:
             memory[to + e] = activate(code, memory[values + e])
         if noisy and kind == DISTURB:
-            u = uniform_of(jobs, job, ints, done, start, n, e)
-            memory[to + e] = disturb(jobs[job, NOISE], memory[values + e], u, memory[jobs[job, CONSTANTS] :])
+            u, constants = uniform(key, start * n + e), memory[jobs[job, CONSTANTS] :]
+            memory[to + e] = disturb(jobs[job, NOISE], memory[values + e], u, constants)
         if adds and kind == ADD:
             memory[to + e] = memory[values + e] + memory[jobs[job, B] + e]
         if parametrics and kind == PARAMETRIC:
@@ -74,16 +69,13 @@ def make_elements(real: type, tiling: Tiling, selection: Selection) -> Any:
             memory[to + e] = group(code, (memory, values + e * k, 1), k)
 
     @inlined
-    def backward(memory, jobs, job, ints, start, done, n, e):
-        kind, code, k = jobs[job, JOB_KIND], jobs[job, CODE], jobs[job, K]
-        values, to = jobs[job, A], jobs[job, C]
+    def backward(memory, jobs, job, kind, key, start, n, e):
+        code, k, values, to = jobs[job, CODE], jobs[job, K], jobs[job, A], jobs[job, C]
         if kind == ACTIVATE_BACKWARD:
             memory[to + e] = activate_backward(code, memory[to + e], memory[values + e])
         if noisy and kind == DISTURB_BACKWARD:
-            u = uniform_of(jobs, job, ints, done, start, n, e)
-            memory[to + e] = disturb_backward(
-                jobs[job, NOISE], memory[to + e], u, memory[jobs[job, CONSTANTS] :]
-            )
+            u, constants = uniform(key, start * n + e), memory[jobs[job, CONSTANTS] :]
+            memory[to + e] = disturb_backward(jobs[job, NOISE], memory[to + e], u, constants)
         if adds and kind == ADD_BACKWARD:
             memory[to + e] = memory[jobs[job, B] + e]
         if parametrics and kind == PARAMETRIC_BACKWARD:
@@ -107,10 +99,12 @@ def make_elements(real: type, tiling: Tiling, selection: Selection) -> Any:
     @device
     def elements(memory, jobs, first_job, last_job, ints, start, n_rows, done, rank, size, tid):
         n = np.int32(jobs[first_job, N])
-        for e in range(rank * threads + tid, n_rows * n, size * threads):
-            for job in range(first_job, last_job):
-                forward(memory, jobs, job, ints, start, done, n, e)
+        for job in range(first_job, last_job):
+            kind = jobs[job, JOB_KIND]
+            key = noise_key(ints[SEED], ints[STEPS_BEFORE] + done, jobs[job, DRAW]) if noisy else kind
+            for e in range(np.int32(rank * threads + tid), np.int32(n_rows * n), np.int32(size * threads)):
+                forward(memory, jobs, job, kind, key, start, n, e)
                 if trains:
-                    backward(memory, jobs, job, ints, start, done, n, e)
+                    backward(memory, jobs, job, kind, key, start, n, e)
 
     return elements
