@@ -31,9 +31,15 @@ SPILLED = {
     "block": 0,
     "grid": 64,
 }  # bytes: the grid's barrier is a call, which saves registers
+# What these plans may spill beyond that. They have more phases, and so more numbers that live through a step.
+# In the machine code of the float32 blocks and grids that need it (nvdisasm; 7.5 and 8.0) none of the moves
+# lies in a loop of a product; nearly all are in the loops over steps and phases. What they cost has not been
+# timed.
+ALSO_SPILLED = {"elements": 36, "batch norm": 64}
 
 # Plans: activations, row activations, loss, solver, whether there is L1 penalty, decay, clipping; schedule;
-# noises of layers and of inputs, residual connections, averages, limited norms of units and of gradients.
+# noises of layers and of inputs, residual connections, averages, limited norms of units and of gradients,
+# rate factors, groups, parametric functions, batch normalisation.
 SELECTIONS = {
     "usual": (("identity", "relu"), (), "log_loss+softmax", "adam", False, False, False),
     "most": (
@@ -83,6 +89,45 @@ SELECTIONS = {
         False,
         True,
         True,
+        True,
+    ),
+    "elements": (
+        ("identity", "mish"),
+        ("layer_norm",),
+        "log_loss+softmax",
+        "adam",
+        False,
+        True,
+        False,
+        "coslog",
+        ("dropout",),
+        (),
+        True,
+        True,
+        False,
+        True,
+        True,
+        ("maxout",),
+        ("scale", "affine", "robust", "blended mish"),
+    ),
+    "batch norm": (
+        ("identity", "relu"),
+        (),
+        "log_loss+softmax",
+        "adam",
+        False,
+        False,
+        False,
+        None,
+        ("dropout",),
+        (),
+        False,
+        False,
+        False,
+        False,
+        False,
+        (),
+        ("affine", "standardise"),
         True,
     ),
     "gradients": (("identity", "tanh"), (), "squared_error", None, False, False, False),
@@ -198,7 +243,8 @@ def float64_instructions(capability: str, plan: str) -> list[str]:
     from fastbp.engines.cuda.tiling import LARGE
 
     work = make_work(np.float32, TILING, False, selection(plan))
-    gather, tiles, rows, norms, size = *work, TILING.pool(LARGE)
+    gather, tiles, rows, norms, elements, features = work
+    size = TILING.pool(LARGE)
 
     def without_books(jobs, memory, X, order, launches, n):
         pool = cuda.shared.array(size, np.float32)
@@ -207,6 +253,8 @@ def float64_instructions(capability: str, plan: str) -> list[str]:
         tiles(memory, jobs, n, n, pool, launch, n, n, n, key, place)
         rows(memory, jobs, n, n, pool, launch, n, n, place)
         norms(memory, jobs, n, n, pool, launch, place)
+        elements(memory, jobs, n, n, n, n, key, place)
+        features(memory, jobs, n, pool, launch, n, place)
 
     single, launches = types.float32[::1], from_dtype(LAUNCH)[::1]
     signature = (types.int64[:, ::1], single, single, types.int32[::1], launches, types.int32)
@@ -244,7 +292,10 @@ def measure(assembler: Path, capability: str, dtype: str, plan: str, team: str) 
     row["faults"] = [
         f"{name}: {what}"
         for what, wrong in (
-            (f"{found['spilled']} bytes spilled", found["spilled"] > SPILLED[team]),
+            (
+                f"{found['spilled']} bytes spilled",
+                found["spilled"] > SPILLED[team] + ALSO_SPILLED.get(plan, 0),
+            ),
             (f"{found['registers']} registers, budget {budget}", found["registers"] > budget),
             (f"{found['shared']} bytes of shared memory", found["shared"] > SHARED),
         )

@@ -26,6 +26,7 @@ from fastbp.functions.noise import NOISES
 from fastbp.functions.parametric import PARAMETRICS
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS
+from fastbp.functions.step import StepOptions
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 N_ROWS = 40  # of the small fits: enough for the preset to set rows aside
@@ -150,10 +151,10 @@ def _registered(dtype: np.dtype) -> Iterator[Piece]:
         yield piece("norm of the gradient", "with l1" if l1 else "", lowering.squares, l1)
     for name in SOLVERS.names():
         yield piece("coefficients of", name, lowering.coefficients, name)
-        for flags in itertools.product((False, True), repeat=len(lowering.Extras._fields)):
-            extras = lowering.Extras(*flags)
-            wanted = [field for field, flag in extras._asdict().items() if flag]
-            yield piece("solver", " + ".join([name, *wanted]), lowering.update, name, extras)
+        for flags in itertools.product((False, True), repeat=len(StepOptions._fields)):
+            options = StepOptions(*flags)
+            wanted = [field for field, flag in options._asdict().items() if flag]
+            yield piece("solver", " + ".join([name, *wanted]), lowering.update, name, options)
 
 
 def _schedules() -> Iterator[Piece]:

@@ -410,6 +410,7 @@ def test_processor_types_options_and_enclosed_functions_change_the_name():
     from fastbp.engines.cpu import lowering
     from fastbp.functions.activations import relu, scalar
     from fastbp.functions.solvers import adam
+    from fastbp.functions.step import StepOptions
 
     kernel, _ = one_kernel()
     triple, cpu, features = kernel.targetctx.codegen().magic_tuple()
@@ -420,8 +421,8 @@ def test_processor_types_options_and_enclosed_functions_change_the_name():
     names.append(kernel._cache.file_name((numba.int64, numba.float64), codegen))
     names.append(kernel_cache.KernelCache(function, OPTIONS).file_name((numba.int64,) * 2, codegen))
     loops = [lowering._forward_loop(f) for f in (relu, scalar.tanh)]
-    loops += [lowering._update_loop(adam, 2, lowering.Extras(l1=l1)) for l1 in (False, True)]
-    loops += [lowering._update_loop(adam, 3, lowering.Extras())]
+    loops += [lowering._update_loop(adam, 2, StepOptions(l1=l1)) for l1 in (False, True)]
+    loops += [lowering._update_loop(adam, 3, StepOptions())]
     names += [kernel_cache.KernelCache(loop, OPTIONS).file_name((), codegen) for loop in loops]
     assert len(set(names)) == len(names)
     again = lowering._forward_loop(relu)

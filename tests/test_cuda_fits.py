@@ -112,10 +112,13 @@ def test_early_stopping():
 
 
 REGULAR = {"dropout": [0.2, 0.4], "input_dropout": 0.1, "input_noise": 0.1, "residual": True}
+RATES = {"rate_factors": {"weights": 2.0, "biases": 0.1}}
 LIMITED = {"clip_norm": 0.3, "max_norm": 0.8, "average": "ema", "average_params": {"decay": 0.8}}
 
 
-@pytest.mark.parametrize("params", [REGULAR, LIMITED, REGULAR | LIMITED], ids=["noise", "limits", "all"])
+@pytest.mark.parametrize(
+    "params", [REGULAR, LIMITED, RATES, REGULAR | LIMITED | RATES], ids=["noise", "limits", "rates", "all"]
+)
 def test_regularisation(params):
     X, y, _ = make_data()
     estimator = BPClassifier((4, 4), early_stopping=True, **PARAMS, **params)
@@ -276,24 +279,37 @@ def test_arrays_on_the_gpu_are_cast_there(elsewhere):
             call()
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        {"activation": "maxout"},
-        {"norm": "batch"},
-        {"norm": "layer"},
-        {"input_scaling": "robust"},
-        {"learn_input_scales": True},
-        {"parametric_activation": True},
-        {"rate_factors": {"biases": 0.1}},
-    ],
-    ids=lambda params: next(iter(params)),
-)
-def test_what_the_gpu_lacks_is_refused_by_name(params, elsewhere):
+SHAPES = [
+    {"activation": "maxout", "maxout_pieces": 3},
+    {"norm": "batch", "early_stopping": True, **LIMITED},
+    {"norm": "layer", "activation": "gelu", "residual": True},
+    {"input_scaling": "robust", **LIMITED},
+    {"learn_input_scales": True, "input_dropout": 0.2},
+    {"parametric_activation": True, "activation": ["mish", "relu"], **RATES},
+    {"preset": "tabular", "max_iter": 2, "hidden_layer_sizes": (4, 4)},
+]
+
+
+@pytest.mark.parametrize("params", SHAPES, ids=lambda params: next(iter(params)))
+def test_shapes_of_networks(params, elsewhere):
     X, y, _ = make_data()
-    name = next(iter(params))
-    model = BPClassifier((4, 4), device="cuda", **PARAMS, **params)
-    for rows in (X, elsewhere(X)):
-        with pytest.raises(ValueError, match=f"device='cuda' has no kernels for .*{name}.*device='cpu'"):
-            model.fit(rows, y)
-    assert not hasattr(model, "coefs_")
+    on_cpu, on_gpu = both(BPClassifier(**{"hidden_layer_sizes": (4, 4), **PARAMS, **params}), X, y)
+    tolerance = SAME_ARITHMETIC_32 if "preset" in params else SAME_ARITHMETIC
+    assert_same_fit(on_gpu, on_cpu, tolerance)
+    for found, wanted in zip(on_gpu.feature_params_, on_cpu.feature_params_, strict=True):
+        assert_allclose(found, wanted, **tolerance)
+    assert_allclose(on_gpu.predict_proba(X), on_cpu.predict_proba(X), **tolerance)
+    found, wanted = on_gpu.loss_and_gradients(X, y), on_cpu.loss_and_gradients(X, y)
+    assert_allclose(found.coefs[0], wanted.coefs[0], **tolerance)
+    assert_same_bits(clone(on_gpu).fit(elsewhere(X), y), on_gpu)
+
+
+def test_batch_norm_goes_on_with_its_running_moments_on_the_other_device():
+    X, y, _ = make_data()
+    whole = BPClassifier((4,), norm="batch", **PARAMS)
+    parts = clone(whole)
+    for device in ("cpu", "cuda", "cpu"):
+        whole.partial_fit(X, y, classes=[0, 1, 2])
+        parts.set_params(device=device).partial_fit(X, y, classes=[0, 1, 2])
+    assert_allclose(weights(parts), weights(whole), **SAME_ARITHMETIC)
+    assert_allclose(parts.predict_proba(X), whole.predict_proba(X), **SAME_ARITHMETIC)

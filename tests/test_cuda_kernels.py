@@ -93,10 +93,15 @@ def make_data(network, n=N, seed=0):
     weights = rng.uniform(0.5, 2, size=n)
     weights[1] = 0
     coefs = [rng.normal(scale=0.7, size=shape) for shape in network.layer_shapes]
-    biased = network.dense[0].bias
-    intercepts = [rng.normal(scale=0.7, size=shape[1]) * biased for shape in network.layer_shapes]
+    intercepts = [rng.normal(scale=0.7, size=op.n_out) * op.bias for op in network.dense]
+    rows = [row + rng.uniform(-0.3, 0.3, row.shape) for row in network.start]
     dtype = network.dtype
-    return X.astype(dtype), targets.astype(dtype), weights.astype(dtype), network.pack(coefs, intercepts)
+    return (
+        X.astype(dtype),
+        targets.astype(dtype),
+        weights.astype(dtype),
+        network.pack(coefs, intercepts, rows),
+    )
 
 
 def tolerance(network):
@@ -181,10 +186,22 @@ def test_a_copied_formula_has_one_dtype(real):
     assert copy.__globals__["float"] is real
 
 
+def test_what_a_formula_encloses_has_that_dtype():
+    factor, inner, exponent = 2.0, single_half, 3
+
+    def enclosing(x):
+        return factor * inner(x) ** exponent
+
+    copy = Typed(np.float32)(enclosing).py_func
+    found = dict(
+        zip(copy.__code__.co_freevars, (cell.cell_contents for cell in copy.__closure__), strict=True)
+    )
+    assert (type(found["factor"]), found["exponent"]) == (np.float32, 3)
+    (half,) = (c for c in found["inner"].py_func.__code__.co_consts if c is not None)
+    assert type(half) is np.float32
+
+
 def test_a_formula_that_cannot_be_copied_is_refused():
-    scale = 2.0
-    with pytest.raises(TypeError, match="variables of a function around it"):
-        Typed(np.float32)(lambda x: x * scale)
     with pytest.raises(TypeError, match="no plain function"):
         Typed(np.float32)(np.sin)
 
@@ -355,6 +372,7 @@ RULES = [
     *({"solver": solver} for solver in STOCHASTIC if solver != "sgd"),
     {"solver": "adam", "alpha": 0.0, "l2": 0.0, "shuffle": False},
 ]
+RATE_FACTORS = (0.5, 0.1, 2.0, 0.5)
 REGULAR = [
     {},
     {"l1": 0.05},
@@ -382,6 +400,15 @@ def test_steps(rule, dtype):
 )
 def test_regularisation(solver, regular, dtype):
     network = make_network(dtype=dtype)
+    arguments = (network, make_training(solver=solver, **regular), 4)
+    assert_same_training(network, train(engine, *arguments), train(reference, *arguments))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("regular", REGULAR, ids=str)
+@pytest.mark.parametrize("solver", ["sgd", "adam", "rprop"])
+def test_rates_of_layers(solver, regular, dtype):
+    network = make_network((5, 4), rate_factors=RATE_FACTORS, dtype=dtype)
     arguments = (network, make_training(solver=solver, **regular), 4)
     assert_same_training(network, train(engine, *arguments), train(reference, *arguments))
 
@@ -493,8 +520,56 @@ def test_residual_connections(params, dtype):
     assert_same_network(network, make_training(), 4)
 
 
+ALL_OF_INPUTS = {"robust_inputs": True, "input_scales": True, "input_noise": 0.5, "input_dropout": 0.3}
+UNFUSED = [
+    {"activation": "maxout", "maxout_pieces": 3},
+    {"activation": "maxout", "residual": True, "dropout": 0.3, "hidden": (4, 4)},
+    {"activation": ["maxout", "gelu", "maxout"], "residual": True, "hidden": (4, 4, 4)},
+    {"norm": "layer"},
+    {"norm": "layer", "activation": "silu", "residual": True, "dropout": 0.3, "hidden": (4, 4, 4)},
+    {"norm": "layer", "activation": "maxout", "hidden": (5, 3)},
+    {"input_scales": True},
+    {"robust_inputs": True, "activation": "silu"},
+    {**ALL_OF_INPUTS, "rate_factors": RATE_FACTORS},
+    {"blend": True, "activation": ["gelu", "tanh"], "hidden": (4, 4), "residual": True, "dropout": 0.3},
+    {"norm": "batch", "hidden": (5, 3)},
+    {"norm": "batch", "activation": "mish", "residual": True, "dropout": 0.3, "hidden": (4, 4)},
+    {"norm": "batch", "blend": True, **ALL_OF_INPUTS, "hidden": (4, 4), "rate_factors": RATE_FACTORS},
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("params", UNFUSED, ids=str)
+def test_ops_that_no_product_takes_along(params, dtype):
+    network = make_network(**{"hidden": (4,), "dtype": dtype, **params})
+    assert_same_network(network, make_training(batch_size=3), 4)
+
+
+@pytest.mark.parametrize("params", [UNFUSED[4], UNFUSED[8], UNFUSED[-1]], ids=str)
+def test_ops_that_no_product_takes_along_by_every_team(params, team, monkeypatch):
+    network = make_network(**{"hidden": (4,), **params})
+    training = make_training(batch_size=5, **NORMS[-1])
+    wanted = train(reference, network, training, 4)
+    if not any(op.sync for op in network.ops):
+        monkeypatch.setattr(engine, "PASS_BYTES", 3 * engine.elements_per_row(network) * 8)
+    assert_same_training(network, train(engine, network, training, 4, chunks=2), wanted)
+
+
+def test_a_batch_without_weight_leaves_the_running_moments_alone():
+    network = make_network(norm="batch")
+    X, targets, weights, parameters = make_data(network)
+    weights[:3] = 0
+    training = make_training(batch_size=3, shuffle=False, alpha=0.0, l2=0.0)
+    with engine.Trainer(network, training, X, targets, weights, parameters) as trainer:
+        trainer.train(1)
+        assert_array_equal(network.rows(trainer.parameters)[0], network.rows(parameters)[0])
+        trainer.train(1)
+        assert np.abs(network.rows(trainer.parameters)[0] - network.rows(parameters)[0]).min() > 0
+
+
 def test_noise_residuals_and_norms_of_every_team_in_passes_and_chunks(monkeypatch, team):
-    network = make_network(residual=True, **NOISES[-1] | {"hidden": (5, 5), "activation": "silu"})
+    noise = NOISES[-1] | {"hidden": (5, 5), "activation": "silu"}
+    network = make_network(residual=True, rate_factors=RATE_FACTORS, **noise)
     arguments = (network, make_training(batch_size=7, **NORMS[-1]), 4)
     wanted = train(reference, *arguments)
     monkeypatch.setattr(engine, "PASS_BYTES", 3 * engine.elements_per_row(network) * 8)

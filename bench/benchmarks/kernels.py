@@ -20,6 +20,7 @@ from fastbp.engines.cpu.op_table import link
 from fastbp.engines.cpu.vector_memory import pointer
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.solvers import SOLVERS
+from fastbp.functions.step import StepOptions
 from fastbp.plan.network import FIELD, Kind
 from fastbp.plan.planner import network_plan
 
@@ -102,7 +103,7 @@ class Op:
             times,
             self.rows,
             mode,
-            lowering.update(solver, lowering.Extras(), dtype),
+            lowering.update(solver, StepOptions(), dtype),
             np.array([*coefficients, *[0.0] * 8]).astype(dtype),
             self.arguments,
             self.solver,

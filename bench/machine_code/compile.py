@@ -188,9 +188,9 @@ def kernels(record: Recorder) -> None:
 def loops_of_functions(record: Recorder, every_extra: bool = False) -> None:
     """Whatever a network may name; of the solvers' extras none, each alone, and all."""
     from fastbp import precompile
-    from fastbp.engines.cpu.lowering import Extras
+    from fastbp.functions.step import StepOptions
 
-    counts = range(len(Extras._fields) + 1) if every_extra else (0, 1, len(Extras._fields))
+    counts = range(len(StepOptions._fields) + 1) if every_extra else (0, 1, len(StepOptions._fields))
     for dtype in precompile.DTYPES:
         for piece in precompile._registered(dtype):
             if not piece.name.startswith("solver ") or piece.name.count(" + ") in counts:

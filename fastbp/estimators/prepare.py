@@ -380,8 +380,8 @@ class _Start:
         if scipy.sparse.issparse(X):
             raise ValueError(f"{robust} makes zeros other numbers: it needs a dense X, got a sparse one.")
         if not isinstance(X, np.ndarray):
-            pass  # it lies on the GPU, whose engine refuses the network
-        elif known:
+            X = X.to_host()  # from the GPU
+        if known:
             features[0] = completed_robust_scales(features[0], X, rows.sample_weight)
         else:
             features[0] = robust_scales(X, rows.sample_weight)

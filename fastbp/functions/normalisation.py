@@ -11,13 +11,13 @@ def moments(row, n):
     mean = get(row, 0)
     for j in range(1, n):
         mean = mean + get(row, j)
-    mean = mean * (1.0 / n)
+    mean = mean * (1.0 / float(n))
     d = get(row, 0) - mean
     squares = d * d
     for j in range(1, n):
         d = get(row, j) - mean
         squares = fma(d, d, squares)
-    return mean, 1.0 / sqrt(squares * (1.0 / n) + EPSILON)
+    return mean, 1.0 / sqrt(squares * (1.0 / float(n)) + EPSILON)
 
 
 def layer_norm(row, n):
@@ -34,7 +34,7 @@ def layer_norm_backward(delta, z, n):
     for j in range(n):
         total = total + get(delta, j)
         inner = fma(get(delta, j), (get(z, j) - mean) * factor, inner)
-    total, inner = total * (1.0 / n), inner * (1.0 / n)
+    total, inner = total * (1.0 / float(n)), inner * (1.0 / float(n))
     for j in range(n):
         put(delta, j, factor * (get(delta, j) - total - (get(z, j) - mean) * factor * inner))
 

@@ -13,9 +13,9 @@ from types import CodeType, FunctionType, ModuleType
 
 from llvmlite import ir
 
-from fastbp.functions import activations, losses, noise, normalisation, parametric, scalar, solvers
+from fastbp.functions import activations, losses, noise, normalisation, parametric, scalar, solvers, step
 
-FORMULAS = (scalar, normalisation, activations, losses, noise, parametric, solvers)
+FORMULAS = (scalar, normalisation, activations, losses, noise, parametric, solvers, step)
 
 
 def _floats(code: CodeType) -> Iterator[float]:

@@ -5,6 +5,7 @@ import numpy as np
 from fastbp.engines.control import new_records
 from fastbp.engines.cpu import lowering
 from fastbp.engines.cpu.post_step import limit_norms_address
+from fastbp.functions.step import StepOptions
 from fastbp.plan.network import Kind, NetworkPlan
 from fastbp.plan.training import TrainingPlan
 
@@ -30,7 +31,7 @@ EXECUTION = np.dtype(
 
 def new_execution(network: NetworkPlan, plan: TrainingPlan, n_rows: int, pass_rows: int) -> np.ndarray:
     """The execution array of one network; its functions are compiled."""
-    extras = lowering.Extras(
+    options = StepOptions(
         l1=plan.l1 > 0,
         decay=plan.weight_decay > 0,
         clip=bool(np.isfinite(plan.clip_value)),
@@ -40,10 +41,10 @@ def new_execution(network: NetworkPlan, plan: TrainingPlan, n_rows: int, pass_ro
     dtype = network.dtype
     several_passes = plan.batch_size > pass_rows
     values = {
-        "update": lowering.update(plan.solver, extras, dtype),
+        "update": lowering.update(plan.solver, options, dtype),
         "coefficients": lowering.coefficients(plan.solver, dtype),
         "accumulate": lowering.accumulate(dtype) if several_passes else 0,
-        "squares": lowering.squares(extras.l1, dtype) if extras.rescale else 0,
+        "squares": lowering.squares(options.l1, dtype) if options.rescale else 0,
         "schedule": lowering.schedule(plan.rate_schedule) if plan.has_rate_schedule else 0,
         "limit_norms": limit_norms_address(dtype) if plan.max_norm > 0 else 0,
         "has_noise": any(op.kind == Kind.NOISE for op in network.ops),

@@ -8,7 +8,6 @@ batch is computed for all these rows at once.
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType, ModuleType
-from typing import NamedTuple
 
 import numpy as np
 from numba.extending import register_jitable
@@ -31,12 +30,14 @@ from fastbp.functions import activations, losses, primitives, scalar, schedules,
 from fastbp.functions import noise as noises
 from fastbp.functions import normalisation as normalisations
 from fastbp.functions import parametric as parametrics
+from fastbp.functions import step as steps
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
 from fastbp.functions.parametric import PARAMETRICS, Parametric
 from fastbp.functions.schedules import N_PARAMETERS, RATE_SCHEDULES, warmed_up
 from fastbp.functions.solvers import N_COEFFICIENTS, SOLVERS
+from fastbp.functions.step import StepOptions, penalised_gradient, regularised_step
 
 
 def _register(module: ModuleType) -> None:
@@ -46,13 +47,15 @@ def _register(module: ModuleType) -> None:
             register_jitable(value)
 
 
-for _module in (scalar, normalisations, activations, losses, noises, parametrics, solvers, schedules):
+for _module in (scalar, normalisations, activations, losses, noises, parametrics, solvers, schedules, steps):
     _register(_module)
 for _entry in PARAMETRICS:  # blends are made in a loop
     register_jitable(_entry.value)
     register_jitable(_entry.backward)
+for _l1 in (False, True):
+    register_jitable(penalised_gradient(_l1))
 
-absolute, fma, select = primitives.absolute, primitives.fma, primitives.select
+fma, select = primitives.fma, primitives.select
 
 
 def _forward_loop(value: Callable) -> Callable:
@@ -214,38 +217,17 @@ def _loss_loop(row: Callable) -> Callable:
 PENALTY, L1, DECAY, LIMIT, SCALE = range(5)
 
 
-class Extras(NamedTuple):
-    """What a step does besides the solver's rule; what is left out costs nothing.
-
-    Attributes
-    ----------
-    l1 : bool
-        Weights are drawn to 0 by the strength ``regular[L1]``.
-    decay : bool
-        Weights lose the share ``regular[DECAY]``.
-    clip : bool
-        Gradients are cut off at ± ``regular[LIMIT]``.
-    rescale : bool
-        Before that they are multiplied by ``regular[SCALE]``.
-    factors : bool
-        The whole step of weights and of biases is multiplied by the tile's two factors.
-    """
-
-    l1: bool = False
-    decay: bool = False
-    clip: bool = False
-    rescale: bool = False
-    factors: bool = False
+@cache
+def _jitable_step(update: Callable, options: StepOptions) -> Callable:
+    """The step of a parameter as a function that compiled code calls."""
+    step = regularised_step(update, options)
+    register_jitable(step)
+    return step
 
 
-@register_jitable
-def _l1_pull(value, strength):
-    """Derivative of strength·|value|, taken as 0 at 0."""
-    return select(value > 0.0, strength, select(value < 0.0, -strength, 0.0 * value))
-
-
-def _update_loop(update: Callable, n_states: int, extras: Extras) -> Callable:
-    l1, decay, clip, rescale, factors = extras
+def _update_loop(update: Callable, n_states: int, options: StepOptions) -> Callable:
+    l1, decay, _, _, factors = options
+    step_of = _jitable_step(update, options)
 
     def loop(
         w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, coefficients, regular, rates, sums
@@ -268,30 +250,30 @@ def _update_loop(update: Callable, n_states: int, extras: Extras) -> Callable:
                 at = i * ld + r * step
                 value = load(w, at)
                 is_bias = lane_numbers(w) == float(bias_col - r * step)
-                pull = select(is_bias, 0.0, penalty) * value
-                squares = fma(pull, value, squares)
+                l2 = select(is_bias, 0.0, penalty)
+                strength = share = factor = l2
                 if l1:
                     strength = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[L1]))
-                    sizes = fma(strength, absolute(value), sizes)
-                    pull = pull + _l1_pull(value, strength)
-                gradient = load(g, i * ldg + r * step) + pull
-                if rescale:
-                    gradient = gradient * regular[SCALE]
-                if clip:
-                    limit = spread(w, regular[LIMIT])
-                    gradient = select(gradient > limit, limit, select(gradient < -limit, -limit, gradient))
-                before = value
                 if decay:
-                    lost = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[DECAY]))
-                    value = value - value * lost
-                first = load(s, at) if n_states > 0 else value
-                second = load(t, at) if n_states > 1 else value
-                third = load(u, at) if n_states > 2 else value
-                value, first, second, third = update(value, gradient, first, second, third, c)
+                    share = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[DECAY]))
                 if factors:
                     factor = spread(w, load_scalar(rates, 1 if is_bias_row else 0))
                     factor = select(is_bias, spread(w, load_scalar(rates, 1)), factor)
-                    value = fma(factor, value - before, before)
+                limit, scale = spread(w, regular[LIMIT]), spread(w, regular[SCALE])
+                first = load(s, at) if n_states > 0 else value
+                second = load(t, at) if n_states > 1 else value
+                third = load(u, at) if n_states > 2 else value
+                value, first, second, third, squares, sizes = step_of(
+                    value,
+                    load(g, i * ldg + r * step),
+                    first,
+                    second,
+                    third,
+                    c,
+                    (l2, strength, share, limit, scale, factor),
+                    squares,
+                    sizes,
+                )
                 store(w, at, value)
                 if n_states > 0:
                     store(s, at, first)
@@ -317,6 +299,7 @@ def _accumulate_loop(
 
 def _squares_loop(l1: bool) -> Callable:
     """Not a solver: the sum of squares of a tile's gradient, penalties included."""
+    penalised = penalised_gradient(l1)
 
     def loop(
         w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, coefficients, regular, rates, sums
@@ -329,11 +312,11 @@ def _squares_loop(l1: bool) -> Callable:
             for r in range(n_registers):
                 value = load(w, i * ld + r * step)
                 is_bias = lane_numbers(w) == float(bias_col - r * step)
-                pull = select(is_bias, 0.0, penalty) * value
+                l2 = select(is_bias, 0.0, penalty)
+                strength = l2
                 if l1:
                     strength = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[L1]))
-                    pull = pull + _l1_pull(value, strength)
-                gradient = load(g, i * ldg + r * step) + pull
+                gradient = penalised(value, load(g, i * ldg + r * step), l2, strength)
                 squares = fma(gradient, gradient, squares)
         store_scalar(sums, 0, sum_lanes(squares))
 
@@ -401,10 +384,10 @@ def loss(name: str, dtype: np.dtype) -> int:
 
 
 @cache
-def update(solver: str, extras: Extras, dtype: np.dtype) -> int:
+def update(solver: str, options: StepOptions, dtype: np.dtype) -> int:
     """Address of a solver's step on a tile."""
     entry = SOLVERS[solver]
-    return address_of(_update_loop(entry.update, entry.n_states, extras), call.TILE.types_for(dtype))
+    return address_of(_update_loop(entry.update, entry.n_states, options), call.TILE.types_for(dtype))
 
 
 @cache

@@ -39,6 +39,10 @@ class DeviceRows:
         launch(_take, out.size)(self.values, cuda.to_device(np.ascontiguousarray(index)), shape[1], out)
         return DeviceRows(out, shape)
 
+    def to_host(self) -> np.ndarray:
+        """A NumPy copy."""
+        return self.values.copy_to_host().reshape(self.shape)
+
 
 def rows_of(X: Any, dtypes: Any) -> DeviceRows:
     """An object with the CUDA array interface as rows, or ValueError that says what is wrong.

@@ -10,20 +10,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastbp.engines.control import NON_FINITE, RUNNING
-from fastbp.engines.cuda.lowering import Selection, rules
-from fastbp.engines.cuda.program import (
+from fastbp.engines.cuda.arena import (
     FACTOR,
     GRADIENT_NORM,
     LARGEST_NORM,
     LIMIT,
     PENALTY,
-    REST,
     SHARE,
+    SHARE_OF_DECAY,
+    SHARE_OF_MOMENTS,
     STRENGTH,
 )
+from fastbp.engines.cuda.lowering import Selection, rules
 from fastbp.engines.cuda.sums import make_block_sum
 from fastbp.engines.cuda.target import device, inlined
 from fastbp.engines.cuda.tiling import Tiling
+from fastbp.functions.normalisation import MOMENTUM
 
 INT, FLOAT = np.int64, np.float64
 # What a launch needs beside the control record.
@@ -68,7 +70,7 @@ def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
     """Compile lazily for the dtype of the arena."""
     threads, updates, l1 = tiling.threads, selection.solver is not None, selection.l1
     scheduled, averages = selection.schedule is not None, selection.averages
-    clip_norm, max_norm = selection.clip_norm, selection.max_norm
+    clip_norm, max_norm, batch_norm = selection.clip_norm, selection.max_norm, selection.batch_norm
     rule = rules(selection.solver, selection.schedule)
     factor, block_sum = rule.factor, make_block_sum(threads)
     coefficients, end_epoch = rule.coefficients, rule.end_epoch
@@ -97,12 +99,15 @@ def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
             memory[at + 5] = real(c[5])
             memory[at + PENALTY] = real(l2_of_batch(fit, weight))
             memory[at + STRENGTH] = real(fit.l1)
-            memory[at + REST] = real(np.float64(1.0) - rate * fit.weight_decay)
+            memory[at + SHARE_OF_DECAY] = real(rate * fit.weight_decay)
             memory[at + LIMIT] = real(fit.clip_value)
             if clip_norm:
                 memory[at + GRADIENT_NORM] = real(fit.clip_norm)
             if max_norm:
                 memory[at + LARGEST_NORM] = real(fit.max_norm)
+            if batch_norm:
+                share = max(np.float64(MOMENTUM), np.float64(1.0) / (fit.steps + 1))
+                memory[at + SHARE_OF_MOMENTS] = real(share * batch_rows / fit.batch_rows)
             if averages:
                 memory[at + SHARE] = real(average_fraction(fit, fit.steps))
 

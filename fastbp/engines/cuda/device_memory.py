@@ -30,5 +30,5 @@ def dense_rows(X, network: NetworkPlan) -> Any:
 
 def elements_per_row(network: NetworkPlan) -> int:
     """Elements of the arena that a row of a pass takes, about."""
-    deltas = sum(op.n_out for op in network.ops if op.kind in (Kind.DENSE, Kind.ADD))
+    deltas = sum(op.n_out for op in network.ops if op.kind in (Kind.DENSE, Kind.ADD, Kind.GROUP))
     return sum(network.widths) + deltas + network.n_targets + 1

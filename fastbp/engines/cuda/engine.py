@@ -14,11 +14,11 @@ from fastbp.engines.cuda.arrays import rows_of, to_host
 from fastbp.engines.cuda.control import LAUNCH
 from fastbp.engines.cuda.device_data import Cursor, DeviceData, Loader, Orders, make_loader
 from fastbp.engines.cuda.device_memory import dense_rows, elements_per_row
+from fastbp.engines.cuda.jobs import Program
 from fastbp.engines.cuda.launch import LaunchConfig, choose_team, is_resident, within_device
-from fastbp.engines.cuda.limits import refuse
 from fastbp.engines.cuda.lowering import Selection, select_gradients, select_training
 from fastbp.engines.cuda.predict import forward, hold
-from fastbp.engines.cuda.program import Program, training_program
+from fastbp.engines.cuda.program import training_program
 from fastbp.engines.cuda.step import TILING, units_of_step
 from fastbp.engines.cuda.target import cuda
 from fastbp.engines.fit_state import FitState
@@ -58,6 +58,8 @@ class _Session:
             own = weights if index is None else weights[index]
             self.total_weight = float(own.sum(dtype=np.float64))
         self.pass_rows = max(min(batch, PASS_BYTES // (elements_per_row(network) * dtype.itemsize)), 1)
+        if selection.batch_norm:  # which needs all of a batch at once
+            self.pass_rows = batch
         self.n_passes = -(-batch // self.pass_rows)
         stored = training is None or self.n_passes > 1 or selection.clip_norm
         self.program = self._program(stored)
@@ -186,7 +188,6 @@ class Trainer(_Session, FitState):
         n_jobs: int | None = None,
         index: np.ndarray | None = None,
     ) -> None:
-        refuse(network)
         FitState.__init__(self, training)
         n = len(targets) if index is None else len(index)
         if state is not None and state.solver != training.solver:
@@ -199,8 +200,16 @@ class Trainer(_Session, FitState):
         _Session.__init__(self, network, selection, rows, targets, sample_weight, *sizes)
         self._latest: np.ndarray | None = np.array(parameters, network.dtype)
         self._send(0, self._latest)
+        self._place_constant_means(self._latest)
         if state is not None:
             self._set_state(state)
+
+    def _place_constant_means(self, parameters: np.ndarray) -> None:
+        """Parameters that no step moves are their own mean."""
+        if self.selection.averages:
+            for op, row in zip(self.plan.parametric, self.network.rows(parameters), strict=True):
+                if not op.learned:
+                    self._place(self._moment(self.selection.n_states) + op.offset, row.ravel())
 
     def _moment(self, number: int) -> int:
         """Where in the arena one of them begins."""
@@ -253,7 +262,6 @@ class Objective(_Session):
     def __init__(
         self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None, index=None
     ) -> None:
-        refuse(network)
         if index is not None:  # few of the rows: only they are sent
             X, targets = X[index], targets[index]
             sample_weight = None if sample_weight is None else sample_weight[index]

@@ -5,15 +5,16 @@ Where the norm of the gradient has a limit it is always kept first, with sums of
 
 from typing import Any
 
-from fastbp.engines.cuda import program
+from fastbp.engines.cuda import jobs as table
+from fastbp.engines.cuda.arena import GRADIENT_NORM, LIMIT, PENALTY, SCALE, SHARE, SHARE_OF_DECAY, STRENGTH
+from fastbp.engines.cuda.jobs import CONSTANTS, ONE_M
 from fastbp.engines.cuda.lowering import Selection, formulas
 from fastbp.engines.cuda.primitives import primitives
-from fastbp.engines.cuda.program import GRADIENT_NORM, LIMIT, ONE_M, PENALTY, REST, SCALE, SHARE, STRENGTH
 from fastbp.engines.cuda.sums import make_block_sum
 from fastbp.engines.cuda.target import cuda, device, inlined
 from fastbp.engines.cuda.tiling import Tiling
 
-C = program.C
+C = table.C
 
 # What is done with a tile of the gradient.
 APPLY, WRITE, ADD, APPLY_STORED = range(4)
@@ -24,18 +25,13 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
 
     It takes the tile from `pool`, or in the mode APPLY_STORED from the arena.
     """
-    update, n_states = formulas(real, selection).update, selection.n_states
-    updates, l1, decay, clip = selection.solver is not None, selection.l1, selection.decay, selection.clip
+    do, n_states, options = formulas(real, selection), selection.n_states, selection.step
+    step, penalised, updates, l1 = do.step, do.penalised_gradient, selection.solver is not None, options.l1
     # Behind a limit of the norms of units the mean moves later.
     averages, threads = selection.averages and not selection.max_norm, tiling.threads
-    clip_norm = selection.clip_norm
+    clip_norm, factors = options.rescale, options.factors
     block_sum = make_block_sum(threads)
     zero, half = real(0.0), real(0.5)
-
-    @inlined
-    def l1_pull(w, strength):
-        # The derivative at 0 is taken as 0.
-        return strength if w > zero else -strength if w < zero else zero * w
 
     @inlined
     def keep(memory, jobs, job, pool, launch, mode, tile, tid, width, m0, n0, m_end, n_end):
@@ -50,9 +46,7 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
                 if clip_norm:
                     if m != jobs[job, ONE_M]:
                         w = memory[jobs[job, C] + m * n_end + n]
-                        g += memory[coefficients + PENALTY] * w
-                        if l1:
-                            g += l1_pull(w, memory[coefficients + STRENGTH])
+                        g = penalised(w, g, memory[coefficients + PENALTY], memory[coefficients + STRENGTH])
                     squares = cuda.fma(g, g, squares)
         if clip_norm:
             squares = block_sum(pool, tid, squares)
@@ -71,15 +65,17 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
             memory[coefficients + 5],
         )
         penalty = memory[coefficients + PENALTY]
-        strength, rest = memory[coefficients + STRENGTH], memory[coefficients + REST]
+        strength, decay = memory[coefficients + STRENGTH], memory[coefficients + SHARE_OF_DECAY]
         limit = memory[coefficients + LIMIT]
+        scale = memory[coefficients + SCALE] if clip_norm else limit
+        rates = jobs[job, CONSTANTS]
         stored, first = launch.gradient, launch.moments
         second = first + launch.n_parameters
         third = second + launch.n_parameters
         if averages:
             share, mean = memory[coefficients + SHARE], first + n_states * launch.n_parameters
         bias_row = jobs[job, ONE_M]
-        penalties = zero
+        squares = sizes = zero
         for e in range(tid, width * width, threads):
             m, n = m0 + e // width, n0 + e % width
             if m < m_end and n < n_end:
@@ -87,22 +83,19 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
                 g = memory[stored + at] if clip_norm or mode == APPLY_STORED else pool[e]
                 w = memory[at]
                 is_bias = m == bias_row
-                pull = zero if is_bias else penalty * w
-                penalties = cuda.fma(half * pull, w, penalties)
-                if l1 and not is_bias:
-                    penalties = cuda.fma(strength, abs(w), penalties)
-                    pull += l1_pull(w, strength)
-                g += pull
-                if clip_norm:
-                    g *= memory[coefficients + SCALE]
-                if clip:
-                    g = limit if g > limit else -limit if g < -limit else g
-                if decay and not is_bias:
-                    w *= rest
+                factor = memory[rates + (1 if is_bias else 0)] if factors else limit
+                strengths = (
+                    zero if is_bias else penalty,
+                    zero if is_bias else strength,
+                    zero if is_bias else decay,
+                    limit,
+                    scale,
+                    factor,
+                )
                 s = memory[first + at] if n_states > 0 else zero
                 t = memory[second + at] if n_states > 1 else zero
                 u = memory[third + at] if n_states > 2 else zero
-                w, s, t, u = update(w, g, s, t, u, c)
+                w, s, t, u, squares, sizes = step(w, g, s, t, u, c, strengths, squares, sizes)
                 memory[at] = w
                 if n_states > 0:
                     memory[first + at] = s
@@ -114,7 +107,7 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
                     old = memory[mean + at]
                     memory[mean + at] = cuda.fma(w - old, share, old)
         if l1 or penalty != zero:
-            penalties = block_sum(pool, tid, penalties)
+            penalties = block_sum(pool, tid, half * squares + sizes)
             if tid == 0:
                 memory[launch.penalties + tile] = penalties
 

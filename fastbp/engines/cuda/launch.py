@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fastbp.engines.cuda.jobs import Program
 from fastbp.engines.cuda.lowering import Selection
-from fastbp.engines.cuda.program import Program
 from fastbp.engines.cuda.step import ALL, BLOCK, GRID, RESIDENT, TILING, make_kernel, resident_elements
 from fastbp.engines.cuda.target import SIMULATOR, cuda
 

@@ -16,10 +16,13 @@ from fastbp.engines.cuda.switch import make_switch
 from fastbp.engines.cuda.target import device
 from fastbp.engines.cuda.typed import Typed
 from fastbp.functions import schedules
-from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS, index_of_largest
+from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS, index_of_largest
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
+from fastbp.functions.parametric import PARAMETRICS
+from fastbp.functions.registry import Registry
 from fastbp.functions.solvers import SOLVERS
+from fastbp.functions.step import StepOptions, penalised_gradient, regularised_step
 from fastbp.plan.network import Kind, NetworkPlan, Op
 from fastbp.plan.training import TrainingPlan
 
@@ -50,6 +53,12 @@ class Selection:
         Whether a running mean of the weights is kept.
     max_norm, clip_norm : bool
         Whether the norms of units have a limit, and the norm of the gradient.
+    rate_factors : bool
+        Whether layers learn at rates of their own.
+    groups, parametrics : tuple of str
+        An op's code is its function's place here.
+    batch_norm : bool
+        Whether layers are normalised by the moments of the batch.
     """
 
     activations: tuple[str, ...]
@@ -66,11 +75,25 @@ class Selection:
     averages: bool = False
     max_norm: bool = False
     clip_norm: bool = False
+    rate_factors: bool = False
+    groups: tuple[str, ...] = ()
+    parametrics: tuple[str, ...] = ()
+    batch_norm: bool = False
 
     @property
     def draws(self) -> bool:
         """Whether there is noise of any kind."""
         return bool(self.noises or self.input_noises)
+
+    @property
+    def elements(self) -> bool:
+        """Whether there are ops that no product takes along."""
+        return bool(self.groups or self.parametrics)
+
+    @property
+    def step(self) -> StepOptions:
+        """What a step does besides the solver's rule."""
+        return StepOptions(self.l1, self.decay, self.clip, self.clip_norm, self.rate_factors)
 
     @property
     def n_states(self) -> int:
@@ -83,11 +106,15 @@ class Selection:
         return self.n_states + self.averages
 
     def code(self, op: Op) -> int:
-        """Of an activation or a noise, among those of its kind."""
+        """Of an op's function, among those of its kind."""
         if op.kind == Kind.ROW:
             return self.row_activations.index(ROW_ACTIVATIONS.names()[op.code])
         if op.kind == Kind.NOISE:
             return self.noises.index(NOISES.names()[op.code])
+        if op.kind == Kind.GROUP:
+            return self.groups.index(GROUP_ACTIVATIONS.names()[op.code])
+        if op.kind == Kind.PARAMETRIC:
+            return self.parametrics.index(PARAMETRICS.names()[op.code])
         return self.activations.index(ACTIVATIONS.names()[op.code])
 
     def input_code(self, op: Op) -> int:
@@ -97,26 +124,57 @@ class Selection:
 
 def derivative_of(op: Op) -> int:
     """The buffer whose values an activation's derivative is a function of."""
-    from_input = op.kind == Kind.ELEMENTWISE and ACTIVATIONS[ACTIVATIONS.names()[op.code]].from_input
+    from_input = False
+    if op.kind == Kind.ELEMENTWISE:
+        from_input = ACTIVATIONS[ACTIVATIONS.names()[op.code]].from_input
+    elif op.kind == Kind.ROW:
+        from_input = ROW_ACTIVATIONS[ROW_ACTIVATIONS.names()[op.code]].from_input
     return op.source if from_input else op.target
+
+
+def unfused(network: NetworkPlan) -> frozenset[int]:
+    """Positions of the ops that no product takes along: all that lie between two dense layers, or before the
+    first, where one of them has parameters of its own or makes one value of several.
+    """
+    found: set[int] = set()
+    chain: list[int] = []
+    for position, op in enumerate(network.ops):
+        if op.kind not in (Kind.DENSE, Kind.LOSS):
+            chain.append(position)
+            continue
+        if any(network.ops[i].kind in (Kind.PARAMETRIC, Kind.GROUP) for i in chain):
+            found.update(chain)
+        chain = []
+    return frozenset(found)
 
 
 def select_prediction(network: NetworkPlan) -> Selection:
     """For the outputs of all layers of a network."""
-    return Selection(*_activations([op for op in network.ops if op.prediction]), adds=_adds(network))
+    activations = _activations([op for op in network.ops if op.prediction])
+    return Selection(
+        *activations, adds=_adds(network), groups=_groups(network), parametrics=_parametrics(network)
+    )
 
 
 def select_gradients(network: NetworkPlan) -> Selection:
     """For the loss of a network and its gradient."""
     activations, row_activations = _activations([op for op in network.ops if op.training])
     loss = LOSSES.names()[network.ops[-1].code]
-    return Selection(activations, row_activations, loss, adds=_adds(network))
+    return Selection(
+        activations,
+        row_activations,
+        loss,
+        adds=_adds(network),
+        groups=_groups(network),
+        parametrics=_parametrics(network),
+    )
 
 
 def select_training(network: NetworkPlan, training: TrainingPlan) -> Selection:
     """For the steps of a solver."""
     plain = select_gradients(network)
-    first = network.ops.index(network.dense[0])
+    first, apart = network.ops.index(network.dense[0]), unfused(network)
+    of_inputs = [op for position, op in enumerate(network.ops[:first]) if position not in apart]
     return Selection(
         plain.activations,
         plain.row_activations,
@@ -126,12 +184,16 @@ def select_training(network: NetworkPlan, training: TrainingPlan) -> Selection:
         decay=training.weight_decay > 0,
         clip=bool(np.isfinite(training.clip_value)),
         schedule=training.rate_schedule if training.has_rate_schedule else None,
-        noises=_noises(network.ops[first:]),
-        input_noises=_noises(network.ops[:first]),
+        noises=_noises([op for op in network.ops if op not in of_inputs]),
+        input_noises=_noises(of_inputs),
         adds=plain.adds,
         averages=training.averages,
         max_norm=training.max_norm > 0,
         clip_norm=bool(np.isfinite(training.clip_norm)),
+        rate_factors=network.has_rate_factors,
+        groups=plain.groups,
+        parametrics=plain.parametrics,
+        batch_norm=any(op.sync for op in network.ops),
     )
 
 
@@ -139,10 +201,22 @@ def _adds(network: NetworkPlan) -> bool:
     return any(op.kind == Kind.ADD for op in network.ops)
 
 
+def _groups(network: NetworkPlan) -> tuple[str, ...]:
+    return _named(GROUP_ACTIVATIONS, Kind.GROUP, network.ops)
+
+
+def _parametrics(network: NetworkPlan) -> tuple[str, ...]:
+    return _named(PARAMETRICS, Kind.PARAMETRIC, network.ops)
+
+
 def _noises(ops: Sequence[Op]) -> tuple[str, ...]:
+    return _named(NOISES, Kind.NOISE, ops)
+
+
+def _named(registry: Registry[Any], kind: Kind, ops: Sequence[Op]) -> tuple[str, ...]:
     """Names in the order of the registry."""
-    codes = {op.code for op in ops if op.kind == Kind.NOISE}
-    return tuple(name for code, name in enumerate(NOISES.names()) if code in codes)
+    codes = {op.code for op in ops if op.kind == kind}
+    return tuple(name for code, name in enumerate(registry.names()) if code in codes)
 
 
 def _activations(ops: list[Op]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -171,10 +245,14 @@ class Formulas:
         ``(row, n, zero) -> index``.
     loss
         ``(z, y, delta, n, weight, p) -> loss``.
-    update
-        ``(w, g, s, t, u, c) -> (w, s, t, u)``.
+    penalised_gradient, step
+        As of ``fastbp.functions.step``.
     disturb, disturb_backward, disturb_inputs
         ``(code, z, u, p) -> a``, ``(code, delta, u, p) -> delta``, ``(code, z, u, p) -> a``.
+    group, group_backward
+        ``(code, z, k) -> a``, ``(code, delta, z, into, k)``.
+    parametric, parametric_backward
+        ``(code, z, p, q) -> a``, ``(code, delta, z, p, q) -> (delta, of_p, of_q)``.
     """
 
     activate: Any
@@ -183,10 +261,15 @@ class Formulas:
     activate_row_backward: Any
     index_of_largest: Any
     loss: Any
-    update: Any
+    penalised_gradient: Any
+    step: Any
     disturb: Any
     disturb_backward: Any
     disturb_inputs: Any
+    group: Any
+    group_backward: Any
+    parametric: Any
+    parametric_backward: Any
 
 
 @cache
@@ -208,6 +291,8 @@ def formulas(real: type, selection: Selection) -> Formulas:
     rows = [ROW_ACTIVATIONS[name] for name in selection.row_activations]
     noises = [NOISES[name] for name in selection.noises]
     input_noises = [NOISES[name] for name in selection.input_noises]
+    groups = [GROUP_ACTIVATIONS[name] for name in selection.groups]
+    parametrics = [PARAMETRICS[name] for name in selection.parametrics]
     return Formulas(
         activate=make_switch([copy(entry.value) for entry in elementwise]),
         activate_backward=make_switch([copy(entry.backward) for entry in elementwise]),
@@ -215,10 +300,17 @@ def formulas(real: type, selection: Selection) -> Formulas:
         activate_row_backward=make_switch([copy(entry.backward) for entry in rows] or [nothing]),
         index_of_largest=copy(index_of_largest),
         loss=nothing if selection.loss is None else copy(LOSSES[selection.loss].row),
-        update=nothing if selection.solver is None else copy(SOLVERS[selection.solver].update),
+        penalised_gradient=copy(penalised_gradient(selection.l1)),
+        step=nothing
+        if selection.solver is None
+        else copy(regularised_step(SOLVERS[selection.solver].update, selection.step)),
         disturb=make_switch([copy(entry.value) for entry in noises] or [nothing]),
         disturb_backward=make_switch([copy(entry.backward) for entry in noises] or [nothing]),
         disturb_inputs=make_switch([copy(entry.value) for entry in input_noises] or [nothing]),
+        group=make_switch([copy(entry.value) for entry in groups] or [nothing]),
+        group_backward=make_switch([copy(entry.backward) for entry in groups] or [nothing]),
+        parametric=make_switch([copy(entry.value) for entry in parametrics] or [nothing]),
+        parametric_backward=make_switch([copy(entry.backward) for entry in parametrics] or [nothing]),
     )
 
 

@@ -4,14 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from fastbp.engines.cuda import program
+from fastbp.engines.cuda import jobs as table
+from fastbp.engines.cuda.arena import LARGEST_NORM, SHARE
+from fastbp.engines.cuda.jobs import CODE, FIRST_TILE
 from fastbp.engines.cuda.lowering import Selection
 from fastbp.engines.cuda.primitives import primitives
-from fastbp.engines.cuda.program import CODE, FIRST_TILE, LARGEST_NORM, SHARE
 from fastbp.engines.cuda.target import cuda, device
 from fastbp.engines.cuda.tiling import Tiling
 
-C, K, M, N = program.C, program.K, program.M, program.N
+C, K, M, N = table.C, table.K, table.M, table.N
 
 
 def make_limit_norms(real: type, tiling: Tiling, selection: Selection) -> Any:

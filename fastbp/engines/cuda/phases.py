@@ -1,15 +1,15 @@
-"""What a block does in a phase: gather rows, products with what follows them, formulas of rows, norms."""
+"""What a block does in a phase: gather rows, products with what follows them, formulas of rows and norms."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastbp.engines.cuda import program
+from fastbp.engines.cuda import jobs as table
+from fastbp.engines.cuda.arena import FACTOR, NOWHERE
+from fastbp.engines.cuda.batch_norm import make_features
+from fastbp.engines.cuda.elements import make_elements
 from fastbp.engines.cuda.gradient import APPLY_STORED, make_gradient_tile, make_scale_gradient
-from fastbp.engines.cuda.lowering import Selection, formulas
-from fastbp.engines.cuda.norms import make_limit_norms
-from fastbp.engines.cuda.product import make_product
-from fastbp.engines.cuda.program import (
+from fastbp.engines.cuda.jobs import (
     ADDED,
     AUX,
     BACKWARD,
@@ -18,7 +18,6 @@ from fastbp.engines.cuda.program import (
     DISTURBED,
     DRAW,
     ELEMENT_BACKWARD,
-    FACTOR,
     FIRST_TILE,
     FORWARD,
     GRADIENT,
@@ -26,7 +25,6 @@ from fastbp.engines.cuda.program import (
     LARGEST,
     LOSS,
     NOISE,
-    NOWHERE,
     ONE_K,
     ONE_M,
     ROW_BACKWARD,
@@ -35,15 +33,19 @@ from fastbp.engines.cuda.program import (
     SUM,
     UNROLLED,
 )
+from fastbp.engines.cuda.lowering import Selection, formulas
+from fastbp.engines.cuda.norms import make_limit_norms
+from fastbp.engines.cuda.product import make_product
 from fastbp.engines.cuda.sums import make_block_sum
 from fastbp.engines.cuda.target import device, inlined
 from fastbp.engines.cuda.tiling import LARGE, SMALL, Tiling
 from fastbp.engines.cuda.uniforms import make_uniform, op_key
+from fastbp.functions.activations import ROW_ACTIVATIONS
 
 # The columns with the short names of the algebra.
-A, A_ROW, A_COL = program.A, program.A_ROW, program.A_COL
-B, B_ROW, B_COL, C = program.B, program.B_ROW, program.B_COL, program.C
-M, N, K = program.M, program.N, program.K
+A, A_ROW, A_COL = table.A, table.A_ROW, table.A_COL
+B, B_ROW, B_COL, C = table.B, table.B_ROW, table.B_COL, table.C
+M, N, K = table.M, table.N, table.K
 
 
 class Place(NamedTuple):
@@ -70,6 +72,8 @@ class Work(NamedTuple):
     tiles: Any
     rows: Any
     norms: Any
+    elements: Any
+    features: Any
 
 
 def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection) -> Work:
@@ -91,7 +95,8 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
     large_product = small_product if only_small else make_product(real, tiling, LARGE)
     block_sum = make_block_sum(threads)
     gradient_tile = make_gradient_tile(real, tiling, selection)
-    trains = selection.loss is not None
+    trains, elements = selection.loss is not None, selection.elements
+    copies = any(ROW_ACTIVATIONS[name].from_input for name in selection.row_activations)
     zero, one = real(0.0), real(1.0)
 
     @device
@@ -249,6 +254,10 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
         values = (memory, jobs[job, A] + row * n, 1)
         deltas = (memory, jobs[job, C] + row * n, 1)
         if kind == ROW_FORWARD:
+            if copies:
+                source = jobs[job, AUX] + row * n
+                for j in range(n):
+                    memory[values[1] + j] = memory[source + j]
             activate_row(code, values, n)
         if trains:
             if kind == LOSS:
@@ -273,6 +282,11 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
         rank, size, tid = place
         factor = memory[launch.coefficients + FACTOR]
         n_tiles = (n_rows + rows_of_tile - 1) // rows_of_tile
+        has_loss = not elements
+        if elements:
+            # Then there are hidden rows, too, whose phases have none.
+            for job in range(first_job, last_job):
+                has_loss = has_loss or jobs[job, JOB_KIND] == LOSS
         for tile in range(rank, n_tiles, size):
             row = tile * rows_of_tile + tid
             total = zero
@@ -280,7 +294,14 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                 for job in range(first_job, last_job):
                     total += one_row(memory, jobs, job, row, factor)
             total = block_sum(pool, tid, total)
-            if tid == 0 and n_pass >= 0:
+            if tid == 0 and has_loss:
                 memory[launch.partials + n_pass * launch.loss_tiles + tile] = total
 
-    return Work(gather, tiles, rows, make_limit_norms(real, tiling, selection))
+    return Work(
+        gather,
+        tiles,
+        rows,
+        make_limit_norms(real, tiling, selection),
+        make_elements(real, tiling, selection),
+        make_features(real, tiling, selection),
+    )

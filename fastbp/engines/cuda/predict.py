@@ -9,7 +9,6 @@ from fastbp.engines.cuda import device_memory
 from fastbp.engines.cuda.control import LAUNCH
 from fastbp.engines.cuda.device_memory import dense_rows, elements_per_row
 from fastbp.engines.cuda.launch import LaunchConfig, choose_team, within_device
-from fastbp.engines.cuda.limits import refuse
 from fastbp.engines.cuda.lowering import select_prediction
 from fastbp.engines.cuda.program import prediction_program
 from fastbp.engines.cuda.step import TILING
@@ -33,7 +32,6 @@ class Predictor:
     """
 
     def __init__(self, network: NetworkPlan, n_rows: int, layer: int | str | None, largest: bool) -> None:
-        refuse(network)
         self._network, self._plan = network, network.row_major
         plan, dtype = self._plan, network.dtype
         n_ops, selection = plan.n_ops_until(layer), select_prediction(plan)

@@ -14,9 +14,18 @@ import numpy as np
 from fastbp.engines.control import RUNNING
 from fastbp.engines.cuda.control import make_books
 from fastbp.engines.cuda.gradient import ADD, APPLY, APPLY_STORED, WRITE
+from fastbp.engines.cuda.jobs import (
+    ELEMENTS,
+    FEATURES,
+    FIRST_JOB,
+    GATHER,
+    LAST_JOB,
+    NORMS,
+    PHASE_KIND,
+    TILES,
+)
 from fastbp.engines.cuda.lowering import Selection
 from fastbp.engines.cuda.phases import Data, Place, make_work
-from fastbp.engines.cuda.program import FIRST_JOB, GATHER, LAST_JOB, NORMS, PHASE_KIND, TILES
 from fastbp.engines.cuda.target import SIMULATOR, cuda, device
 from fastbp.engines.cuda.tiling import GPU, LARGE, SIMULATED, SMALL, Tiling
 from fastbp.engines.cuda.uniforms import step_key
@@ -84,6 +93,8 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
     open_step, close_step = books.open_step, books.close_step
     work = make_work(real, tiling, only_small=resident, selection=selection)
     gather, do_tiles, do_rows, limit_norms = work.gather, work.tiles, work.rows, work.norms
+    do_elements, do_features = work.elements, work.features
+    elements, batch_norm = selection.elements, selection.batch_norm
     clip_norm, max_norm, draws = selection.clip_norm, selection.max_norm, selection.draws
     threads = tiling.threads
     mask = threads - 1
@@ -147,6 +158,10 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                     )
                 elif kind == TILES:
                     do_tiles(memory, jobs, first_job, last_job, pool, launch, mode, start, n_rows, key, place)
+                elif elements and kind == ELEMENTS:
+                    do_elements(memory, jobs, first_job, last_job, start, n_rows, key, place)
+                elif batch_norm and kind == FEATURES:
+                    do_features(memory, jobs, first_job, pool, launch, n_rows, place)
                 elif max_norm and kind == NORMS:
                     limit_norms(memory, jobs, first_job, last_job, pool, launch, place)
                 else:

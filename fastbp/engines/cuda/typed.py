@@ -3,11 +3,11 @@
 ``fastbp.functions`` is written for Python floats. CUDA has no vector type to hang the operators on, and
 ``0.5 * x`` with a float32 `x` would be computed in float64, at a small fraction of the speed. So a formula is
 copied: its float constants become constants of the dtype, and the names that it uses (other formulas,
-primitives, `float`) lead to their own copies.
+primitives, `float`, variables of a function around it) lead to their own copies.
 """
 
 from collections.abc import Callable
-from types import CodeType, FunctionType, ModuleType
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from fastbp.engines.cuda.primitives import primitives
@@ -32,20 +32,20 @@ class Typed:
         """The device function of a plain formula."""
         if not isinstance(function, FunctionType):
             raise TypeError(f"{function!r} is no plain function")
-        if function.__closure__:
-            raise TypeError(f"{function.__name__} refers to variables of a function around it")
         if function not in self._copies:
             names = _names(function.__code__)
             found = {name: function.__globals__[name] for name in names if name in function.__globals__}
             surroundings = {name: self._translate(value, names) for name, value in found.items()}
             surroundings["float"] = self.real
             code = self._code(function.__code__)
-            copy = FunctionType(code, surroundings, function.__name__, function.__defaults__)
+            cells = (cell.cell_contents for cell in function.__closure__ or ())
+            closure = tuple(CellType(self._translate(value, names)) for value in cells)
+            copy = FunctionType(code, surroundings, function.__name__, function.__defaults__, closure)
             self._copies[function] = device(copy)
         return self._copies[function]
 
     def _translate(self, value: Any, names: set[str]) -> Any:
-        """What a global name of a formula means in its copy."""
+        """What a global name or an enclosed variable of a formula means in its copy."""
         if isinstance(value, float):
             return self.real(value)
         if isinstance(value, FunctionType):
