@@ -7,7 +7,7 @@ import numpy as np
 from fastbp.functions.values import shown
 from fastbp.plan.training import SolverState
 from fastbp.training.checkpoint_state import (
-    ADDED_TO,
+    ACCUMULATED,
     BIT_GENERATORS,
     FitOrigin,
     LbfgsHistory,
@@ -20,7 +20,7 @@ from fastbp.training.checkpoint_state import (
 LARGEST = 2**63 - 1
 DIGEST_BYTES = 16
 # Largest positions in a buffer, at which NumPy reads without checking its length.
-LAST_PLACES = {"pos": 624, "buffer_pos": 4, "has_gauss": 1, "has_uint32": 1, "uinteger": 2**32 - 1}
+LAST_POSITIONS = {"pos": 624, "buffer_pos": 4, "has_gauss": 1, "has_uint32": 1, "uinteger": 2**32 - 1}
 
 
 def checked(begin: Any, position: Any) -> SavedFit:
@@ -112,13 +112,13 @@ def _check_like(given: Any, example: Any, name: str) -> None:
     elif isinstance(example, float):
         _need(_is_float(given) and np.isfinite(given), f"{name} is no finite number")
     else:
-        largest = LAST_PLACES.get(name, 2**128 - 1)
+        largest = LAST_POSITIONS.get(name, 2**128 - 1)
         _need(type(given) is int and 0 <= given <= largest, f"{name} is no count up to {largest}")
 
 
 def _check_earlier(given: Any) -> None:
-    known = isinstance(given, dict) and given.keys() <= set(ADDED_TO)
-    _need(known, f"earlier holds other names than {list(ADDED_TO)}")
+    known = isinstance(given, dict) and given.keys() <= set(ACCUMULATED)
+    _need(known, f"earlier holds other names than {list(ACCUMULATED)}")
     for name, value in given.items():
         if name == "t_":
             _need(_is_count(value), "t_ is no count")

@@ -32,7 +32,7 @@ from fastbp.plan.training import TrainingPlan, rule_of, training_plan
 from fastbp.training import dataset
 from fastbp.training.call_stack import warn
 from fastbp.training.callback_events import FitTasks
-from fastbp.training.checkpoint_state import ADDED_TO, FitOrigin, SavedFit, begin_fit, fit_settings
+from fastbp.training.checkpoint_state import ACCUMULATED, FitOrigin, SavedFit, begin_fit, fit_settings
 from fastbp.training.dataset import Dataset
 
 FEWEST_ROWS_TO_SPLIT = 20  # with fewer rows, a preset trains on all of them
@@ -226,7 +226,7 @@ def _begin_or_resume(prepared: PreparedFit, estimator: Any, tasks: FitTasks, sta
     settings = fit_settings(parameters, kind, prepared.rows, prepared.held_out, device)
     saved = tasks.find(settings, prepared.network)
     attributes = vars(estimator) if prepared.keeps_earlier else {}
-    before = own_lists({name: attributes[name] for name in ADDED_TO if name in attributes})
+    before = own_lists({name: attributes[name] for name in ACCUMULATED if name in attributes})
     prepared.parameters, prepared.random_state, prepared.origin, prepared.saved = begin_fit(
         settings, prepared.network, prepared.random_state, start, before, saved, prepared.resumes
     )

@@ -138,7 +138,7 @@ OTHER_ROWS = (
     "to begin anew, or choose another path."
 )
 # Fitted attributes that accumulate over resumed fits.
-ADDED_TO = ("t_", "best_loss_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
+ACCUMULATED = ("t_", "best_loss_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
 BIT_GENERATORS: dict[str, Callable[..., np.random.BitGenerator]] = {
     "MT19937": np.random.MT19937,
     "PCG64": np.random.PCG64,
@@ -214,7 +214,7 @@ def begin_fit(
     draw: Callable[[np.random.RandomState], np.ndarray],
     earlier: dict[str, Any],
     saved: SavedFit | None,
-    goes_on: bool,
+    resumes: bool,
 ) -> tuple[np.ndarray, np.random.RandomState, FitOrigin, SavedFit | None]:
     """Begin a fit that callbacks save, from the start of `saved` if that is this fit.
 
@@ -224,7 +224,7 @@ def begin_fit(
         Function that draws the initial weights from a random state.
     earlier : dict
         Fitted attributes that the fit extends.
-    goes_on : bool
+    resumes : bool
         Whether it resumes from the weights of an earlier fit.
 
     Returns
@@ -238,7 +238,7 @@ def begin_fit(
     begin = FitOrigin(settings, at_first, digest(start).hex(), earlier)
     if saved is None:
         return parameters, random_state, begin, None
-    if goes_on and saved.begin.start != begin.start:
+    if resumes and saved.begin.start != begin.start:
         if np.array_equal(saved.position.result, start):
             return parameters, random_state, begin, None  # that was the fit before this one
         raise ValueError(OTHER_START.format(saved.origin))
@@ -246,7 +246,7 @@ def begin_fit(
         random_state = new_random_state(saved.begin.random_state)
         parameters = draw(random_state)
     # The weights that a warm start resumes from are known to that model only.
-    comparable = not (goes_on or saved.begin.earlier)
+    comparable = not (resumes or saved.begin.earlier)
     if comparable and digest(network.to_row_major(parameters)).hex() != saved.begin.start:
         raise ValueError(OTHER_START.format(saved.origin))
     return parameters, random_state, saved.begin, saved

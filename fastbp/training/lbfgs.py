@@ -42,7 +42,7 @@ class _LbfgsFit:
         self.stopped = False  # by a callback
         self.n_known = 0 if problem.resumed is None else problem.resumed.n_epochs
         keeps = problem.tasks is not None and problem.tasks.keeps
-        self.answers = _Answers(problem.resumed) if keeps else None
+        self.evaluations = _Evaluations(problem.resumed) if keeps else None
 
     def run(self) -> Result:
         problem, plan, rows = self.problem, self.plan, self.problem.rows
@@ -88,13 +88,13 @@ class _LbfgsFit:
         self.interruption.check()
         if self.tasks is not None and self.latest.n_epochs >= self.n_known:
             self.tasks.begin_epoch(self._so_far)
-        known = None if self.answers is None else self.answers.find(x)
+        known = None if self.evaluations is None else self.evaluations.find(x)
         if known is None:
             self.flat[self.real] = x
             value, slope = self.objective(self.flat)
             known = float(value), slope[self.real]
-            if self.answers is not None:
-                self.answers.add(x, *known)
+            if self.evaluations is not None:
+                self.evaluations.add(x, *known)
         loss, gradient = known
         return loss, gradient.astype(np.float64)
 
@@ -117,9 +117,9 @@ class _LbfgsFit:
         return dataclasses.replace(self.latest)
 
     def _position(self) -> LbfgsHistory:
-        assert self.answers is not None
+        assert self.evaluations is not None
         row_major = self.problem.network.to_row_major(self.latest.parameters)
-        return self.answers.position(self.latest.n_epochs, row_major)
+        return self.evaluations.position(self.latest.n_epochs, row_major)
 
     def _with_real(self, x: np.ndarray) -> np.ndarray:
         """Flat vector with the parameters `x` in place of its own; padding unchanged."""
@@ -152,7 +152,7 @@ def _iterations(solution: scipy.optimize.OptimizeResult, max_iter: int, max_fun:
     return n_iter
 
 
-class _Answers:
+class _Evaluations:
     """Losses and gradients evaluated by L-BFGS, by the digest of the point."""
 
     def __init__(self, known: LbfgsHistory | None) -> None:

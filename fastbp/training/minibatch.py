@@ -74,7 +74,7 @@ class _MinibatchFit:
                 self._train(interruption)
             except KeyboardInterrupt:
                 self.interrupted = True
-            result, usable = self._look_at_result()
+            result, usable = self._check_result()
             reached_last_epoch = self.trainer.status == "max_epochs"
             if self.tasks is not None and self.failure is None and not self.interrupted:
                 self.tasks.keep_last()
@@ -176,7 +176,7 @@ class _MinibatchFit:
         elif adaptive and trainer.learning_rate < self.rate:
             self.progress.note(f"{reason} Setting learning rate to {trainer.learning_rate:f}")
 
-    def _look_at_result(self) -> tuple[Result, bool]:
+    def _check_result(self) -> tuple[Result, bool]:
         """Return the result, and whether its outputs for the training rows are finite; set `failure`."""
         trainer, validation, problem = self.trainer, self.validation, self.problem
         if self.failure is None and trainer.status == "non_finite":
