@@ -56,7 +56,7 @@ def refuse_unpicklable(estimator: Any) -> None:
 
 
 def _asked_by_others() -> bool:
-    """Whether the first caller outside of this package, scikit-learn and pickle is one of `OTHERS`."""
+    """Return whether the first caller outside this package, scikit-learn and pickle is one of `OTHERS`."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__") or ""

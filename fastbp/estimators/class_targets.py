@@ -97,7 +97,7 @@ class ClassTargets(Targets):
 
     @property
     def stratified(self) -> bool:
-        # scikit-learn's rule, so that the same random state sets the same rows aside
+        # scikit-learn's rule, so that the same random state splits off the same rows
         return self.labels.kind == "binary"
 
 

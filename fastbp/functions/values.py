@@ -45,7 +45,7 @@ def python_number(value: Any) -> Any:
         return value
     try:
         number = int(value) if isinstance(value, Integral) else as_float(value)
-    except Exception:  # of a class of the user's
+    except Exception:  # raised by a user's class
         return value
     return value if number is None else number
 
@@ -71,5 +71,5 @@ def listed(value: Any) -> list[Any] | None:
         return None
     try:
         return list(value) if hasattr(value, "__len__") and getattr(value, "ndim", 1) == 1 else None
-    except Exception:  # of a class of the user's
+    except Exception:  # raised by a user's class
         return None
