@@ -12,7 +12,7 @@ from fastbp.functions.losses import Loss
 from fastbp.plan.network import NetworkPlan
 from fastbp.training.dataset import Dataset
 
-# Open range of an activation's values; of those that are not monotonic, for z > 0.
+# Open range of an activation's values; of those that do not increase everywhere, for z > 0.
 RANGES = {
     "logistic": (0.0, 1.0),
     "hard_sigmoid": (0.0, 1.0),
