@@ -1,8 +1,8 @@
 """scikit-learn's multi-layer perceptron, trained by compiled back-propagation.
 
-``BPClassifier`` and ``BPRegressor`` take the place of ``sklearn.neural_network.MLPClassifier`` and
-``MLPRegressor``. Importing this package compiles nothing and imports neither Numba nor a plotting library:
-the kernels are loaded by the first fit or prediction.
+``BPClassifier`` and ``BPRegressor`` replace ``sklearn.neural_network.MLPClassifier`` and ``MLPRegressor``.
+Importing this package compiles nothing and imports neither Numba nor a plotting library: the kernels are
+loaded by the first fit or prediction.
 """
 
 from fastbp.estimators.classifier import BPClassifier

@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status."""
+    """Run a command and return the exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command is None:

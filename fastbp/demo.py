@@ -1,4 +1,4 @@
-"""The demonstration: handwritten digits, learnt by fastbp and by scikit-learn in the same process."""
+"""Demonstration: handwritten digits, learned by fastbp and by scikit-learn in the same process."""
 
 import time
 import warnings
@@ -14,7 +14,7 @@ from fastbp import BPClassifier
 
 
 def _network(estimator: type, epochs: int, seed: int, verbose: bool) -> Pipeline:
-    """64 inputs -> 64 relu -> 10 classes, behind a scaler; every epoch runs."""
+    """Pipeline of a scaler and a network, 64 inputs -> 64 relu -> 10 classes; every epoch runs."""
     network = estimator(
         hidden_layer_sizes=(64,),
         solver="adam",
@@ -29,17 +29,17 @@ def _network(estimator: type, epochs: int, seed: int, verbose: bool) -> Pipeline
 
 
 def _timed_fit(pipeline: Pipeline, X, y) -> float:
-    """Seconds of a fit."""
+    """Fit a pipeline and return the seconds that it took."""
     started = time.perf_counter()
     with warnings.catch_warnings():
-        # that the last epoch is reached is the purpose here
+        # reaching the last epoch is intended here
         warnings.simplefilter("ignore", ConvergenceWarning)
         pipeline.fit(X, y)
     return time.perf_counter() - started
 
 
 def run(epochs: int = 50, seed: int = 0) -> None:
-    """Train on the digits, print accuracies and times.
+    """Train on the digits and print accuracies and times.
 
     Parameters
     ----------

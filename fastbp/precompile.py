@@ -1,7 +1,7 @@
-"""``python -m fastbp compile``: fills the cache of kernels before anybody needs them.
+"""``python -m fastbp compile``: compiles kernels into the cache before they are needed.
 
-What usual models need is found by fitting some; with `everything`, whatever the registries hold is compiled
-besides, so that no fit on the CPU compiles anything any more.
+The kernels of common models are compiled by small fits; with `everything`, so are all registered functions,
+so that no fit on the CPU has to compile anything.
 """
 
 import itertools
@@ -29,27 +29,27 @@ from fastbp.functions.solvers import SOLVERS
 from fastbp.functions.step import StepOptions
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
-N_ROWS = 40  # of the small fits: enough for the preset to set rows aside
+N_ROWS = 40  # of the small fits: enough for the preset's validation split
 
 
 class Piece(NamedTuple):
-    """Some kernels, and how they are compiled."""
+    """A set of kernels, and the call that compiles them."""
 
     name: str
     compile: Callable[[], object]
 
 
 class Interrupted(BaseException):
-    """Ctrl-C. Not KeyboardInterrupt, at which a fit ends early and keeps its weights."""
+    """Ctrl-C. Not KeyboardInterrupt, on which a fit would end early and keep its weights."""
 
 
 def run(everything: bool = False) -> int:
-    """Compile, and say on standard output what was done; the exit status.
+    """Compile, report on standard output, and return the exit status.
 
     Parameters
     ----------
     everything : bool, default=False
-        Whether all that is registered is wanted.
+        Whether to compile all registered functions.
     """
     folder, obstacles = kernel_cache.folder_to_write()
     for obstacle in obstacles:
@@ -78,7 +78,7 @@ def run(everything: bool = False) -> int:
 
 
 def pieces(everything: bool) -> list[Piece]:
-    """All that is to be done, in its order."""
+    """List all pieces to compile, in order."""
     found = [piece for dtype in DTYPES for piece in _usual(dtype)]
     if everything:
         found += [piece for dtype in DTYPES for piece in _registered(dtype)]
@@ -87,7 +87,7 @@ def pieces(everything: bool) -> list[Piece]:
 
 
 def _usual(dtype: np.dtype) -> Iterator[Piece]:
-    """Small fits, with predictions and validation scores, of the models that most users have."""
+    """Yield small fits, with predictions and validation scores, of common models."""
     X = np.random.RandomState(0).standard_normal((N_ROWS, 4)).astype(dtype)
     classes, labels, values = np.arange(N_ROWS) % 3, np.arange(2 * N_ROWS).reshape(-1, 2) % 2, X[:, :2] + 1
     classifiers: dict[str, dict[str, Any]] = {
@@ -101,7 +101,7 @@ def _usual(dtype: np.dtype) -> Iterator[Piece]:
         "regression": {},
         "counts": {"loss": "poisson"},
     }
-    if dtype == np.float32:  # in which the preset computes
+    if dtype == np.float32:  # the preset's dtype
         classifiers["preset"] = regressors["regression by preset"] = {"preset": "tabular"}
     for name, parameters in classifiers.items():
         yield _fit(f"{name}, {dtype}", BPClassifier(**parameters), X, classes)
@@ -113,7 +113,7 @@ def _usual(dtype: np.dtype) -> Iterator[Piece]:
 
 
 def _fit(name: str, model: BPClassifier | BPRegressor, X, y) -> Piece:
-    # Several batches an epoch, whose rows are shuffled.
+    # Several batches per epoch, with shuffled rows.
     model.set_params(hidden_layer_sizes=(3,), batch_size=16, max_iter=2, random_state=0, n_jobs=1)
 
     def fit() -> None:
@@ -124,7 +124,7 @@ def _fit(name: str, model: BPClassifier | BPRegressor, X, y) -> Piece:
 
 
 def _registered(dtype: np.dtype) -> Iterator[Piece]:
-    """Whatever a network may name."""
+    """Yield all functions that a network may name."""
     from fastbp.engines.cpu import lowering
     from fastbp.engines.cpu.batch_norm import synced_address
     from fastbp.engines.cpu.post_step import limit_norms_address
@@ -165,7 +165,7 @@ def _schedules() -> Iterator[Piece]:
 
 
 def _compile(todo: list[Piece], stream: TextIO) -> None:
-    """One line that is drawn again and again in a terminal, one for each piece elsewhere."""
+    """Compile the pieces; show one redrawn line in a terminal, one line per piece elsewhere."""
     for number, (name, compile_it) in enumerate(todo, start=1):
         line = f"{number}/{len(todo)} {name}"
         stream.write(f"\r{line:<72}" if stream.isatty() else f"{line}\n")
@@ -188,7 +188,7 @@ def _interruptible() -> Iterator[None]:
 
 
 def _kernels(folder: Path) -> dict[str, int]:
-    """Name -> size. Another process may put files into their places meanwhile."""
+    """Sizes by name. Another process may replace files meanwhile."""
     found = {}
     for path in folder.iterdir():
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Presets: what the parameters are that the user has left at their defaults."""
+"""Presets: other values of parameters that the user has left at their defaults."""
 
 import copy
 import inspect
@@ -11,11 +11,11 @@ from fastbp.estimators.parameter_checks import check
 from fastbp.functions.losses import ANY, find_loss
 from fastbp.functions.values import is_plain
 
-# Good by default on tables. From RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart 2024, arXiv:2407.04491),
-# cut to what is cheap: robust scales with a smooth cut, learned scales of the inputs, weights that learn at
-# a rate divided by the root of their number of inputs, biases at a tenth, Adam with beta_2 0.95, an output
-# layer that begins at zero, smoothed labels or a standardised target, the best epoch of a validation part.
-# Another factor for the rate of the scales, 2 in place of 6, by which they fitted the noise of few rows.
+# Defaults for tabular data. From RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart 2024, arXiv:2407.04491),
+# reduced to what is cheap: robust scaling with smooth clipping, learned input scales, learning rates of
+# weights divided by the root of their number of inputs, of biases by ten, Adam with beta_2 0.95, a zero
+# output layer, label smoothing or a standardised target, the best epoch on validation rows. The rate factor
+# of the scales is 2 in place of 6, with which they fitted the noise of few rows.
 _TABULAR = {
     "hidden_layer_sizes": (128, 128, 128),
     "input_scaling": "robust",
@@ -52,7 +52,7 @@ NAMES = list(_PRESETS)
 
 
 def parameters(preset: str, task: str) -> dict[str, Any]:
-    """The parameters that a preset stands for: to look at, or to begin from where some are to be others.
+    """Return the parameters of a preset, to inspect or to modify.
 
     Parameters
     ----------
@@ -76,9 +76,9 @@ def parameters(preset: str, task: str) -> dict[str, Any]:
 
 
 def changes(estimator: Any, task: str) -> dict[str, Any]:
-    """The parameters that an estimator's preset changes: those at their defaults that go with the loss.
+    """Return the parameters that an estimator's preset changes: those at their defaults that suit the loss.
 
-    None for an unknown preset, which the validation of parameters names.
+    Empty for an unknown preset, which parameter validation reports.
     """
     if not isinstance(estimator.preset, str) or estimator.preset not in _PRESETS:
         return {}
@@ -93,18 +93,18 @@ def changes(estimator: Any, task: str) -> dict[str, Any]:
 
 
 def takes_scaled_targets(loss: str, out_activation: str) -> bool:
-    """Whether a regressor's loss and outputs are for all real numbers."""
+    """Return whether a regressor's loss and outputs are for all real numbers."""
     if not isinstance(out_activation, str) or out_activation not in ("auto", "identity", "increasing"):
         return False
     try:
         return find_loss(loss, "identity", "regressor").domain is ANY
     except ValueError:
-        return False  # a loss with an output activation of its own
+        return False  # a loss with its own output activation
 
 
 @lru_cache
 def _defaults(estimator_type: type) -> dict[str, Any]:
-    """Of the constructor that knows presets: a subclass may have another one."""
+    """Defaults of the constructor that has `preset`: a subclass may have another one."""
     for owner in estimator_type.__mro__:
         found = inspect.signature(owner.__init__).parameters  # type: ignore[misc]
         if "preset" in found:
@@ -113,5 +113,5 @@ def _defaults(estimator_type: type) -> dict[str, Any]:
 
 
 def _same(value: Any, default: Any) -> bool:
-    # Parameters have plain defaults; elements of a tuple that are arrays cannot be compared so.
+    # Defaults are plain; a tuple with arrays in it cannot be compared like this.
     return type(value) is type(default) and is_plain(value) and value == default

@@ -1,4 +1,4 @@
-"""Callbacks for ``set_callbacks`` of BPClassifier and BPRegressor, beside scikit-learn's own.
+"""Callbacks for ``set_callbacks`` of BPClassifier and BPRegressor, in addition to scikit-learn's.
 
 They follow scikit-learn's protocol (``sklearn.callback.FitCallback``) and are set on the network itself,
 which may be the last step of a pipeline and the estimator of a search. One object may serve several fits at a

@@ -1,4 +1,4 @@
-"""A fit that survives the end of its process."""
+"""Checkpoints of a fit, to resume it in another process."""
 
 import json
 import os
@@ -36,10 +36,10 @@ CONSTRAINTS = {
 
 
 def path_of(value: Any) -> Path:
-    """The absolute path of a file or folder, or InvalidParameterError."""
+    """Return the absolute path of a file or folder, or raise InvalidParameterError."""
     try:
         name = os.fspath(value)
-    except Exception:  # of a class of the user's
+    except Exception:  # raised by a user's class
         name = ""
     if not isinstance(name, str) or not name or "\0" in name:
         raise InvalidParameterError(
@@ -51,7 +51,7 @@ def path_of(value: Any) -> Path:
 
 @dataclass
 class Writing:
-    """Of one fit: its file, and when it was last written."""
+    """State of one fit: its file, and when it was last written."""
 
     path: Path
     written_at: float
@@ -60,37 +60,37 @@ class Writing:
 
 
 class Checkpoint(NetworkCallback[Writing], CheckpointCallback):
-    """Write what a fit needs to go on, and take it up in another process with the same bits.
+    """Save the state of a fit to a file, and resume it in another process with the same bits.
 
     The file holds the weights, the solver's moments, the counters of steps and epochs, the state of the
-    stopping rule and of early stopping with its best weights, the loss curve, and the random state at the
-    beginning. So the model of a fit that was taken up has the same bits as that of one that was not
-    interrupted. With ``solver="lbfgs"`` an iteration counts as an epoch, and the file holds every gradient so
-    far: SciPy cannot be told where to go on, so the path is walked again, which takes next to no time.
+    stopping rule and of early stopping with its best weights, the loss curve, and the initial random state.
+    So the model of a resumed fit has the same bits as that of an uninterrupted one. With ``solver="lbfgs"``
+    an iteration counts as an epoch, and the file holds every gradient so far: SciPy cannot resume, so the
+    path is replayed, which takes next to no time.
 
-    The file is replaced in one step, so that there is always a whole one. Where it cannot be written, a
-    warning says so once and the fit goes on; the last good file stays.
+    The file is replaced atomically, so that there is always a complete one. If it cannot be written, there is
+    one warning and the fit continues; the last good file stays.
 
     Parameters
     ----------
     path : str or path-like
-        The file; its folder must exist. If it is a folder itself, each fit has a file of its own in there,
-        named by its parameters and data: for searches.
+        The file; its folder must exist. If it is a folder, each fit has its own file there, named by its
+        parameters and data: for searches.
     every : int, default=1
-        Write after so many epochs, at least 1, and after the last one.
+        Number of epochs between writes, at least 1; the last epoch is always written.
     seconds : float, default=0.0
-        But not before so many seconds have passed since the last time. Writing takes some milliseconds, which
-        may be longer than an epoch of a small network.
+        Minimum number of seconds between writes. Writing takes some milliseconds, which may be longer than an
+        epoch of a small network.
     resume : bool, default=False
-        Whether `fit` goes on from the file where there is one. A fit that had ended then gives its model
-        again at once; delete the file to train anew. Parameters and data must be the same, but for `n_jobs`,
-        `verbose`, and a larger `max_iter` where no schedule and no average depends on it.
+        Whether `fit` resumes from the file if there is one. A fit that had ended then returns its model at
+        once; delete the file to train again. Parameters and data must be the same, except `n_jobs`,
+        `verbose`, and a larger `max_iter` if no schedule or average depends on it.
 
     Raises
     ------
     ValueError
-        By `fit` with ``resume=True`` where the file is damaged or is of another fit, which begins from other
-        weights, other data or other parameters; by `partial_fit`, for which one pickles the estimator.
+        By `fit` with ``resume=True`` if the file is damaged or belongs to a fit with other initial weights,
+        data or parameters; by `partial_fit`, for which the estimator can be pickled instead.
 
     Examples
     --------
@@ -163,7 +163,7 @@ class Checkpoint(NetworkCallback[Writing], CheckpointCallback):
         if epoch is None:
             return
         if writing.written_epoch is None:
-            writing.written_epoch = epoch.number - 1  # where this call began
+            writing.written_epoch = epoch.number - 1  # the start of this call
         is_due = epoch.number - writing.written_epoch >= self.every
         if is_due and monotonic() - writing.written_at >= self.seconds:
             self._write(writing, epoch)

@@ -1,4 +1,4 @@
-"""What is asked of a checkpoint file's content before anything uses it."""
+"""Checks of a checkpoint file's content before it is used."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 from fastbp.functions.values import shown
 from fastbp.plan.training import SolverState
 from fastbp.training.checkpoint_state import (
-    ADDED_TO,
+    ACCUMULATED,
     BIT_GENERATORS,
     FitOrigin,
     LbfgsHistory,
@@ -19,12 +19,12 @@ from fastbp.training.checkpoint_state import (
 
 LARGEST = 2**63 - 1
 DIGEST_BYTES = 16
-# Places in a buffer, which NumPy reads at without a look at its length.
-LAST_PLACES = {"pos": 624, "buffer_pos": 4, "has_gauss": 1, "has_uint32": 1, "uinteger": 2**32 - 1}
+# Largest positions in a buffer, at which NumPy reads without checking its length.
+LAST_POSITIONS = {"pos": 624, "buffer_pos": 4, "has_gauss": 1, "has_uint32": 1, "uinteger": 2**32 - 1}
 
 
 def checked(begin: Any, position: Any) -> SavedFit:
-    """The fit that a file describes; ValueError where it cannot be one that was written."""
+    """Return the fit that a file describes; ValueError if the content is invalid."""
     saved = SavedFit(_begin(begin), _position(position))
     if isinstance(saved.position, TrainingState) and not saved.begin.earlier:
         counted = saved.position.state.n_epochs
@@ -90,7 +90,7 @@ def _evaluations(given: Any) -> LbfgsHistory:
 
 
 def _check_random_state(given: Any) -> None:
-    """It has the form of NumPy's own, and NumPy takes it as it is."""
+    """Check that a random state has NumPy's form, and that NumPy accepts it unchanged."""
     _need(isinstance(given, dict), "random_state is no dictionary")
     name = given.get("bit_generator")
     _need(isinstance(name, str), "its bit generator is no text")
@@ -112,13 +112,13 @@ def _check_like(given: Any, example: Any, name: str) -> None:
     elif isinstance(example, float):
         _need(_is_float(given) and np.isfinite(given), f"{name} is no finite number")
     else:
-        largest = LAST_PLACES.get(name, 2**128 - 1)
+        largest = LAST_POSITIONS.get(name, 2**128 - 1)
         _need(type(given) is int and 0 <= given <= largest, f"{name} is no count up to {largest}")
 
 
 def _check_earlier(given: Any) -> None:
-    known = isinstance(given, dict) and given.keys() <= set(ADDED_TO)
-    _need(known, f"earlier holds other names than {list(ADDED_TO)}")
+    known = isinstance(given, dict) and given.keys() <= set(ACCUMULATED)
+    _need(known, f"earlier holds other names than {list(ACCUMULATED)}")
     for name, value in given.items():
         if name == "t_":
             _need(_is_count(value), "t_ is no count")
@@ -132,7 +132,7 @@ def _check_earlier(given: Any) -> None:
 def _check_vector(
     given: Any, name: str, length: int | None = None, dtype: np.dtype | None = None
 ) -> tuple[int, np.dtype]:
-    """A vector of finite floats; returns its length and dtype."""
+    """Check a vector of finite floats; return its length and dtype."""
     dtypes = (np.dtype(np.float32), np.dtype(np.float64)) if dtype is None else (dtype,)
     _check_array(given, name, (length,), dtypes)
     _need(bool(np.isfinite(given).all()), f"{name} are not all finite")

@@ -1,6 +1,6 @@
-"""The file of a checkpoint: NumPy's format for several arrays, without pickles.
+"""File format of checkpoints: NumPy's npz, without pickles.
 
-The array "meta" holds JSON; in it, arrays stand by their numbers. The file appears whole or not at all.
+The array "meta" holds JSON, which refers to arrays by number. The file is written completely or not at all.
 """
 
 import io
@@ -25,14 +25,14 @@ FORMAT = 1
 
 
 def write(path: Path, saved: SavedFit) -> None:
-    """Replace the file at once, so that a fit can always be taken up; OSError where that fails."""
+    """Replace the file atomically, so that a fit can always be resumed; OSError on failure."""
     arrays: list[np.ndarray] = []
     content = _flat({"begin": saved.begin, "position": saved.position}, arrays)
     meta = json.dumps({"fastbp checkpoint": FORMAT, **content})
     named: dict[str, Any] = {str(number): array for number, array in enumerate(arrays)}
     try:
         _replace(path, meta, named)
-    except FileNotFoundError:  # another fit with this path begins, and took the new file for a remainder
+    except FileNotFoundError:  # another fit with this path has removed the temporary file
         _replace(path, meta, named)
     _sync_folder(path.parent)
 
@@ -51,7 +51,7 @@ def _replace(path: Path, meta: str, named: dict[str, Any]) -> None:
 
 
 def remove_remainders(path: Path) -> None:
-    """Remove what processes that were killed while they wrote this file have left beside it."""
+    """Remove temporary files of processes that were killed while they wrote this file."""
     remainder = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+-[0-9]+")
     with suppress(OSError):
         for name in os.listdir(path.parent):
@@ -61,7 +61,7 @@ def remove_remainders(path: Path) -> None:
 
 
 def read(path: Path) -> SavedFit | None:
-    """What the file holds; None where there is none, ValueError where it is no checkpoint or damaged."""
+    """Read a saved fit; None if there is no file, ValueError if it is damaged or not a checkpoint."""
     try:
         with open(path, "rb") as file:
             parts = _parts(file)
@@ -77,12 +77,12 @@ def read(path: Path) -> SavedFit | None:
         return checked(begin, _whole(meta["position"], parts))
     except FileNotFoundError:
         return None
-    except Exception as error:  # zipfile, zlib, json and NumPy each have errors of their own for damage
+    except Exception as error:  # zipfile, zlib, json and NumPy raise various errors for damage
         raise damaged(path, error) from error
 
 
 def damaged(path: Path, fault: object) -> ValueError:
-    """The error for a file that cannot be what it seems."""
+    """Error for a file that is not a valid checkpoint."""
     return ValueError(
         f"{os.fspath(path)!r} cannot be read as a checkpoint of fastbp: {fault}. It may be damaged, or "
         "another kind of file; delete it to begin anew, or choose another path."
@@ -90,7 +90,7 @@ def damaged(path: Path, fault: object) -> ValueError:
 
 
 def _parts(file: BinaryIO) -> dict[str, np.ndarray]:
-    """The arrays by their names; no more memory is taken than the file is long, whatever it says."""
+    """Read the arrays by name, in no more memory than the size of the file, whatever its headers say."""
     parts = {}
     length = os.fstat(file.fileno()).st_size
     with zipfile.ZipFile(file) as archive:
@@ -120,7 +120,7 @@ def _array(content: bytes) -> np.ndarray:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name durable, where the system can."""
+    """Make the new name durable, if the system can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -130,7 +130,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _flat(value: Any, arrays: list[np.ndarray]) -> Any:
-    """Plain values for JSON; arrays are put into the list."""
+    """Convert to plain values for JSON; arrays are appended to the list."""
     if isinstance(value, np.ndarray):
         arrays.append(value)
         return {"array": len(arrays) - 1}
@@ -144,7 +144,7 @@ def _flat(value: Any, arrays: list[np.ndarray]) -> Any:
 
 
 def _whole(value: Any, parts: dict[str, np.ndarray]) -> Any:
-    """The inverse of `_flat`, with dictionaries in place of dataclasses."""
+    """Inverse of `_flat`, with dictionaries in place of dataclasses."""
     if isinstance(value, dict):
         if value.keys() == {"array"}:
             return parts[str(value["array"])]

@@ -1,4 +1,4 @@
-"""What the callbacks of this package have in common."""
+"""Common base of the callbacks of this package."""
 
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
@@ -9,14 +9,14 @@ State = TypeVar("State")
 
 
 class NetworkCallback(ABC, Generic[State]):
-    """A callback of networks: scikit-learn's hooks, and what it remembers of each fit under way."""
+    """A callback of networks: scikit-learn's hooks, and a state for each running fit."""
 
     def __init__(self) -> None:
         self._fits: dict[Any, State] = {}
 
     @abstractmethod
     def begin(self, estimator, context) -> State:
-        """What is remembered of a fit that begins."""
+        """Return the state of a fit that begins."""
 
     def setup(self, estimator, context) -> None:
         name = type(self).__name__
@@ -34,5 +34,5 @@ class NetworkCallback(ABC, Generic[State]):
         self._fits.pop(estimator, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Fits under way stay in the process that makes them.
+        # Running fits stay in their process.
         return {**self.__dict__, "_fits": {}}

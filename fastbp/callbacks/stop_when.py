@@ -1,4 +1,4 @@
-"""A stopping rule of the user's own."""
+"""User-defined stopping rule."""
 
 from collections.abc import Callable
 
@@ -21,9 +21,9 @@ class StopWhen(NetworkCallback[None]):
         - ``number``: from 1, counted in this call of `fit`;
         - ``loss``: of the training rows, as in `loss_curve_`;
         - ``score``: of the validation rows, as in `validation_scores_`; None without early stopping;
-        - ``estimator``: a fitted copy, as if the fit had stopped here, made when it is first asked for.
+        - ``estimator``: a fitted copy, as if the fit had stopped here, made on first access.
 
-        To be used in several processes it must be picklable, as joblib's workers want it.
+        For use in several processes, such as joblib's workers, it must be picklable.
 
     Examples
     --------

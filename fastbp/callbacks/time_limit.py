@@ -1,4 +1,4 @@
-"""A fit within a given time."""
+"""Time limit of a fit."""
 
 from numbers import Real
 from time import monotonic
@@ -15,12 +15,12 @@ class TimeLimit(NetworkCallback[float]):
     """End a fit after the epoch in which its time has run out.
 
     The model is that of the epochs made so far, without a warning that it has not converged. With
-    ``solver="lbfgs"`` an iteration counts as an epoch. In a search each fit has the time for itself.
+    ``solver="lbfgs"`` an iteration counts as an epoch. In a search the limit is for each fit.
 
     Parameters
     ----------
     seconds : float
-        From the beginning of `fit` on; not negative. At least one epoch is made.
+        Time from the start of `fit`; not negative. At least one epoch is run.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Says by name which part of an estimator cannot be pickled; pickle names a lambda, or a lock."""
+"""Errors that name the part of an estimator that cannot be pickled; pickle names only a lambda or a lock."""
 
 import pickle
 import sys
@@ -6,9 +6,9 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
-# They copy functions as they are, or pickle more than pickle does.
+# Packages that copy functions by reference, or pickle more than pickle does.
 OTHERS = ("copy", "cloudpickle", "dill", "joblib.externals", "loky", "multiprocessing", "skops")
-# Between the one who pickles and the estimator.
+# Modules on the call stack between the code that pickles and the estimator.
 BETWEEN = ("pickle", "_pickle", "copyreg", "fastbp", "sklearn")
 PLAIN = (type(None), bool, int, float, str)
 
@@ -21,9 +21,10 @@ class _Nowhere:
 
 
 def refuse_unpicklable(estimator: Any) -> None:
-    """Where pickle asks: PicklingError that names the callback or the parameter that it cannot take.
+    """Raise PicklingError that names the callback or parameter that pickle cannot handle.
 
-    The callbacks may hold the estimator again, so that only the outermost is tried.
+    Only for calls by pickle, not by `OTHERS`. Callbacks may hold the estimator again: only the outermost call
+    checks.
     """
     callbacks = getattr(estimator, "_skl_callbacks", ())
     parameters = {
@@ -55,7 +56,7 @@ def refuse_unpicklable(estimator: Any) -> None:
 
 
 def _asked_by_others() -> bool:
-    """Whether the first caller outside of this package, scikit-learn and pickle is one of `OTHERS`."""
+    """Return whether the first caller outside this package, scikit-learn and pickle is one of `OTHERS`."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__") or ""
@@ -72,6 +73,6 @@ def _is_in(module: str, packages: tuple[str, ...]) -> bool:
 def _fault(value: Any) -> Exception | None:
     try:
         pickle.Pickler(_Nowhere(), pickle.HIGHEST_PROTOCOL).dump(value)
-    except Exception as error:  # of each class its own
+    except Exception as error:  # types raise various errors
         return error
     return None

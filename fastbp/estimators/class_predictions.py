@@ -1,4 +1,4 @@
-"""What a trained classifier says of rows: labels, probabilities, scores."""
+"""Predictions of a trained classifier: labels, probabilities, scores."""
 
 from typing import Any
 
@@ -30,14 +30,14 @@ def _has_no_probabilities(estimator) -> bool:
 
 
 class ClassPredictions(ClassifierMixin, FittedNetwork):
-    """The part of the classifier that reads a trained network."""
+    """Prediction methods of the classifier."""
 
     classes_: np.ndarray
-    _indicator: str | None = None  # of multilabel targets, how they came: "dense" or "sparse"
+    _indicator: str | None = None  # format of multilabel targets: "dense" or "sparse"
 
     @silent
     def predict(self, X: Any) -> np.ndarray:
-        """Class labels of the rows of X.
+        """Predict class labels for the rows of X.
 
         Parameters
         ----------
@@ -47,12 +47,12 @@ class ClassPredictions(ClassifierMixin, FittedNetwork):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The class with the largest output; with one output for each label, those above 1/2.
+            The class with the largest output; for multilabel targets, the labels with outputs above 1/2.
         """
         labels = self._known_labels()
         out_activation = self._out_activation()
         if labels.one_of_many(labels.n_outputs(out_activation)):
-            # As in predict_proba: logistic outputs may all have been rounded to zero, or several to one.
+            # As in predict_proba: logistic outputs may all round to zero, or several to one.
             layer = "logits" if out_activation == "logistic" else None
             return labels.classes[self._forward(X, layer, largest=True)]
         return labels.decode(self._forward(X), self._threshold())
@@ -85,7 +85,7 @@ class ClassPredictions(ClassifierMixin, FittedNetwork):
     @available_if(_has_probabilities)
     @silent
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the probabilities, computed from the logits: finite where these are.
+        """Logarithms of the probabilities, computed from the logits: finite if the logits are.
 
         Parameters
         ----------
@@ -95,11 +95,11 @@ class ClassPredictions(ClassifierMixin, FittedNetwork):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            ``log(predict_proba(X))``, but for probabilities too small for it.
+            ``log(predict_proba(X))``, except for probabilities that underflow in it.
         """
         probabilities = self.predict_proba(X)
         small = self._log_proba(X)
-        # Near one, the logarithm of what predict_proba has rounded, so that both rank classes alike.
+        # Near one, use the rounded values of predict_proba, so that both rank classes alike.
         return np.where(probabilities > 0.5, np.log(np.maximum(probabilities, 0.5)), small)
 
     def _log_proba(self, X) -> np.ndarray:
@@ -108,7 +108,7 @@ class ClassPredictions(ClassifierMixin, FittedNetwork):
     @available_if(_has_no_probabilities)
     @silent
     def decision_function(self, X: Any) -> np.ndarray:
-        """Outputs, where they are no probabilities: minus 1/2, but those of hinge losses as they are.
+        """Outputs that are not probabilities, minus 1/2; for hinge losses, the outputs themselves.
 
         Parameters
         ----------
@@ -118,8 +118,8 @@ class ClassPredictions(ClassifierMixin, FittedNetwork):
         Returns
         -------
         ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
-            Above zero: the second of two classes, or the label of a multilabel target. Of several classes,
-            the largest wins.
+            Positive for the second of two classes, or for a label of a multilabel target. Among several
+            classes, the largest wins.
         """
         labels = self._known_labels()
         scores = self._forward(X) - self._threshold()
@@ -127,7 +127,7 @@ class ClassPredictions(ClassifierMixin, FittedNetwork):
 
     @silent
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Accuracy of the labels; of multilabel targets, the share of rows whose every label is right.
+        """Accuracy of the labels; for multilabel targets, the share of rows with all labels right.
 
         Parameters
         ----------
@@ -146,24 +146,24 @@ class ClassPredictions(ClassifierMixin, FittedNetwork):
         if labels.indicator is not None or not rounds(y, labels.classes):
             return super().score(X, y, sample_weight)
         if y.dtype.kind == "f":
-            target_kind(y)  # refuses NaN and fractions, which are no labels that are merely wrong
+            target_kind(y)  # refuses NaN and fractions, which are not just wrong labels
         found, predicted = (positions(column_or_1d(one), labels.classes) for one in (y, self.predict(X)))
         return float(accuracy_score(found, predicted, sample_weight=sample_weight))
 
     def _threshold(self) -> float:
-        """What an output that stands for one label is compared with."""
+        """Threshold above which an output means its label."""
         return threshold_of(self._options().loss_entry(self._out_activation()))
 
     def _labels(self) -> Labels:
         classes: Any = self.classes_
-        if not isinstance(classes, np.ndarray):  # assigned
+        if not isinstance(classes, np.ndarray):  # assigned by the user
             classes = np.asarray(label_array(classes))
         if classes.ndim != 1:
             raise ValueError(f"classes_ must be a list or vector of labels, got {self.classes_!r}.")
         return Labels(classes, self._indicator)
 
     def _known_labels(self) -> Labels:
-        """The labels, checked to be those of the outputs that the weights make."""
+        """Labels, checked against the number of outputs of the weights."""
         self._require("coefs_", "intercepts_", "classes_")
         labels, n_outputs = self._labels(), self._n_weight_outputs()
         if labels.n_outputs(self._out_activation()) != n_outputs:

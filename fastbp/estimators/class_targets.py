@@ -18,7 +18,7 @@ from fastbp.training.dataset import accuracy
 
 @dataclass(frozen=True)
 class ClassTargets(Targets):
-    """Labels that exclude each other, or the labels of a multilabel target."""
+    """Mutually exclusive labels, or the labels of a multilabel target."""
 
     options: Options
     labels: Labels
@@ -35,14 +35,14 @@ class ClassTargets(Targets):
         *,
         incremental: bool = False,
     ) -> "ClassTargets":
-        """The targets of a fit on `y`.
+        """Return the targets of a fit on `y`.
 
         Parameters
         ----------
         known : Labels or None
-            Those of the fit that this one resumes, or that the user lists.
+            Labels of the fit that this one resumes, or labels listed by the user.
         n_outputs_before : int or None
-            Outputs of the weights that this fit resumes from, if it does.
+            Number of outputs of the weights that this fit resumes from; None for a new fit.
         incremental : bool
             Whether `y` may lack some of the labels.
         """
@@ -60,7 +60,7 @@ class ClassTargets(Targets):
                 "choose out_activation='logistic'."
             )
         if out == "auto":
-            # Weights that were assigned may have an output for each of two classes.
+            # Assigned weights may have an output for each of two classes.
             multiclass = labels.kind == "multiclass" or (
                 n_outputs_before is not None and labels.one_of_many(n_outputs_before)
             )
@@ -97,17 +97,17 @@ class ClassTargets(Targets):
 
     @property
     def stratified(self) -> bool:
-        # scikit-learn's rule, so that the same random state sets the same rows aside
+        # scikit-learn's rule, so that the same random state splits off the same rows
         return self.labels.kind == "binary"
 
 
 def threshold_of(loss: Any) -> float:
-    """What an output that stands for one label is compared with."""
+    """Threshold above which an output means its label."""
     return 0.0 if loss.signed else 0.5
 
 
 def listed_labels(options: Options, classes: Any, known: Labels | None) -> Labels | None:
-    """The labels of `partial_fit`'s argument `classes`, or those that are known from the first call."""
+    """Return the labels in the argument `classes` of `partial_fit`, or those of the first call."""
     if options.class_weight == "balanced":
         raise ValueError(
             "class_weight 'balanced' is not supported for partial_fit, which does not see how many rows "
@@ -131,7 +131,7 @@ def listed_labels(options: Options, classes: Any, known: Labels | None) -> Label
 
 
 def rounds(y: Any, classes: np.ndarray) -> bool:
-    """Whether NumPy, and so scikit-learn, would round numbers to compare them."""
+    """Return whether NumPy, and so scikit-learn, would round numbers to compare them."""
     numbers = (
         isinstance(one, np.ndarray) and (one.dtype.kind in "biuf" or holds_integers(one))
         for one in (y, classes)

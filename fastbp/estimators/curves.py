@@ -1,6 +1,6 @@
-"""The lists of a fitted estimator that grow with its epochs.
+"""Lists of a fitted estimator that grow with its epochs.
 
-Fits that go on extend them in place: a copy at each call would make a stream of `partial_fit` quadratic.
+Resumed fits extend them in place: a copy at each call would make many calls of `partial_fit` quadratic.
 """
 
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from typing import Any
 
 NAMES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
-Added = dict[str, list[float] | None]  # attribute -> what a fit adds to it; None: it has no such list
+Added = dict[str, list[float] | None]  # attribute -> values that a fit appends; None: no such list
 
 
 def own_lists(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Attributes for another estimator, with lists that do not grow with these."""
+    """Copy attributes for another estimator, with lists of its own."""
     return {
         name: list(value) if name in NAMES and isinstance(value, list) else value
         for name, value in attributes.items()
@@ -21,7 +21,7 @@ def own_lists(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def extend(attributes: dict[str, Any], added: Added) -> None:
-    """Add what a fit adds to the lists of an estimator, in place."""
+    """Append the values of a fit to the lists of an estimator, in place."""
     for name, values in added.items():
         earlier = attributes.get(name)
         # The user may have assigned another sequence.
@@ -32,7 +32,7 @@ def extend(attributes: dict[str, Any], added: Added) -> None:
 
 @contextmanager
 def restored_on_failure(estimator: Any) -> Iterator[None]:
-    """Where the body fails, the estimator has its attributes back, and their lists are as they were."""
+    """Restore the attributes of an estimator and their lists if the body fails."""
     before = estimator.__dict__
     lists = [before[name] for name in NAMES if type(before.get(name)) is list]
     lengths = [len(one) for one in lists]

@@ -1,7 +1,7 @@
-"""Kinds of data: what holds real numbers is let through, dates, strings and the like are refused by name.
+"""Kinds of data: real numbers are accepted; dates, strings and the like are refused by name.
 
-NumPy would make numbers of them without a word: of a date the count of its own unit, of NaT -9.2e18, of the
-string "1e3" 1000. Object arrays are looked at element by element; lists become arrays first.
+NumPy would silently convert them: a date to a count of its unit, NaT to -9.2e18, the string "1e3" to 1000.
+Object arrays are checked element by element; lists become arrays first.
 """
 
 import datetime
@@ -26,18 +26,18 @@ DATES, DURATIONS = (datetime.date, datetime.time), datetime.timedelta
 
 
 def real_numbers(values: Any, name: str) -> Any:
-    """`values` as they are, but lists and tuples as arrays.
+    """Return `values` unchanged, except lists and tuples as arrays.
 
     Parameters
     ----------
     values : array-like, sparse matrix, data frame, array on a GPU, scalar or None
     name : str
-        Of the parameter, for messages.
+        Name of the parameter, for messages.
 
     Raises
     ------
     ValueError, TypeError
-        Where they hold anything but real numbers.
+        If they hold anything except real numbers.
     """
     if type(values) is np.ndarray and values.dtype.kind in REAL:
         return values
@@ -46,14 +46,14 @@ def real_numbers(values: Any, name: str) -> Any:
             values = np.asarray(values)
         except ValueError as error:
             raise ValueError(f"{name} must hold real numbers, in rows of the same length: {error}") from error
-    if values is not None and not on_gpu(values):  # whose dtypes its engine looks at
+    if values is not None and not on_gpu(values):  # its engine checks dtypes
         for part, where in _parts(values):
             _refuse(part, name, where)
     return values
 
 
 def labels(y: Any) -> Any:
-    """`y` as it is, or ValueError for the kinds of array that cannot be class labels."""
+    """Return `y` unchanged, or raise ValueError for kinds of arrays that cannot be class labels."""
     kind = getattr(getattr(y, "dtype", None), "kind", "")
     if kind in ("V", "c"):
         raise ValueError(f"y holds no labels: its values {LACKING[kind]}.")
@@ -61,7 +61,7 @@ def labels(y: Any) -> Any:
 
 
 def _parts(values: Any) -> Iterator[tuple[Any, str]]:
-    """What has one dtype each: the whole, or the columns of a data frame whose dtype is not numeric."""
+    """Yield parts of one dtype each: the whole, or the columns of a data frame that are not numeric."""
     if not (hasattr(values, "columns") and hasattr(values, "dtypes")):
         yield values, ""
         return
@@ -74,7 +74,7 @@ def _parts(values: Any) -> Iterator[tuple[Any, str]]:
 
 
 def _is_real(dtype: Any) -> bool:
-    """Whether a dtype of NumPy, pandas or Polars is one of real numbers."""
+    """Return whether a dtype of NumPy, pandas or Polars is one of real numbers."""
     if hasattr(dtype, "categories"):
         return False
     kind = getattr(dtype, "kind", None)
@@ -84,7 +84,7 @@ def _is_real(dtype: Any) -> bool:
 
 
 def _refuse(values: Any, name: str, where: str) -> None:
-    """ValueError or TypeError where an array or a column holds anything but real numbers."""
+    """Raise ValueError or TypeError if an array or a column holds anything except real numbers."""
     dtype: Any = getattr(values, "dtype", None)
     if _is_real(dtype):
         return
@@ -92,7 +92,7 @@ def _refuse(values: Any, name: str, where: str) -> None:
         values = np.hstack(values.data) if values.format == "lil" else values
         values = values.data if isinstance(getattr(values, "data", None), np.ndarray) else values
     elif not isinstance(values, np.ndarray):
-        # a categorical column of pandas holds what its categories are
+        # the kind of a categorical column of pandas is that of its categories
         values = np.asarray(dtype.categories if hasattr(dtype, "ordered") else values)
     kind, dtype = values.dtype.kind, values.dtype
     if kind in REAL:
@@ -100,12 +100,12 @@ def _refuse(values: Any, name: str, where: str) -> None:
     if kind == "O":
         kind, dtype = _kind_of_objects(values, name, where), "object"
     if kind:
-        lacking = LACKING.get(kind, LACKING["U"])  # "T" are strings, too
+        lacking = LACKING.get(kind, LACKING["U"])  # "T" is a kind of strings, too
         raise ValueError(f"{name} must hold real numbers, but its values{where} {lacking} (dtype {dtype}).")
 
 
 def _kind_of_objects(values: np.ndarray, name: str, where: str) -> str:
-    """The kind of the elements that are refused, "" where there are none; TypeError for what has no kind."""
+    """Return the kind of refused elements, "" if there are none; TypeError for unknown types."""
     for element in set(map(type, values.ravel().tolist())):
         if issubclass(element, str):
             return "U"

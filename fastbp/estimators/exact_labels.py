@@ -1,7 +1,7 @@
-"""Labels compared exactly, whatever arrays they come in.
+"""Exact comparison of labels in arrays of any dtype.
 
-NumPy compares int64 with uint64, and integers with floats, as float64: labels beyond 2^53 that differ are
-then taken for equal; numbers and strings it compares as strings. Python compares the values themselves.
+NumPy compares int64 with uint64, and integers with floats, as float64: different labels beyond 2^53 may then
+compare equal; it compares numbers and strings as strings. Python compares the values themselves.
 """
 
 from numbers import Number
@@ -13,11 +13,11 @@ INTEGERS = "biu"  # kinds of dtypes
 
 
 def label_array(y: Any) -> Any:
-    """Labels in an array that holds their very values; anything else as it is.
+    """Return labels in an array that holds their exact values; anything else unchanged.
 
-    Of lists of large integers NumPy makes floats, of nullable integers of pandas scikit-learn does. Integers
-    that no dtype holds together stay Python's, in an array of objects. Strings of NumPy's dtype of any width,
-    which scikit-learn does not know, become objects.
+    NumPy converts lists of large integers to floats, scikit-learn does so with nullable integers of pandas.
+    Integers without a common dtype stay Python integers in an object array. Strings of NumPy's variable-width
+    dtype, which scikit-learn does not support, become objects.
     """
     if isinstance(y, list | tuple):
         return _of_list(y)
@@ -27,7 +27,7 @@ def label_array(y: Any) -> Any:
 
 
 def holds_integers(y: Any) -> bool:
-    """Whether this is a column of objects that are all integers."""
+    """Return whether `y` is a column of objects that are all integers."""
     return (
         isinstance(y, np.ndarray)
         and y.dtype == object
@@ -38,7 +38,7 @@ def holds_integers(y: Any) -> bool:
 
 
 def positions(labels: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Where each label stands among the known ones, which are all different; -1 where it does not.
+    """Return the position of each label among the known ones, which are distinct; -1 if it is not there.
 
     Parameters
     ----------
@@ -55,25 +55,25 @@ def positions(labels: np.ndarray, known: np.ndarray) -> np.ndarray:
         at = np.minimum(np.searchsorted(ascending, labels), len(known) - 1)
         return np.where(ascending[at] == labels, order[at], -1)
     if labels.dtype.kind in "mM" or known.dtype.kind in "mM":
-        return np.full(len(labels), -1)  # `tolist` would make plain integers of some
+        return np.full(len(labels), -1)  # `tolist` would turn some into plain integers
     place = {value: index for index, value in enumerate(plain_values(known))}
     return np.array([place.get(value, -1) for value in plain_values(labels)], dtype=np.intp)
 
 
 def compares_exactly(first: np.dtype, second: np.dtype) -> bool:
-    """Whether NumPy compares two dtypes without changing a value."""
+    """Return whether NumPy compares two dtypes without changing a value."""
     if first.kind in INTEGERS and second.kind in INTEGERS:
         return np.result_type(first, second).kind in INTEGERS
     return first.kind == second.kind == "U" or (first == second and first.kind != "O")
 
 
 def plain_values(labels: np.ndarray) -> list:
-    """The values as Python's own, which know exactly which others they equal."""
+    """Return the values as Python objects, which compare exactly."""
     values = labels.tolist()
     if labels.dtype == object:
         values = [value.item() if isinstance(value, np.generic) else value for value in values]
     elif labels.dtype.kind == "f" and labels.dtype.itemsize > 8:
-        # long doubles: Python takes their hash, by which it finds equal values, of what float64 makes of them
+        # Python hashes long doubles by their float64 value, and finds equal values by the hash
         values = [int(value) if value.is_integer() else value for value in values]
     return values
 
@@ -94,7 +94,7 @@ def _of_list(y: list | tuple) -> Any:
 
 
 def _is_whole(value: Any) -> bool:
-    """Whether a number, of whatever type, equals an integer."""
+    """Return whether a number of any type equals an integer."""
     if isinstance(value, float | np.floating):
         return value.is_integer()
     return isinstance(value, int | np.integer | np.bool_)
@@ -117,7 +117,7 @@ def _of_integers(values: list | tuple) -> np.ndarray:
 
 
 def _of_frame(y: Any) -> Any:
-    """A series or frame of pandas: nullable integers and booleans, none of which is missing, and objects."""
+    """Convert a pandas series or frame of objects, or of nullable integers without missing values."""
     dtypes = list(getattr(y, "dtypes", ())) if getattr(y, "ndim", 1) == 2 else [getattr(y, "dtype", None)]
     if len(dtypes) == 1 and isinstance(dtypes[0], np.dtype) and dtypes[0].kind == "O":
         values = np.asarray(y)

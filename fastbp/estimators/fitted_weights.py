@@ -1,7 +1,7 @@
-"""The weights of a fitted model: one vector; `coefs_`, `intercepts_` and `feature_params_` are its views.
+"""Weights of a fitted model in one vector; `coefs_`, `intercepts_` and `feature_params_` are its views.
 
-Predictions of a few rows read this vector as it is; whoever changes an array in place changes the model.
-Arrays that were assigned anew are no views: they are packed at each use.
+Predictions of a few rows read this vector directly; changing an array in place changes the model. Newly
+assigned arrays are not views: they are packed at each use.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ class StoredWeights:
     ----------
     network : NetworkPlan
     vector : ndarray
-        Of the plan ``network.row_major``; kept.
+        Vector of the plan ``network.row_major``; not copied.
     intercepts : sequence of arrays
-        Where the network has none: what the estimator shows instead.
+        Intercepts to show for layers that have none.
 
     Attributes
     ----------
     parameters : tuple or None
-        The estimator's own that the plan was made from, where they can be compared.
+        The estimator's parameters that the plan was made from, if they can be compared.
     """
 
     def __init__(self, network: NetworkPlan, vector: np.ndarray, intercepts: Sequence | None = None) -> None:
@@ -46,9 +46,9 @@ class StoredWeights:
         self.features = self.plan.rows(vector)
 
     def are(self, coefs: Sequence, intercepts: Sequence, features: Sequence) -> bool:
-        """Whether these are still the views of this vector."""
+        """Return whether the given arrays are still the views of this vector."""
         given, own = [*coefs, *intercepts, *features], [*self.coefs, *self.intercepts, *self.features]
         if len(given) != len(own) or any(a is not b for a, b in zip(given, own, strict=True)):
             return False
-        # Intercepts that the network was planned without are no part of the vector, but may have been set.
+        # Intercepts that the network was planned without are not in the vector, but may have been set.
         return all(op.bias or not b.any() for op, b in zip(self.plan.dense, self.intercepts, strict=True))

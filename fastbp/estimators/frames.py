@@ -1,7 +1,7 @@
-"""A data frame as an array, a block of rows at a time.
+"""Conversion of a data frame to an array, one block of rows at a time.
 
-scikit-learn's validation holds a second copy of a frame where columns differ in dtype, may hold missing
-values or are objects: first all of them side by side, then in the order of rows.
+scikit-learn's validation makes a second copy of a frame if columns differ in dtype, may hold missing values
+or are objects: first column by column, then in row order.
 """
 
 from typing import Any
@@ -11,11 +11,11 @@ from sklearn.utils.validation import check_array
 
 MOST_BLOCKS = 32  # a block and its copy are then a sixteenth of the whole
 BLOCK_BYTES = 1 << 20  # below which a block is not worth a call
-FEWEST_ROWS = 500  # of a block: each of them looks at all columns
+FEWEST_ROWS = 500  # of a block: each block visits all columns
 
 
 def rows_of_block(X: Any) -> int | None:
-    """How many rows of a frame are taken at a time; None for what is no frame, or is one block."""
+    """Return the number of rows in a block of a frame; None if X is not a frame or is a single block."""
     shape: Any = getattr(X, "shape", ())
     takes_rows = hasattr(X, "iloc") or hasattr(X, "slice")
     if not (takes_rows and hasattr(X, "dtypes") and len(shape) == 2 and isinstance(shape[0], int)):
@@ -29,14 +29,14 @@ def rows_of_block(X: Any) -> int | None:
 
 
 def some_rows(X: Any, start: int, n_rows: int) -> Any:
-    """The next `n_rows` rows of a frame or an array."""
+    """Return `n_rows` rows of a frame or an array, from `start` on."""
     if hasattr(X, "iloc"):
         return X.iloc[start : start + n_rows]
     return X.slice(start, n_rows) if hasattr(X, "slice") else X[start : start + n_rows]
 
 
 def array_of(X: Any, n_rows: int, **check: Any) -> np.ndarray:
-    """The C-contiguous array that ``check_array(X, **check)`` gives for a frame, by blocks of `n_rows`."""
+    """Return the C-contiguous array of ``check_array(X, **check)`` for a frame, in blocks of `n_rows`."""
     whole: np.ndarray | None = None
     for start in range(0, X.shape[0], n_rows):
         block = check_array(some_rows(X, start, n_rows), order="C", **check)

@@ -1,4 +1,4 @@
-"""Weights before training: drawn, given by the user, or taken over from a fitted model."""
+"""Initial weights: drawn, given by the user, or taken from a fitted model."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,7 +17,7 @@ from fastbp.plan.planner import hidden_activations, network_plan, pieces_of
 Weights = tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]  # coefs, intercepts, feature parameters
 Layers = tuple[list[np.ndarray], list[np.ndarray]]  # coefs, intercepts
 
-# Prediction plans its network anew at each call, since coefs_ may have been replaced.
+# Prediction plans its network again at each call, since coefs_ may have been replaced.
 cached_plan = lru_cache(maxsize=128)(network_plan)
 
 
@@ -28,10 +28,10 @@ def draw(
     activation: str | Sequence[str],
     random_state: np.random.RandomState,
 ) -> Layers:
-    """Initial weights by name; the output layer's by `out_init`, where "auto" is the same as `init`.
+    """Draw initial weights by name; for the output layer by `out_init`, where "auto" means `init`.
 
-    `activation` is the name for all layers, as in scikit-learn, or one for each hidden layer: the output
-    layer then takes the last. Each piece of a maxout layer is drawn as a layer of its own.
+    `activation` is one name for all layers, as in scikit-learn, or one for each hidden layer: the output
+    layer then uses the last. Each piece of a maxout layer is drawn as a separate layer.
     """
     coefs, intercepts, pieces = [], [], network.pieces
     last = len(network.layer_shapes) - 1
@@ -47,16 +47,16 @@ def draw(
 
 
 def _side_by_side(pieces: list[np.ndarray]) -> np.ndarray:
-    """The columns of several pieces of a layer, unit by unit."""
+    """Interleave the columns of several pieces of a layer, unit by unit."""
     if len(pieces) == 1:
         return pieces[0]
     return np.stack(pieces, axis=-1).reshape(*pieces[0].shape[:-1], -1)
 
 
 def given(network: NetworkPlan, arrays: Any, name: str) -> list[np.ndarray]:
-    """The user's arrays `coefs_init` or `intercepts_init` in the network's dtype, or ValueError."""
+    """Return the user's `coefs_init` or `intercepts_init` in the network's dtype, or raise ValueError."""
     shapes = network.layer_shapes if name == "coefs_init" else [(n_out,) for _, n_out in network.layer_shapes]
-    # an array of matrices, or of objects, is a list, too
+    # an array of matrices or of objects also counts as a list
     layers = list(arrays) if isinstance(arrays, np.ndarray) and arrays.ndim else listed(arrays)
     if layers is None or len(layers) != len(shapes):
         raise ValueError(f"{name} must be a list of {len(shapes)} arrays, one for each layer of weights.")
@@ -65,7 +65,7 @@ def given(network: NetworkPlan, arrays: Any, name: str) -> list[np.ndarray]:
         try:
             real = np.asarray(real_numbers(array, f"{name}[{layer}]"))
             values = np.array(real, dtype=network.dtype, order="C")
-        except Exception as error:  # whatever an object that is no array raises
+        except Exception as error:  # raised by an object that is not an array
             raise ValueError(f"{name}[{layer}] must be an array of real numbers.") from error
         if values.shape != shape:
             raise ValueError(f"{name}[{layer}] must have the shape {shape}, got {values.shape}.")
@@ -80,7 +80,7 @@ def given(network: NetworkPlan, arrays: Any, name: str) -> list[np.ndarray]:
 def check_fitted(
     coefs: Sequence, intercepts: Sequence, activation: str | Sequence[str], maxout_pieces: int
 ) -> Layers:
-    """`coefs_` and `intercepts_` as arrays that fit together; the user may have assigned anything."""
+    """Return `coefs_` and `intercepts_` as arrays that fit together; users may have assigned anything."""
     arrays = _real_arrays(coefs, "coefs_"), _real_arrays(intercepts, "intercepts_")
     widths = [coef.shape for coef in arrays[0]]
     chained, pieces = bool(widths) and all(len(shape) == 2 for shape in widths), [1]
@@ -102,14 +102,14 @@ def check_fitted(
 
 
 def _real_arrays(given: Sequence, name: str) -> list[np.ndarray]:
-    """The arrays of a list that the user may have assigned, or ValueError."""
+    """Return the arrays of a list that the user may have assigned, or raise ValueError."""
     if isinstance(given, str) or not hasattr(given, "__len__"):
         raise ValueError(f"{name} must be a list of arrays, one for each layer of weights, got {given!r}.")
     return [np.asarray(real_numbers(array, f"{name}[{layer}]")) for layer, array in enumerate(given)]
 
 
 def check_features(network: NetworkPlan, arrays: Sequence) -> list[np.ndarray]:
-    """`feature_params_` as arrays that fit the network; the user may have changed them, or parameters."""
+    """Return `feature_params_` as arrays that fit the network; they or parameters may have been changed."""
     checked = _real_arrays(arrays, "feature_params_")
     shapes = [start.shape for start in network.start]
     if [array.shape for array in checked] != shapes:
@@ -121,6 +121,6 @@ def check_features(network: NetworkPlan, arrays: Sequence) -> list[np.ndarray]:
 
 
 def common_dtype(arrays: Sequence[np.ndarray]) -> np.dtype:
-    """float32 where all arrays are, else float64."""
+    """Return float32 if all arrays are float32, else float64."""
     single = all(array.dtype == np.float32 for array in arrays)
     return np.dtype(np.float32 if single else np.float64)

@@ -1,4 +1,4 @@
-"""Validation of X and y: scikit-learn's own, and the same of arrays that lie on a GPU."""
+"""Validation of X and y: scikit-learn's own, and its equivalent for arrays on a GPU."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,10 +24,11 @@ from fastbp.training.call_stack import warn
 
 @precision.explained("X or y")
 def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, **check: Any) -> Any:
-    """As ``validate_data``: X, or (X, y) where y is given.
+    """Validate like ``validate_data``; return X, or (X, y) if y is given.
 
-    An X on the GPU stays there, as an object that the CUDA engine takes; y comes to the host. A large frame
-    is copied once, and so is what has to be cast. Kinds of data that hold no real numbers are refused.
+    An X on the GPU stays there, as an object that the CUDA engine accepts; y is copied to the host. A large
+    frame, or data that has to be cast, is copied only once. Kinds of data other than real numbers are
+    refused.
     """
     X, y = real_numbers(precision.cast_list(X, check["dtype"]), "X"), on_host(y)
     X = precision.cast_sparse(X, check["dtype"])
@@ -49,7 +50,7 @@ def validated(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, 
 
 
 def blocks_of(estimator: Any, X: Any, n_rows: int, dtype: Any) -> Iterator[tuple[int, np.ndarray]]:
-    """Where blocks of `n_rows` rows begin, and validated copies of them for a fitted estimator."""
+    """Yield the start of each block of `n_rows` rows and a validated copy of it, for a fitted estimator."""
     X = real_numbers(X, "X")
     validate_data(estimator, X, reset=False, skip_check_array=True)  # names and number of the features
     for start in range(0, len(X), n_rows):
@@ -63,11 +64,11 @@ def _block(rows: Any, **check: Any) -> np.ndarray:
 
 
 def checked_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight") -> np.ndarray:
-    """The weights of the rows of X: finite, not negative, not all zero; else ValueError by their name."""
+    """Return the weights of the rows of X: finite, non-negative, not all zero; else raise ValueError."""
     with naming(name), precision.explained(name):
         given = real_numbers(on_host(weight), name)
         weight = _check_sample_weight(given, X, dtype=dtype, ensure_non_negative=True)
-        # a number for all rows is not looked at, and weights that are finite may have no finite sum
+        # scikit-learn does not check a scalar, and the sum of finite weights may overflow
         if not np.isfinite(weight.sum(dtype=np.float64)):
             if np.isfinite(np.sum(given, dtype=np.float64)):
                 raise precision.too_large(name, weight.dtype)
@@ -76,7 +77,7 @@ def checked_weights(weight: Any, X: Any, dtype: Any, name: str = "sample_weight"
 
 
 def one_column(y: np.ndarray) -> np.ndarray:
-    """A column vector as one dimension, with scikit-learn's warning; anything else as it is."""
+    """Return a column vector as a 1d array, with scikit-learn's warning; anything else unchanged."""
     if y.ndim != 2 or y.shape[1] != 1:
         return y
     column = column_or_1d(y)
@@ -89,24 +90,23 @@ def one_column(y: np.ndarray) -> np.ndarray:
 
 
 def on_host(values: Any) -> Any:
-    """Targets or weights, copied where they lie on the GPU."""
+    """Return targets or weights on the host, copied if they are on the GPU."""
     if not on_gpu(values):
         return values
     return get_engine("cuda").to_host(values)
 
 
 def canonical(X: Any) -> Any:
-    """X as engines want it: C-contiguous, in the machine's byte order; CSR with sorted column indices, each
-    once in a row.
+    """Return X as engines need it: C-contiguous in native byte order, or CSR in canonical format.
 
-    What lies on the GPU is so already.
+    Arrays on the GPU are so already.
     """
     if isinstance(X, np.ndarray):
-        # a frame's columns may be of the other byte order, which scikit-learn's validation leaves
+        # scikit-learn's validation keeps a foreign byte order of a frame's columns
         return np.ascontiguousarray(X, dtype=X.dtype.newbyteorder("="))
     if scipy.sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
-        X.sum_duplicates()  # sorts, too
+        X.sum_duplicates()  # also sorts
         if not np.isfinite(X.data).all():
             raise precision.too_large("X", X.dtype)
     return X

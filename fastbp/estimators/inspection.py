@@ -1,6 +1,6 @@
-"""A network that has been trained: what can be asked of it, apart from predictions.
+"""Inspection of a trained network: activations, loss and gradients, weights.
 
-The weights are read from `coefs_` and `intercepts_` anew at each call, since they may have been changed.
+The weights are read from `coefs_` and `intercepts_` at each call, since they may have been changed.
 """
 
 from abc import ABC, abstractmethod
@@ -29,7 +29,7 @@ OF_ENGINES = ("device", "n_jobs")  # the parameters that say where predictions a
 
 
 class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedParameters, ABC):
-    """The part of the estimators that reads a trained network."""
+    """Methods of the estimators that read a trained network."""
 
     # Set by the constructors of the two classes; others are read through `_options`.
     fit_intercept: Any
@@ -59,33 +59,33 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
     best_validation_score_: float | None
     validation_loss_curve_: list[float] | None
 
-    # --- What the classifier and the regressor differ in
+    # --- Differences between the classifier and the regressor
 
     @abstractmethod
     def _check_Xy(self, X, y, *, reset: bool, **check) -> tuple:
-        """Validated X and y; sets n_features_in_ and feature_names_in_ where `reset`."""
+        """Validate X and y; set n_features_in_ and feature_names_in_ if `reset`."""
 
     @abstractmethod
     def _default_output(self) -> str:
-        """What ``out_activation="auto"`` stands for, by the weights as they are."""
+        """Activation that ``out_activation="auto"`` stands for, given the current weights."""
 
     @abstractmethod
     def _targets(self, y: Any) -> Targets:
-        """What the outputs mean as the estimator is now; ValueError where `y` is something else."""
+        """Targets of the estimator as it is now; ValueError if `y` does not fit them."""
 
     # --- The network as it is now
 
     def _set_parameters(self, given: dict[str, Any]) -> None:
-        """Keep the arguments of the constructor as they are."""
+        """Store the arguments of the constructor unchanged."""
         for name in parameter_names(task_of(self)):
             setattr(self, name, given[name])
 
     def _options(self) -> Options:
-        """The parameters as a fit takes them."""
+        """Parameters as a fit uses them."""
         return Options.from_estimator(self)
 
     def _copy(self) -> Self:
-        """A second object with the same attributes, which may be set without changing this one."""
+        """Shallow copy: its attributes may be set without changing this object."""
         copied = object.__new__(type(self))
         copied.__dict__.update(self.__dict__)
         return copied
@@ -98,14 +98,14 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         return getattr(self, "feature_params_", ())
 
     def _checked_weights(self) -> initial_weights.Layers:
-        """coefs_ and intercepts_ as they are now, or ValueError."""
+        """Current coefs_ and intercepts_, or ValueError if they do not fit together."""
         self._require("coefs_", "intercepts_")
         options = self._options()
         pieces = int(options.maxout_pieces)
         return initial_weights.check_fitted(self.coefs_, self.intercepts_, options.activations, pieces)
 
     def _require(self, *names: str) -> None:
-        """NotFittedError where a fitted attribute is missing that cannot be worked out from others."""
+        """Raise NotFittedError if one of these fitted attributes is missing."""
         lacking = [name for name in names if getattr(self, name, None) is None]
         if lacking:
             raise NotFittedError(
@@ -115,14 +115,14 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
             )
 
     def _n_weight_outputs(self) -> int:
-        """How many outputs the weights make as they are now."""
+        """Number of outputs of the current weights."""
         stored: StoredWeights | None = getattr(self, "_stored", None)
         if stored is not None and self._are(stored):
             return stored.network.n_outputs
         return self._checked_weights()[0][-1].shape[1]
 
     def _out_activation(self) -> str:
-        """`out_activation_`; worked out where weights were assigned to an estimator that was never fitted."""
+        """`out_activation_`, derived if weights were assigned to an estimator that was never fitted."""
         known: str | None = getattr(self, "out_activation_", None)
         if known is not None:
             return known
@@ -130,7 +130,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         return self._default_output() if wanted == "auto" else wanted
 
     def _plan(self) -> tuple[NetworkPlan, initial_weights.Weights]:
-        """Plan, and coefs_, intercepts_ and feature_params_ as they are now, checked to fit together."""
+        """Plan and current coefs_, intercepts_ and feature_params_, checked to fit together."""
         self._require("coefs_", "intercepts_")
         self._check_parameters(with_role("predicts"))
         coefs, intercepts = self._checked_weights()
@@ -139,14 +139,14 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
             hidden_layer_sizes=tuple(coef.shape[0] for coef in coefs[1:]),
             n_outputs=coefs[-1].shape[1],
             **self._options().of_network(self._out_activation()),
-            # intercepts that were assigned to a model without any count, too
+            # intercepts assigned to a model without any count, too
             fit_intercept=self.fit_intercept or any(intercept.any() for intercept in intercepts),
             dtype=initial_weights.common_dtype(coefs),
         )
         return network, (coefs, intercepts, initial_weights.check_features(network, self._feature_params()))
 
     def _network(self, X=None) -> tuple[NetworkPlan, np.ndarray]:
-        """Plan and flat parameters of the weights as they are now.
+        """Plan and flat vector of the current weights.
 
         For a few rows `X` they are in the layout that needs no packing.
         """
@@ -161,13 +161,15 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         return stored.plan, stored.vector
 
     def _are(self, stored: StoredWeights) -> bool:
-        """Whether the arrays of the estimator are still the stored ones."""
+        """Return whether the arrays of the estimator are still the stored ones."""
         self._require("coefs_", "intercepts_")
         return stored.are(self.coefs_, self.intercepts_, self._feature_params())
 
     def _plain_parameters(self) -> tuple | None:
-        """What a plan depends on beside the weights, where equality says all about it: to find in a
-        microsecond that nothing has changed. Without intercepts it does not: they may have been edited.
+        """Values besides the weights that a plan depends on, to find changes in a microsecond.
+
+        None if equality is not enough: for values that are not plain, or without intercepts, which may have
+        been edited.
         """
         given = self.__dict__
         values = (given.get("out_activation_"), *[given.get(name) for name in with_role("predicts")])
@@ -200,7 +202,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
             if whole is None:
                 whole = np.empty((len(X), *block.shape[1:]), block.dtype)
             whole[start : start + n_rows] = block
-            del rows  # before the next ones are cast
+            del rows  # free them before the next ones are cast
         assert whole is not None, "an array of several blocks has rows"
         return whole
 
@@ -218,15 +220,15 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
     @silent
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
-        # Weights mapped from a file stay there: they may be shared by many processes.
+        # Memory-mapped weights stay mapped: they may be shared by many processes.
         if hasattr(self, "coefs_") and not any(isinstance(coef, np.memmap) for coef in self.coefs_):
             try:
                 network, arrays = self._plan()
             except ValueError:
-                return  # assigned by the user, and not yet fitting together
+                return  # assigned by the user; they do not fit together yet
             self._store(StoredWeights(network, network.row_major.pack(*arrays), arrays[1]))
 
-    # --- What users may ask
+    # --- Public methods
 
     @silent
     def transform(self, X: Any) -> Any:
@@ -272,17 +274,17 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
 
     @silent
     def loss_and_gradients(self, X: Any, y: Any, sample_weight: Any = None) -> Bunch:
-        """Value and gradient of the objective at the present weights, over all the given rows.
+        """Value and gradient of the objective at the current weights, over all given rows.
 
         The objective is sum_i w_i loss_i / sum_i w_i + alpha ||W||^2 / (2 sum_i w_i) + l2 ||W||^2 / 2
-        + l1 ||W||_1, w_i = 1 where there are no weights: what `solver="lbfgs"` minimises, which takes no l1.
+        + l1 ||W||_1, with w_i = 1 without weights. `solver="lbfgs"` minimises it with l1 = 0.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The input data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets; of a classifier, labels that it knows.
+            The targets; for a classifier, known labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, not all zero. `class_weight` multiplies them.
 
@@ -290,9 +292,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         -------
         sklearn.utils.Bunch
             ``loss``, a float; ``coefs``, ``intercepts`` and ``feature_params``, the derivatives of the loss
-            as lists of arrays of the shapes of `coefs_`, `intercepts_` and `feature_params_`. With
-            `fit_intercept=False` those by intercepts are zero, as are those by what training leaves alone:
-            the numbers of `input_scaling`, and the running means of `norm`, by which the loss is computed.
+            as lists of arrays of the shapes of `coefs_`, `intercepts_` and `feature_params_`. They are zero
+            for intercepts with `fit_intercept=False`, and for values that training does not change: those of
+            `input_scaling` and the running means of `norm`, which the loss is computed with.
         """
         self._validate_params()
         network, parameters = self._network()
@@ -333,5 +335,5 @@ def _check_width(X, network: NetworkPlan) -> None:
 
 
 def _are_few(X) -> bool:
-    """Whether X has so few rows that packing the weights takes longer than it saves."""
+    """Return whether X has so few rows that packing the weights takes longer than it saves."""
     return X is not None and len(getattr(X, "shape", ())) > 0 and X.shape[0] <= FEW_ROWS

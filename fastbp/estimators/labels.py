@@ -1,4 +1,4 @@
-"""Class labels: what kind of target they are, their encoding for a network, and back."""
+"""Class labels: kind of target, encoding for a network, decoding of its outputs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +14,14 @@ from fastbp.plan.network import NetworkPlan
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels that a classifier knows.
+    """Labels known to a classifier.
 
     Attributes
     ----------
     classes : ndarray of shape (n_classes,)
-        All different; column numbers for multilabel targets.
+        Distinct labels; column indices for multilabel targets.
     indicator : {"dense", "sparse"} or None
-        How multilabel targets came: so do predictions. None for labels that exclude each other.
+        Format of multilabel targets, and of predictions. None for mutually exclusive labels.
     """
 
     classes: np.ndarray
@@ -32,8 +32,8 @@ class Labels:
         """The labels of targets `y`."""
         if _are_plain_labels(y):
             known = np.unique(y)
-            # Integers and strings are labels: scikit-learn's longer look tells floats and matrices apart, and
-            # warns where there are nearly as many classes as rows.
+            # Integers and strings are labels: scikit-learn's slower check tells floats and matrices apart,
+            # and warns if there are nearly as many classes as rows.
             if 2 * len(known) <= len(y):
                 return cls(known)
         if target_kind(y) == "multilabel":
@@ -42,7 +42,7 @@ class Labels:
 
     @classmethod
     def listed(cls, classes: Any) -> "Labels":
-        """The labels that a user lists."""
+        """Labels listed by the user."""
         classes = label_array(classes)
         if holds_integers(classes):
             return cls(np.unique(classes))
@@ -72,7 +72,7 @@ class Labels:
         return targets
 
     def positions(self, y: np.ndarray) -> np.ndarray:
-        """The number of each row's class; ValueError for labels that are not known."""
+        """Class index of each row; ValueError for unknown labels."""
         index = positions(y, self.classes)
         if (index < 0).any():
             raise ValueError(
@@ -82,9 +82,9 @@ class Labels:
         return index
 
     def row_weights(self, class_weight: Any, y) -> np.ndarray:
-        """The weight of each row by its labels, as scikit-learn's ``compute_sample_weight``.
+        """Weight of each row by its labels, as scikit-learn's ``compute_sample_weight``.
 
-        A dictionary may name any label that is known, whether it is among `y` or not.
+        A dictionary may name any known label, also one that is not in `y`.
         """
         if self.indicator is not None:
             of_row = compute_sample_weight(class_weight, y)
@@ -115,15 +115,15 @@ class Labels:
             raise ValueError(f"class_weight must hold numbers, got {class_weight}.") from error
 
     def one_of_many(self, n_outputs: int) -> bool:
-        """Whether the largest of several outputs gives the label."""
+        """Return whether the largest of several outputs gives the label."""
         return self.indicator is None and n_outputs > 1
 
     def decode(self, outputs: np.ndarray, threshold: float) -> np.ndarray:
         """Labels of the network's outputs, of shape (n,), or (n, n_classes) for multilabel targets.
 
-        `threshold` is what an output that stands for one label is compared with.
+        An output above `threshold` means its label.
 
-        Not for outputs that are `one_of_many`: the engine finds the largest itself.
+        Not for outputs that are `one_of_many`: the engine finds their maximum itself.
         """
         if self.indicator is not None:
             return self._matrix((outputs > threshold).astype(int))
@@ -135,8 +135,8 @@ class Labels:
         return scipy.sparse.csr_matrix(indicator) if self.indicator == "sparse" else indicator
 
     def check_known(self, y, *, exactly: bool) -> None:
-        """Refuse targets of another kind or with unknown labels; `exactly`: with missing ones, too."""
-        # a column of integers is what it looks like: scikit-learn's look takes as long as steps of training
+        """Refuse targets of another kind or with unknown labels; if `exactly`, also with missing ones."""
+        # a column of integers needs no check: scikit-learn's takes as long as training steps
         plain = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "biu"
         kind = self.kind if plain and self.indicator is None else target_kind(y)
         if (kind == "multilabel") != (self.indicator is not None):
@@ -160,7 +160,7 @@ class Labels:
         self.positions(y)
 
     def are(self, others: "Labels") -> bool:
-        """Whether these are the same labels, in whatever order."""
+        """Return whether these are the same labels, in any order."""
         if self.indicator is not None:
             return len(others.classes) == len(self.classes)
         found = positions(others.classes, self.classes)
@@ -168,7 +168,7 @@ class Labels:
 
 
 def _different(y: np.ndarray) -> np.ndarray:
-    """The different labels in order; TypeError becomes ValueError for objects that have none."""
+    """Sorted distinct labels; ValueError for objects that cannot be sorted."""
     try:
         return np.unique(y)
     except TypeError as error:
@@ -180,10 +180,10 @@ def _are_plain_labels(y) -> bool:
 
 
 def target_kind(y) -> str:
-    """ "binary", "multiclass" or "multilabel"; ValueError for anything that is no classification target."""
+    """ "binary", "multiclass" or "multilabel"; ValueError for anything except a classification target."""
     if holds_integers(y):
-        y = np.unique(y, return_inverse=True)[1]  # numbers of labels that no dtype of NumPy's holds
-    with np.errstate(invalid="ignore"):  # it makes integers of floats of any size
+        y = np.unique(y, return_inverse=True)[1]  # class indices of labels beyond NumPy's integer dtypes
+    with np.errstate(invalid="ignore"):  # it casts floats of any size to integers
         kind = type_of_target(y, input_name="y")
     if kind not in ("binary", "multiclass", "multiclass-multioutput", "multilabel-indicator"):
         check_classification_targets(y)  # raises, in scikit-learn's words

@@ -1,4 +1,4 @@
-"""The range test of learning rates: which ones are too small, which too large, before the first real fit."""
+"""Learning-rate range test: finds rates that are too small or too large before the first real fit."""
 
 import copy
 import dataclasses
@@ -21,14 +21,14 @@ from fastbp.functions.values import python_number
 from fastbp.training.float_errors import silent
 
 FEWEST_STEPS = 10
-STEPS_PER_WIDTH = 25  # the standard deviation of the smoothing is this part of the steps
-PARTS = 10  # the level of the loss at the start is the mean over the first of so many parts of the steps
-TIMES_THE_START = 4.0  # beyond which training has diverged
-RECENT = 5  # losses of which the median is looked at for that
-SMALLEST_FALL = 0.05  # of the level at the start, below which nothing was learnt
-NOISE = 0.25  # of the whole fall, above which the descent has not begun: a fall before that is one of noise
+STEPS_PER_WIDTH = 25  # n_steps over the standard deviation of the smoothing
+PARTS = 10  # the initial level of the loss is the mean over the first n_steps / PARTS steps
+TIMES_THE_START = 4.0  # the initial level, beyond which training has diverged
+RECENT = 5  # losses in the median that is tested for divergence
+SMALLEST_FALL = 0.05  # of the initial level, below which nothing was learned
+NOISE = 0.25  # share of the whole fall: smaller falls from the initial level are noise
 
-# Set for the test: the rate is the test's own, and there is nothing to stop for or to go on from.
+# Overrides for the test, which sets the rate itself, does not stop early and does not resume.
 PLAIN: dict[str, Any] = {
     "learning_rate": "constant",
     "schedule": None,
@@ -49,7 +49,7 @@ CONSTRAINTS = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LearningRateRange:
-    """What `learning_rate_range` has found.
+    """Result of `learning_rate_range`.
 
     Attributes
     ----------
@@ -58,12 +58,11 @@ class LearningRateRange:
     losses : ndarray of shape (n,)
         Loss of each step's batch, penalties included, before the step.
     smoothed : ndarray of shape (n,)
-        The same, smoothed over neighbouring steps; losses above twice the level at the start are taken for
-        that.
+        The losses, capped at twice the initial level and smoothed over neighbouring steps.
     diverged : bool
         Whether the test ended before the largest rate.
     suggestion : float or None
-        The rate at which the smoothed loss falls most steeply; None where it hardly falls at all.
+        The rate at which the smoothed loss falls most steeply; None if it hardly falls.
     """
 
     rates: np.ndarray
@@ -84,31 +83,30 @@ def learning_rate_range(
     n_steps: type_hints.Count = 100,
     sample_weight: Any = None,
 ) -> LearningRateRange:
-    """Train with a learning rate that grows from step to step, and see where the loss falls and rises.
+    """Train with a learning rate that grows at each step, to find where the loss falls and rises.
 
-    A copy of the estimator is trained from scratch on mini-batches of its own `batch_size`, as many epochs as
-    the steps need, with the rates smallest · (largest / smallest)^(i / (n_steps - 1)). It ends early once the
-    median of the last five losses exceeds four times the level at the start, or a number is not finite. This
-    is the range test of Smith (2017), "Cyclical learning rates for training neural networks"
-    (arXiv:1506.01186), with the geometric growth of Gugger (2018), "How do you find a good learning rate".
-    The suggestion is the latter's, too: the rate of the steepest descent, well below the one with the
-    smallest loss. Here it is looked for behind the last step at which the smoothed loss was within a quarter
-    of its whole fall from the level at the start, so that no noise of single batches is taken for it.
+    A copy of the estimator is trained from scratch on mini-batches of its own `batch_size`, for as many
+    epochs as needed, with the rates smallest · (largest / smallest)^(i / (n_steps - 1)). It ends early once
+    the median of the last five losses exceeds four times the initial level, or a value is not finite. This is
+    the range test of Smith (2017), "Cyclical learning rates for training neural networks" (arXiv:1506.01186),
+    with the geometric growth of Gugger (2018), "How do you find a good learning rate". The suggestion is the
+    latter's, too: the rate of the steepest descent, well below the one with the smallest loss. It is searched
+    for after the last step at which the smoothed loss had fallen by less than a quarter of its whole fall, so
+    that noise of single batches is not mistaken for it.
 
-    `learning_rate`, `schedule`, `average` and `early_stopping` of the estimator count for nothing here, and
-    neither do its callbacks. What the suggestion is worth ends with what was tested: another `batch_size`,
-    solver or network wants a test of its own.
+    The estimator's `learning_rate`, `schedule`, `average`, `early_stopping` and callbacks are ignored. The
+    suggestion holds only for what was tested: another `batch_size`, solver or network needs its own test.
 
     Parameters
     ----------
     estimator : BPClassifier or BPRegressor
-        With a solver of mini-batches; not changed. Of "rprop" the rate is the size of the first step only.
+        With a mini-batch solver; not changed. For "rprop" the rate is the size of the first step only.
     X, y
         As for its `fit`.
     smallest, largest : float, default=1e-6, 10.0
         The first and the last rate, both positive.
     n_steps : int, default=100
-        At least 10. More of them give a smoother curve, where the losses of batches differ much.
+        At least 10. More steps give a smoother curve if the losses of batches vary widely.
     sample_weight : array-like of shape (n_samples,), default=None
         As for its `fit`.
 
@@ -120,8 +118,8 @@ def learning_rate_range(
     Raises
     ------
     ValueError
-        For ``solver="lbfgs"``, which has no learning rate; where the first loss is not finite; and for what
-        `fit` refuses.
+        For ``solver="lbfgs"``, which has no learning rate; if the first loss is not finite; and for anything
+        that `fit` refuses.
 
     Examples
     --------
@@ -168,7 +166,7 @@ def learning_rate_range(
 
 
 def _losses(prepared: PreparedFit, rates: np.ndarray) -> tuple[list[float], bool]:
-    """The loss of each step's batch, until the last rate or divergence; and whether it was the latter."""
+    """Losses of the batches until the last rate or divergence, and whether training diverged."""
     rows, options = prepared.rows, prepared.options
     n_rows = len(rows)
     training = dataclasses.replace(
@@ -216,13 +214,13 @@ def _has_diverged(losses: list[float], n_steps: int) -> bool:
 
 
 def _smoothed(losses: np.ndarray, n_steps: int) -> np.ndarray:
-    """A local mean, weighted by a normal distribution in the number of the step: without a lag."""
+    """Gaussian smoothing over the steps, which has no lag."""
     cap = 2.0 * _level_at_start(losses, n_steps)
     return gaussian_filter1d(np.minimum(losses, cap), n_steps / STEPS_PER_WIDTH, mode="nearest")
 
 
 def _steepest(rates: np.ndarray, smoothed: np.ndarray, n_steps: int) -> float | None:
-    """The rate of the steepest descent to the smallest loss, once the loss stays below that of the start."""
+    """Rate of the steepest descent to the smallest loss, once the loss stays below its initial level."""
     level, lowest = _level_at_start(smoothed, n_steps), int(smoothed.argmin())
     fall = level - smoothed[lowest]
     if not fall > SMALLEST_FALL * level:

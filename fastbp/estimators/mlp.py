@@ -1,7 +1,7 @@
-"""What the classifier and the regressor share: the adapter between scikit-learn and the training loop.
+"""Common base of the classifier and the regressor: adapter between scikit-learn and the training loop.
 
-A fit is a function of options and data. Its result is adopted in one assignment: a failed call leaves the old
-model whole.
+A fit is a function of options and data. Its result is stored in one assignment: a failed call leaves the old
+model intact.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ from fastbp.training.problem import Problem
 from fastbp.training.progress import make_progress
 from fastbp.training.result import Result
 
-# What a fit sets; a fit that starts afresh starts without them.
+# Attributes set by a fit; a new fit starts without them.
 FITTED = (
     "n_features_in_",
     "feature_names_in_",
@@ -64,7 +64,7 @@ FITTED = (
 
 
 def has_partial_fit(estimator) -> bool:
-    """For `available_if`: true, or AttributeError with the reason. The call refuses unknown solvers."""
+    """Check for `available_if`: True, or AttributeError with the reason. Fits refuse unknown solvers."""
     if isinstance(estimator.solver, str) and estimator.solver == "lbfgs":
         raise AttributeError(
             f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not stochastic."
@@ -76,36 +76,36 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     """Base of BPClassifier and BPRegressor; not for direct use."""
 
     _memory: WarmStartState | None
-    _epoch: Epoch | None = None  # the one that callbacks hear of
+    _epoch: Epoch | None = None  # the one passed to callbacks
 
-    # --- What the two classes differ in
+    # --- Differences between the two classes
 
     def _known_targets(self, options: Options, given: FitArguments) -> Any:
-        """What is known of the targets before y: the labels of a classifier."""
+        """Targets known before y: the labels of a classifier."""
 
     def _learn_scales(
         self, targets: Targets, y: Any, sample_weight: np.ndarray | None, *, resumes: bool, incremental: bool
     ) -> Targets:
-        """The targets with what `y` is scaled by, if anything."""
+        """Return the targets with the scales of `y`, if any."""
         return targets
 
     @abstractmethod
     def _learn_targets(
         self, options: Options, y: Any, known: Any = None, *, resumes: bool, incremental: bool
     ) -> Targets:
-        """What the outputs mean in a fit on `y`, or ValueError; `known` is what `_known_targets` gave."""
+        """Return the targets of a fit on `y`, or raise ValueError; `known` is from `_known_targets`."""
 
     # --- Fitting
 
     def _fit(self, given: FitArguments) -> Self:
-        """Fit; what fails, callbacks included, leaves this object as it was."""
+        """Fit; a failure, also in a callback, leaves this object unchanged."""
         with restored_on_failure(self):
             if hasattr(self, "_skl_callbacks"):
-                # on which callbacks and their context are kept while the fit lasts
+                # callbacks and their context are stored here during the fit
                 self.__dict__ = dict(self.__dict__)
             return self._fit_checked(given)
 
-    # Not called partial_fit, for which scikit-learn skips the validation of parameters once it is fitted.
+    # Not named partial_fit: there scikit-learn skips parameter validation once the estimator is fitted.
     @_fit_context(prefer_skip_nested_validation=True)
     @silent_fit
     def _fit_checked(self, given: FitArguments) -> Self:
@@ -114,9 +114,9 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             name = "partial_fit" if given.incremental else "fit"
             n_epochs = 1 if given.incremental else self._options().max_iter
             tasks = FitTasks(self, given.X, given.y, given.sample_weight, name, n_epochs)
-        options = self._options()  # with what the callbacks have set
+        options = self._options()  # including changes by callbacks
         if given.incremental and "early_stopping" in options.of_preset:
-            options = dataclasses.replace(options, early_stopping=False)  # a preset's is for whole fits
+            options = dataclasses.replace(options, early_stopping=False)  # a preset's is for complete fits
         prepared = prepare(self, options, given, tasks)
         problem, memory = self._problem(prepared, tasks)
         (result,) = fit([problem])
@@ -130,7 +130,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     def _problem(
         self, prepared: PreparedFit, tasks: FitTasks | None
     ) -> tuple[Problem, WarmStartState | None]:
-        """What is to be trained, and what is remembered of the fit that it resumes."""
+        """Training problem, and the state of the fit that it resumes."""
         options, rows = prepared.options, prepared.rows
         engine = get_engine(options.device, rows.X)
         saved, begin = prepared.saved, prepared.origin
@@ -170,8 +170,8 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         if isinstance(training, TrainingPlan) and memory is not None:
             if memory.fits(training, prepared.network):
                 problem.state = memory.state
-            # A schedule that ends with the fit, and no rule that would stop it: it was meant to take so long.
-            # Of targets that are all the same there is nothing that more epochs would find.
+            # With a schedule that ends with the fit and no stopping rule, the last epoch is meant to be
+            # reached. With constant targets, more epochs would find nothing.
             problem.warn_at_end = not (
                 prepared.incremental
                 or (training.has_rate_schedule and training.patience == np.inf)
@@ -183,7 +183,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         return problem, memory
 
     def _score_of(self, prepared: PreparedFit) -> Callable[[], AbstractContextManager[Score]] | None:
-        """Makes the score that early stopping watches."""
+        """Return a factory of the score for early stopping, or None."""
         if prepared.held_out is None:
             return None
         return lambda: validation_score(self._with_weights, prepared)
@@ -193,9 +193,9 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     def _model(
         self, prepared: PreparedFit, problem: Problem, memory: WarmStartState | None, result: Result
     ) -> Self:
-        """An estimator of its own, fitted as this one would be if the fit ended with `result`."""
+        """Return a separate estimator, fitted as this one would be if the fit ended with `result`."""
         if result.state is not None:
-            moments = result.state.moments.copy()  # the fit goes on with them
+            moments = result.state.moments.copy()  # the fit continues to change them
             result.state = dataclasses.replace(result.state, moments=moments)
         attributes, added = self._fitted(prepared, problem, memory, result)
         attributes = own_lists(attributes)
@@ -205,7 +205,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         return model
 
     def _with_weights(self, prepared: PreparedFit, flat: np.ndarray) -> Self:
-        """An estimator of its own with the weights of a flat vector, for scorers."""
+        """Return a separate estimator with the weights of a flat vector, for scorers."""
         model = self._copy()
         model.__dict__ = own_lists(self._known_attributes(prepared))
         model._store(StoredWeights(prepared.network, prepared.network.to_row_major(flat)))
@@ -213,7 +213,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         return model
 
     def _known_attributes(self, prepared: PreparedFit) -> dict[str, Any]:
-        """All attributes as they are before training."""
+        """Attributes before training."""
         attributes = dict(self.__dict__)
         if not prepared.keeps_earlier:
             for name in FITTED:
@@ -223,7 +223,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     def _fitted(
         self, prepared: PreparedFit, problem: Problem, memory: WarmStartState | None, result: Result
     ) -> tuple[dict[str, Any], Added]:
-        """All attributes after a fit, and what the lists that grow with the epochs grow by."""
+        """Attributes after a fit, and the values to append to the lists that grow with the epochs."""
         options, network = prepared.options, prepared.network
         model = self._copy()
         model.__dict__ = attributes = self._known_attributes(prepared)
@@ -259,12 +259,12 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
     def __getstate__(self) -> dict:
         refuse_unpicklable(self)
         state = own_lists(super().__getstate__())
-        state.pop("_epoch", None)  # of a fit under way
+        state.pop("_epoch", None)  # of a running fit
         memory = state.get("_memory")
         # twice the size of the network, and of no use unless training resumes
         if memory is not None:
             kept = self.warm_start or memory.incremental
-            # plain values, so that formats that trust no classes (skops) hold an estimator, too
+            # plain values, for formats that do not trust classes (skops)
             state = {**state, "_memory": dataclasses.asdict(memory) if kept else None}
         return state
 
@@ -278,7 +278,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        # asked for in every call of scikit-learn's validation, so nothing is worked out that is not needed
+        # called in every scikit-learn validation, so only what is needed is computed
         own: Any = self if self.preset is None else self._options()
         tags.input_tags.sparse = own.input_scaling is None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"] if own.dtype == "auto" else [own.dtype]

@@ -1,7 +1,7 @@
-"""The parameters of the estimators, each declared once, and their values for a fit.
+"""Parameters of the estimators, each declared once, and their values for a fit.
 
-A row of `Options` holds a parameter's default and what it may be; constructors, checks, presets and the
-README are written or tested against it.
+A field of `Options` holds a parameter's default and constraints; constructors, checks, presets and the README
+are written or tested against it.
 """
 
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ RATE_FACTORS = (
 )
 
 
-# --- What a parameter may be
+# --- Constraints of a parameter
 
 
 def one_of(*names: Iterable[str]) -> StrOptions:
@@ -56,23 +56,23 @@ FLAG = "boolean"
 
 
 def declare(default: Any, *constraints: Any, tasks: Iterable[str] = TASKS, **roles: bool) -> Any:
-    """A parameter of the estimators of these tasks.
+    """Declare a parameter of the estimators for these tasks.
 
     Roles
     -----
     predicts : bool
         Predictions depend on it.
     trains : bool
-        An argument of `training_plan` by the same name.
+        It is an argument of `training_plan` with the same name.
     free : bool
-        The course of a fit does not depend on it, so that a checkpoint is good for another value.
+        The course of a fit does not depend on it, so that a checkpoint is valid for other values.
     """
     about = {task: (default, list(constraints)) for task in tasks}
     return field(default=default, metadata={"about": about, **roles})
 
 
 def declare_each(classifier: tuple[Any, Any], regressor: tuple[Any, Any], **roles: bool) -> Any:
-    """A parameter whose default and constraint depend on the task."""
+    """Declare a parameter with a default and a constraint for each task."""
     pairs = zip(TASKS, (classifier, regressor), strict=True)
     about = {task: (default, [constraint]) for task, (default, constraint) in pairs}
     return field(default=None, metadata={"about": about, **roles})
@@ -80,13 +80,13 @@ def declare_each(classifier: tuple[Any, Any], regressor: tuple[Any, Any], **role
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The parameters of a fit: those of an estimator, its preset's in their place, numbers as Python's own.
+    """Parameters of a fit: an estimator's, with its preset applied and numbers converted to Python's.
 
     Attributes
     ----------
     task : {"classifier", "regressor"}
     of_preset : frozenset of str
-        The parameters that the preset has set.
+        Names of the parameters set by the preset.
     """
 
     hidden_layer_sizes: Any = declare((100,), "array-like", at_least(1, Integral))
@@ -165,7 +165,7 @@ class Options:
 
     @classmethod
     def from_estimator(cls, estimator: Any) -> "Options":
-        """The parameters of an estimator as a fit takes them; not checked. Equal ones are the same object."""
+        """Return the options of an estimator, not checked. Equal options are the same object."""
         task = task_of(estimator)
         names = parameter_names(task)
         values = tuple(map(vars(estimator).__getitem__, names))
@@ -186,15 +186,15 @@ class Options:
         numbers = {name: python_number(value) for name, value in {**values, **changes}.items()}
         return cls(**numbers, task=task, of_preset=frozenset(changes))
 
-    # --- Worked out of them
+    # --- Derived values
 
     def set_by(self, name: str) -> str:
-        """For messages: where a parameter comes from that the user has not set."""
+        """Text for messages about a parameter that the preset has set, else empty."""
         return f" (set by preset={self.preset!r})" if name in self.of_preset else ""
 
     @cached_property
     def hidden(self) -> tuple[int, ...]:
-        """The units of each hidden layer."""
+        """Units of each hidden layer."""
         return hidden_sizes(self.hidden_layer_sizes)
 
     @cached_property
@@ -204,7 +204,7 @@ class Options:
 
     @property
     def is_stochastic(self) -> bool:
-        """Whether the solver works on mini-batches."""
+        """True if the solver works on mini-batches."""
         return self.solver in STOCHASTIC
 
     @property
@@ -213,16 +213,16 @@ class Options:
 
     @property
     def watches_loss(self) -> bool:
-        """Whether early stopping watches the loss of the validation rows."""
+        """True if early stopping watches the loss of the validation rows."""
         return isinstance(self.scoring, str) and self.scoring == "loss"
 
     @property
     def takes_scorer(self) -> bool:
-        """Whether `scoring` is a scorer, by name or as a callable."""
+        """True if `scoring` is a scorer, by name or as a callable."""
         return self.scoring is not None and not self.watches_loss
 
     def batch_rows(self, n_rows: int) -> int:
-        """Rows of a batch, before batch normalisation asks for even ones."""
+        """Rows of a batch, before adjustment for batch normalisation."""
         return min(AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size, n_rows)
 
     def loss_entry(self, out_activation: str) -> Loss:
@@ -233,7 +233,7 @@ class Options:
         return {}
 
     def of_network(self, out_activation: str) -> dict[str, Any]:
-        """What a plan needs to know beyond sizes, intercepts and dtype: hashable, and checked."""
+        """Arguments of a network plan besides sizes, intercepts and dtype: hashable, and checked."""
         found = self._of_networks.get(out_activation)
         if found is None:
             found = self._of_networks[out_activation] = self._network_arguments(out_activation)
@@ -258,7 +258,7 @@ class Options:
         }
 
     def that_matter(self) -> dict[str, Any]:
-        """The parameters on which the course of a fit depends; those of the preset stand in its place."""
+        """Parameters that the course of a fit depends on, with the preset's values instead of its name."""
         free = set(with_role("free"))
         if self.schedule not in (None, "constant", "plateau") or self.average == "swa":
             free.remove("max_iter")
@@ -270,7 +270,7 @@ class Options:
         return {}
 
     def training_plan(self, **of_fit: Any) -> TrainingPlan:
-        """`training_plan` of these parameters and of what belongs to one fit; the latest is remembered."""
+        """Plan the training of one fit; the latest plan is remembered."""
         key = tuple(of_fit.values())
         found = self._training_plans.get(key)
         if found is None:
@@ -284,7 +284,7 @@ _known: dict[tuple, Options] = {}
 
 
 def _rate_factors(given: dict | None) -> tuple[float, ...] | None:
-    """`rate_factors` as a plan wants them, or ValueError."""
+    """Return `rate_factors` as a plan needs them, or raise ValueError."""
     if given is None:
         return None
     return tuple(float(value) for value in resolve(RATE_FACTORS, given, "rate_factors", "a network"))
@@ -303,13 +303,13 @@ def _declared() -> list[Field]:
 
 @cache
 def parameter_names(task: str) -> tuple[str, ...]:
-    """The parameters of an estimator, in the order of its constructor."""
+    """Parameters of an estimator, in the order of its constructor."""
     return tuple(one.name for one in _declared() if task in one.metadata["about"])
 
 
 @cache
 def with_role(role: str) -> tuple[str, ...]:
-    """The parameters that were declared with a role."""
+    """Parameters declared with a role."""
     return tuple(one.name for one in _declared() if one.metadata.get(role))
 
 
@@ -318,5 +318,5 @@ def defaults(task: str) -> dict[str, Any]:
 
 
 def constraints(task: str) -> dict[str, list]:
-    """What each parameter may be, in scikit-learn's terms."""
+    """Constraints of each parameter, in scikit-learn's form."""
     return {one.name: one.metadata["about"][task][1] for one in _declared() if task in one.metadata["about"]}

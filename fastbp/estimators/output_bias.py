@@ -1,8 +1,7 @@
-"""The output layer's intercepts from the training data: ``out_bias="data"``.
+"""Initial intercepts of the output layer from the training data: ``out_bias="data"``.
 
-They are such that a network whose output weights are zero predicts the constant that is best for its loss, or
-the shares of the classes. So the first epochs are not spent on finding it (Karpathy, "A recipe for training
-neural networks", 2019).
+With zero output weights, the network then predicts the best constant for its loss, or the class frequencies.
+So the first epochs are not spent on finding it (Karpathy, "A recipe for training neural networks", 2019).
 """
 
 import numpy as np
@@ -13,7 +12,7 @@ from fastbp.functions.losses import Loss
 from fastbp.plan.network import NetworkPlan
 from fastbp.training.dataset import Dataset
 
-# Open range of an activation's values; of those that are not increasing everywhere, from z = 0 on.
+# Open range of an activation's values; of those that do not increase everywhere, for z > 0.
 RANGES = {
     "logistic": (0.0, 1.0),
     "hard_sigmoid": (0.0, 1.0),
@@ -27,13 +26,13 @@ RANGES = {
     "selu": (-1.7580993408473766, np.inf),
     **dict.fromkeys(("relu", "gelu", "gelu_tanh", "silu", "mish"), (0.0, np.inf)),
 }
-WIDEST = 1e9  # input at which the inverse of an activation is looked for, unless its value is larger
+WIDEST = 1e9  # bound of the search for the inverse of an activation, unless its value is larger
 
 
 def with_data_bias(
     network: NetworkPlan, parameters: np.ndarray, rows: Dataset, loss: Loss, out_activation: str
 ) -> np.ndarray:
-    """The flat vector `parameters` with other intercepts in the output layer: a fresh array."""
+    """Return a copy of the flat vector `parameters` with new intercepts in the output layer."""
     coefs, intercepts = network.unpack(parameters)
     intercepts[-1] = data_bias(network, rows, loss, out_activation).astype(network.dtype)
     return network.pack(coefs, intercepts, network.rows(parameters))
@@ -41,7 +40,7 @@ def with_data_bias(
 
 def data_bias(network: NetworkPlan, rows: Dataset, loss: Loss, out_activation: str) -> np.ndarray:
     """Intercepts of the output layer, float64 of shape (n_outputs,)."""
-    # Half a row: what a class without rows counts as, for no intercept could make it impossible.
+    # A class without rows counts as half a row, since no finite intercept gives probability 0.
     least = 0.5 / len(rows)
     wanted = best_constant(loss, network, rows)
     if out_activation == "softmax":
@@ -52,7 +51,7 @@ def data_bias(network: NetworkPlan, rows: Dataset, loss: Loss, out_activation: s
 
 
 def best_constant(loss: Loss, network: NetworkPlan, rows: Dataset) -> np.ndarray:
-    """Outputs that are best for all rows alike, of shape (n_outputs,); of classes, their shares."""
+    """Best constant outputs for all rows, of shape (n_outputs,); for classes, their shares."""
     targets, weight = rows.labels()
     targets = targets.astype(np.float64)
     weight = np.ones(len(targets)) if weight is None else weight.astype(np.float64)
@@ -73,7 +72,7 @@ def best_constant(loss: Loss, network: NetworkPlan, rows: Dataset) -> np.ndarray
 
 
 def quantile(values: np.ndarray, weight: np.ndarray, level: float) -> float:
-    """A weighted quantile: the middle of all numbers below which lies that share of the weight."""
+    """Weighted quantile: the midpoint of all numbers with this share of the weight below them."""
     order = np.argsort(values, kind="stable")
     below = np.cumsum(weight[order])
     ends = [np.searchsorted(below, level * below[-1], side) for side in ("left", "right")]
@@ -81,7 +80,7 @@ def quantile(values: np.ndarray, weight: np.ndarray, level: float) -> float:
 
 
 def inverse(activation: str, value: float, margin: float) -> float:
-    """z with f(z) = value, for a value that f takes; else for one that is `margin` of the range within it."""
+    """Return z with f(z) = value, after clipping value to f's range less `margin` of it at both ends."""
     if activation == "identity":
         return value
     low, high = RANGES.get(activation, (-np.inf, np.inf))
@@ -98,7 +97,7 @@ def inverse(activation: str, value: float, margin: float) -> float:
 
 
 def _steps(wanted: np.ndarray) -> np.ndarray:
-    """z with f_0 = z_0 and f_k = f_(k-1) + ln(1 + e^z_k), for quantiles f, equal ones pulled apart."""
+    """Return z with f_0 = z_0, f_k = f_(k-1) + ln(1 + e^z_k) for quantiles f; equal ones are separated."""
     spread = float(wanted[-1] - wanted[0]) or 1.0
     steps = np.maximum(np.diff(wanted), 0.01 * spread / len(wanted))
     return np.concatenate([wanted[:1], steps + np.log(-np.expm1(-steps))])

@@ -1,8 +1,8 @@
-"""The check of parameters: the one place that refuses them, by name, whatever was given.
+"""Parameter validation: the one place that refuses parameters, by name and for any value.
 
-What a parameter may be is written down as scikit-learn's constraints, and refused in its words. Its own check
-lets errors through that a value raises itself (when arrays in a tuple are compared, or an integer is too
-large for a float), and knows nothing of the elements of lists and dictionaries.
+Constraints and messages are scikit-learn's. Its own check lets errors through that a value itself raises
+(when arrays in a tuple are compared, or an integer is too large for a float), and ignores the elements of
+lists and dictionaries.
 """
 
 from abc import ABC, abstractmethod
@@ -29,7 +29,7 @@ LARGEST = 2**63 - 1  # kernels count in 64 bits
 MAX_REMEMBERED = 1024
 RATE = Parameter("dropout", 0.0, 0.0, 1.0)
 
-_valid: set[tuple] = set()  # found valid
+_valid: set[tuple] = set()  # keys of values found valid
 _constraints: WeakKeyDictionary[type, tuple[dict, dict]] = WeakKeyDictionary()
 
 
@@ -37,12 +37,12 @@ _constraints: WeakKeyDictionary[type, tuple[dict, dict]] = WeakKeyDictionary()
 
 
 def check(constraints: Mapping[str, Sequence], values: Mapping[str, Any], owner: str) -> None:
-    """As scikit-learn's ``validate_parameter_constraints``, and whatever `values` hold.
+    """Validate like scikit-learn's ``validate_parameter_constraints``, but for any `values`.
 
     Raises
     ------
     InvalidParameterError
-        A ValueError and a TypeError; it names the parameter.
+        Both a ValueError and a TypeError; names the parameter.
     """
     for name, value in values.items():
         made = [make_constraint(constraint) for constraint in constraints[name]]
@@ -54,9 +54,9 @@ def _is_satisfied(made: Sequence[Any], value: Any) -> bool:
     try:
         value = python_number(value)
         if isinstance(value, Real) and type(value) not in PLAIN:
-            return False  # no number after all, or too large for one
+            return False  # not a number after all, or too large for one
         if type(value) is int and abs(value) > LARGEST:
-            # as a float it may be a good one
+            # as a float it may be valid
             made = [one for one in made if isinstance(one, Interval) and one.type is Real]
             value = as_float(value)
         return any(one.is_satisfied_by(value) for one in made)
@@ -74,23 +74,23 @@ def _refuse_value(name: str, made: Sequence[Any], value: Any, owner: str) -> Non
 
 
 class CheckedParameters(BaseEstimator, ABC):
-    """An estimator whose parameters are checked here; good ones are remembered.
+    """Estimator whose parameters are checked here; valid values are cached.
 
-    A check of all takes as long as a thousand steps of a tiny network, and a search fits the same values
-    again and again.
+    A full check takes as long as a thousand steps of a tiny network, and a search fits the same values
+    repeatedly.
     """
 
     _parameter_constraints: dict
 
     @abstractmethod
     def _options(self) -> Any:
-        """The parameters that a fit works with."""
+        """Parameters of a fit."""
 
     def _validate_params(self) -> None:
         self._check_parameters(self._parameter_constraints)
 
     def _check_parameters(self, names: Iterable[str]) -> None:
-        """InvalidParameterError where one of these parameters is not what it may be."""
+        """Raise InvalidParameterError if one of these parameters is invalid."""
         names = tuple(names)
         key = plain_key(tuple(map(self.__dict__.get, names)))
         if key is None:
@@ -123,7 +123,7 @@ class CheckedParameters(BaseEstimator, ABC):
 
 
 def _made(kind: type) -> dict[str, list]:
-    """The constraints of a class, made once; a subclass may have fewer, as in scikit-learn."""
+    """Constraints of a class, made once; a subclass may have fewer, as in scikit-learn."""
     written: dict = kind._parameter_constraints  # type: ignore[attr-defined]
     kept = _constraints.get(kind)
     if kept is None or kept[0] is not written:
@@ -140,7 +140,7 @@ def _made(kind: type) -> dict[str, list]:
 
 
 def hidden_sizes(value: Any) -> tuple[int, ...]:
-    """`hidden_layer_sizes` as a tuple of Python's integers, or InvalidParameterError."""
+    """Return `hidden_layer_sizes` as a tuple of Python integers, or raise InvalidParameterError."""
     sizes = [value] if isinstance(value, Integral) else listed(value)
     if sizes is None or any(
         isinstance(size, bool | np.timedelta64) or not isinstance(size, Integral) for size in sizes
@@ -159,7 +159,7 @@ def hidden_sizes(value: Any) -> tuple[int, ...]:
 
 
 def dropout_rates(value: Any) -> float | tuple[float, ...]:
-    """`dropout` as a float or a tuple of floats, or InvalidParameterError."""
+    """Return `dropout` as a float or a tuple of floats, or raise InvalidParameterError."""
     several = listed(value)
     rates = [RATE.number(python_number(rate)) for rate in ([value] if several is None else several)]
     numbers = tuple(rate for rate in rates if rate is not None)
@@ -176,7 +176,7 @@ def _check_activation(own: Any) -> None:
 
 
 def _check_loss_params(own: Any) -> None:
-    """Whatever the output activation, parameters of a loss have the same names and ranges."""
+    """Check `loss_params`; their names and ranges do not depend on the output activation."""
     entry = next(entry for entry in LOSSES if entry.name.partition("+")[0] == own.loss)
     entry.constants(own.loss_params or {})
 
@@ -242,19 +242,19 @@ ELEMENTS: dict[str, Callable[[Any], Any]] = {
 
 @contextmanager
 def naming(argument: str) -> Iterator[None]:
-    """What goes wrong with an argument of a method is a ValueError or TypeError that names it."""
+    """Turn any error about an argument of a method into a ValueError or TypeError that names it."""
     try:
         yield
     except MemoryError:
         raise
-    except Exception as error:  # an overflow, or an error of a class of the user's
+    except Exception as error:  # an overflow, or an error raised by a user's class
         if isinstance(error, ValueError | TypeError) and argument in str(error):
             raise
         raise ValueError(f"{argument}: {error}") from error
 
 
 def refuse_name_of_loss(value: Any, owner: str) -> None:
-    """InvalidParameterError where hidden_layer_sizes is what scikit-learn's MLPRegressor takes first."""
+    """Raise InvalidParameterError if hidden_layer_sizes is a loss, MLPRegressor's first parameter."""
     if isinstance(value, str) and value in loss_names():
         raise InvalidParameterError(
             f"The first parameter of {owner} is hidden_layer_sizes, got {value!r}: loss={value!r} is meant. "

@@ -1,7 +1,6 @@
-"""The dtype that a network computes in, float32 or float64, and rows in that dtype without a copy on the way.
+"""Choice of the dtype, float32 or float64, and conversion of rows to it without intermediate copies.
 
-A fit that starts afresh computes in what the parameter `dtype` says; one that goes on, and a fitted model, in
-the dtype of the weights.
+A new fit computes in the parameter `dtype`; a resumed fit and a fitted model in the dtype of the weights.
 """
 
 import copy
@@ -22,13 +21,13 @@ COPIES_OF_FRAMES = 4  # at most, of rows whose columns may hold missing values
 TOO_LARGE = "too large for dtype('float32')"  # scikit-learn's words
 ADVICE = f"Finite numbers beyond {np.finfo(np.float32).max:.2g} need a fit with dtype='float64'."
 
-Dtypes = Any  # one, or a list of those that are left as they are, of which the first is for all others
+Dtypes = Any  # one dtype, or a list of those left unchanged; all others become the first
 
 
 def of_fit(options: Any, fitted: np.dtype | None) -> Dtypes:
-    """What X is cast to in a fit; `fitted` is the dtype of the weights that it goes on from, if it does.
+    """Return the dtype of X in a fit; `fitted` is that of the weights that it resumes from, if any.
 
-    A preset's dtype is for fits that start afresh.
+    A preset's dtype is for new fits only.
     """
     wanted = options.dtype
     if fitted is None:
@@ -44,7 +43,7 @@ def of_fit(options: Any, fitted: np.dtype | None) -> Dtypes:
 
 @contextmanager
 def explained(name: str) -> Iterator[None]:
-    """Errors about numbers too large for float32, or any float, say what they are about and what to do."""
+    """Add the argument's name and advice to errors about numbers too large for float32 or any float."""
     try:
         yield
     except OverflowError as error:  # Python's integers and fractions
@@ -56,15 +55,15 @@ def explained(name: str) -> Iterator[None]:
 
 
 def too_large(name: str, dtype: np.dtype) -> ValueError:
-    """The same error for finite numbers of the user's that are not finite in `dtype`."""
+    """Error for finite numbers of the user that overflow in `dtype`."""
     advice = f" {ADVICE}" if dtype == np.float32 else ""
     return ValueError(f"Input {name} contains a value too large for {dtype}.{advice}")
 
 
 def cast_list(X: Any, dtype: Dtypes) -> Any:
-    """A long list of rows as an array of one dtype, made a block at a time; anything else as it is.
+    """Convert a long list of rows to an array, a block at a time; anything else is unchanged.
 
-    So is a list of anything but rows of real numbers of the same length, which is looked at as a whole.
+    So is a list of anything except rows of real numbers of equal length, which is checked as a whole.
     """
     if not isinstance(X, list | tuple) or isinstance(dtype, list) or not X:
         return X
@@ -91,7 +90,7 @@ def cast_list(X: Any, dtype: Dtypes) -> Any:
 
 
 def cast_sparse(X: Any, dtype: Dtypes) -> Any:
-    """A sparse matrix with its values in another dtype, which shares the indices; anything else as it is."""
+    """Cast the values of a sparse matrix, sharing the indices; anything else is unchanged."""
     if not scipy.sparse.issparse(X):
         return X
     values, dtypes = getattr(X, "data", None), dtype if isinstance(dtype, list) else [dtype]
@@ -103,9 +102,7 @@ def cast_sparse(X: Any, dtype: Dtypes) -> Any:
 
 
 def rows_of_block(X: Any, dtype: np.dtype) -> int | None:
-    """How many rows of an array or a frame predictions copy at a time; None where no copy is needed, or a
-    small one.
-    """
+    """Return the number of rows that predictions copy at a time; None if they need no copy or a small one."""
     shape: Any = getattr(X, "shape", ())
     if len(shape) != 2 or not all(isinstance(n, int) for n in shape):
         return None

@@ -1,4 +1,4 @@
-"""From what a user gives `fit` to what is trained: data encoded, network planned, weights drawn."""
+"""Preparation of a fit: the data are checked and encoded, the network is planned, its weights are drawn."""
 
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -32,10 +32,10 @@ from fastbp.plan.training import TrainingPlan, rule_of
 from fastbp.training import dataset
 from fastbp.training.call_stack import warn
 from fastbp.training.callback_events import FitTasks
-from fastbp.training.checkpoint_state import ADDED_TO, FitOrigin, SavedFit, begin_fit, fit_settings
+from fastbp.training.checkpoint_state import ACCUMULATED, FitOrigin, SavedFit, begin_fit, fit_settings
 from fastbp.training.dataset import Dataset
 
-FEWEST_ROWS_TO_SPLIT = 20  # a preset trains on all of fewer rows
+FEWEST_ROWS_TO_SPLIT = 20  # with fewer rows, a preset trains on all of them
 
 
 class FitArguments(NamedTuple):
@@ -53,7 +53,7 @@ class FitArguments(NamedTuple):
 
 @dataclass
 class PreparedFit:
-    """What a fit works on, checked and encoded.
+    """Input of a fit, checked and encoded.
 
     Attributes
     ----------
@@ -61,31 +61,31 @@ class PreparedFit:
     targets : Targets
     network : NetworkPlan
     rows : Dataset
-        To train on.
+        Training rows.
     held_out : Dataset or None
-        For early stopping to watch.
+        Validation rows for early stopping.
     parameters : ndarray
-        Flat vector to start from.
+        Initial flat vector.
     random_state : numpy.random.RandomState
-        From which the seed of the shuffling is drawn next.
+        The seed of the shuffling is drawn from it next.
     resumes : bool
         Whether it resumes from the weights of an earlier fit.
     keeps_earlier : bool
-        Whether attributes of an earlier fit stay: in `partial_fit` and warm starts.
+        Whether attributes of an earlier fit are kept: in `partial_fit` and warm starts.
     new_weights : bool
-        Whether it starts from weights that the user has given.
+        Whether the user has given initial weights.
     incremental : bool
         Whether it is one epoch of `partial_fit`.
     attributes : dict
         Fitted attributes that are known before training.
     source : tuple or None
-        X and y of the user's that `held_out` are rows of, where a scorer shall see them.
+        The user's X and y that contain the rows `held_out`, for scorers.
     watches_loss_instead : bool
-        Whether early stopping watches the loss since no epoch could better the score.
+        Whether early stopping watches the loss because no epoch could improve the score.
     origin : FitOrigin or None
-        For callbacks that keep the fit.
+        Start of the fit, for callbacks that save it.
     saved : SavedFit or None
-        What one of them has kept of it.
+        Saved state to resume from.
     """
 
     options: Options
@@ -109,14 +109,14 @@ class PreparedFit:
 def prepare(
     estimator: Any, options: Options, given: FitArguments, tasks: FitTasks | None = None
 ) -> PreparedFit:
-    """Check and encode the data, plan the network, draw its weights, set rows aside.
+    """Check and encode the data, plan the network, draw its weights, split off validation rows.
 
     The estimator is not changed.
 
     Raises
     ------
     ValueError, TypeError, MemoryError
-        For what cannot be trained.
+        For input that cannot be trained on.
     """
     prepared, start = _encode(estimator, options, given)
     if tasks is not None and tasks.keeps:
@@ -140,7 +140,7 @@ def prepare(
 
 
 def _encode(estimator: Any, options: Options, given: FitArguments) -> tuple[PreparedFit, "_Start"]:
-    """The data, checked and encoded for a network that is planned, and what draws its weights."""
+    """Check and encode the data and plan the network; also return what draws its weights."""
     incremental = given.incremental
     known = estimator._known_targets(options, given)
     if incremental and options.early_stopping:
@@ -157,7 +157,7 @@ def _encode(estimator: Any, options: Options, given: FitArguments) -> tuple[Prep
     checker = estimator._copy()  # scikit-learn's validation sets attributes
     X, y = checker._check_Xy(given.X, given.y, reset=reset, accept_sparse="csr", dtype=dtype, order="C")
     X = canonical(X)
-    engine = get_engine(options.device, X)  # refuses what it lacks before anything is computed
+    engine = get_engine(options.device, X)  # refuses unsupported input before anything is computed
     targets = estimator._learn_targets(options, y, known, resumes=resumes, incremental=incremental)
     sample_weight = targets.weights(given.sample_weight, X, y)
     targets = estimator._learn_scales(targets, y, sample_weight, resumes=resumes, incremental=incremental)
@@ -199,7 +199,7 @@ def _encode(estimator: Any, options: Options, given: FitArguments) -> tuple[Prep
 
 
 def plan_training(options: Options, n_rows: int, seed: int, incremental: bool = False) -> TrainingPlan:
-    """How the network is trained on so many rows."""
+    """Return the training plan for `n_rows` rows."""
     batch_size, of_preset = options.batch_rows(n_rows), "batch_size" in options.of_preset
     if options.batch_size != "auto" and options.batch_size > n_rows and not of_preset:
         warn(
@@ -218,14 +218,14 @@ def plan_training(options: Options, n_rows: int, seed: int, incremental: bool = 
 
 
 def _begin_or_resume(prepared: PreparedFit, estimator: Any, tasks: FitTasks, start: "_Start") -> None:
-    """Begin a fit that callbacks keep, or resume it from where one of them has kept it."""
+    """Begin a fit that callbacks save, or resume it from a saved state."""
     device = get_engine(prepared.options.device, prepared.rows.X).DEVICE
     kind = type(estimator).__name__
     parameters = prepared.options.that_matter()
     settings = fit_settings(parameters, kind, prepared.rows, prepared.held_out, device)
     saved = tasks.find(settings, prepared.network)
     attributes = vars(estimator) if prepared.keeps_earlier else {}
-    before = own_lists({name: attributes[name] for name in ADDED_TO if name in attributes})
+    before = own_lists({name: attributes[name] for name in ACCUMULATED if name in attributes})
     prepared.parameters, prepared.random_state, prepared.origin, prepared.saved = begin_fit(
         settings, prepared.network, prepared.random_state, start, before, saved, prepared.resumes
     )
@@ -234,7 +234,7 @@ def _begin_or_resume(prepared: PreparedFit, estimator: Any, tasks: FitTasks, sta
 
 
 def _set_rows_aside(prepared: PreparedFit) -> None:
-    """Split off the rows that early stopping watches, where the user has given none."""
+    """Split off the validation rows of early stopping if the user has given none."""
     options, rows, held_out = prepared.options, prepared.rows, prepared.held_out
     of_preset = "early_stopping" in options.of_preset
     if of_preset and len(rows) < FEWEST_ROWS_TO_SPLIT:
@@ -245,7 +245,7 @@ def _set_rows_aside(prepared: PreparedFit) -> None:
             stratified = bool(np.unique(rows.targets, return_counts=True)[1].min() > 1)
         rows, held_out = dataset.split(rows, options.validation_fraction, prepared.random_state, stratified)
         prepared.rows, prepared.held_out = rows, held_out
-        # Nobody has chosen these rows, or others would be no better.
+        # The user has not chosen to split, or any other split would be no better.
         free = of_preset or (rows.targets == held_out.targets[0]).all()
         if options.scoring is None and free and not is_defined(options, held_out):
             options = replace(options, scoring="loss")
@@ -254,7 +254,7 @@ def _set_rows_aside(prepared: PreparedFit) -> None:
 
 
 def _refuse_without_batches(options: Options, network: NetworkPlan) -> None:
-    """ValueError for what solver='lbfgs' cannot minimise."""
+    """Raise ValueError for options that solver='lbfgs' does not support."""
     others = list(STOCHASTIC)
     if any(op.kind == Kind.NOISE for op in network.ops):
         raise ValueError(
@@ -274,7 +274,7 @@ def _refuse_without_batches(options: Options, network: NetworkPlan) -> None:
 
 
 def _refuse_too_large(options: Options, X: Any, n_outputs: int, device: str) -> None:
-    """MemoryError or ValueError where memory does not hold a network and its training."""
+    """Raise MemoryError or ValueError if a network and its training do not fit in memory."""
     hidden = options.hidden
     names, n_moments, n_rows = hidden_activations(options.activations, len(hidden)), None, X.shape[0]
     if options.early_stopping:
@@ -290,14 +290,14 @@ def _refuse_too_large(options: Options, X: Any, n_outputs: int, device: str) -> 
         pieces=[pieces_of(name, options.maxout_pieces) for name in names],
         fit_intercept=options.fit_intercept,
         n_moments=n_moments,
-        # A GPU takes fewer rows at a time where it has to.
+        # A GPU processes fewer rows at a time if it has to.
         n_rows=n_rows if device == "cpu" else 0,
         dtype=X.dtype,
     )
 
 
 def _given_rows(checker: Any, given: ValidationArguments, targets: Targets, network: NetworkPlan) -> Dataset:
-    """The user's validation rows, ready for the engine; or ValueError."""
+    """Return the user's validation rows, ready for the engine, or raise ValueError."""
     try:
         real_numbers(given.X_val, "X_val")
         X, y = checker._check_Xy(
@@ -312,14 +312,14 @@ def _given_rows(checker: Any, given: ValidationArguments, targets: Targets, netw
         return Dataset(X, targets.encode(y, network), weight)
     except MemoryError:
         raise
-    except Exception as error:  # an overflow, or an error of a class of the user's
+    except Exception as error:  # an overflow, or an error raised by a user's class
         is_of_type = isinstance(error, TypeError) and not isinstance(error, ValueError)
         kind = TypeError if is_of_type else ValueError
         raise kind(f"In the validation rows X_val, y_val, sample_weight_val: {error}") from error
 
 
 class _Start:
-    """The flat parameter vector before training, by a random state."""
+    """Function that draws the initial flat parameter vector from a random state."""
 
     def __init__(
         self,
@@ -335,8 +335,8 @@ class _Start:
 
     def __call__(self, random_state: np.random.RandomState) -> np.ndarray:
         options, network = self.options, self.network
-        # Drawn even where they are not used: the random state then stands at the same place, and a warm
-        # start with early stopping sets the same rows aside as the fit before.
+        # Drawn even if not used: the random state then advances equally, and a warm start with early stopping
+        # splits off the same rows as the previous fit.
         coefs, intercepts = initial_weights.draw(
             network, options.init, options.out_init, options.activations, random_state
         )
@@ -356,7 +356,7 @@ class _Start:
         return network.pack(coefs, intercepts, features)
 
     def _earlier(self) -> initial_weights.Layers:
-        """The weights of the fit that this one resumes."""
+        """Weights of the fit that this one resumes."""
         shapes = [np.shape(coef) for coef in self.estimator.coefs_]
         if shapes != self.network.layer_shapes:
             raise ValueError(
@@ -368,7 +368,7 @@ class _Start:
         return layers
 
     def _features(self) -> list[np.ndarray]:
-        """The parameters of single features; those of robust scaling come from the data."""
+        """Parameters per feature; those of robust scaling come from the data."""
         network, rows, X = self.network, self.rows, self.rows.X
         known = self.resumes and hasattr(self.estimator, "feature_params_")
         features = network.start

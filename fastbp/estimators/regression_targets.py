@@ -24,7 +24,7 @@ Scales = tuple[np.ndarray, ...]  # mean, scale and range of each target
 
 @dataclass(frozen=True)
 class RegressionTargets(Targets):
-    """Values, or several quantiles of one value; scaled where `target_scaling` asks for it."""
+    """Values, or several quantiles of one value; scaled if `target_scaling` is set."""
 
     options: Options
     out_activation: str
@@ -35,7 +35,7 @@ class RegressionTargets(Targets):
     def learn(
         cls, options: Options, y: np.ndarray, n_outputs_before: int | None = None
     ) -> "RegressionTargets":
-        """The targets of a fit on `y`; `n_outputs_before` are those of the weights that it resumes from."""
+        """Return the targets of a fit on `y`; `n_outputs_before` counts the outputs of resumed weights."""
         levels, out = quantiles(options), options.out_activation
         if out == "auto":
             out = default_output(options.loss, task=REGRESSOR, several=bool(levels))
@@ -57,7 +57,7 @@ class RegressionTargets(Targets):
         return cls(options, out, n_outputs)
 
     def check_scaling(self) -> None:
-        """ValueError where targets cannot be scaled."""
+        """Raise ValueError if targets cannot be scaled."""
         options = self.options
         if not takes_scaled_targets(options.loss, self.out_activation):
             raise ValueError(
@@ -68,7 +68,7 @@ class RegressionTargets(Targets):
     def new_scales(
         self, y: np.ndarray, sample_weight: np.ndarray | None, known: Scales | None, incremental: bool
     ) -> Scales:
-        """The scales of a fit on `y`; `known` are those of the fit that it resumes."""
+        """Return the scales of a fit on `y`; `known` are the scales of the fit that it resumes."""
         if known is not None:
             return completed_standard_scales(known, y, sample_weight)
         scales = standard_scales(y, sample_weight)
@@ -108,6 +108,6 @@ class RegressionTargets(Targets):
 
 
 def quantiles(options: Options) -> tuple[float, ...]:
-    """Several quantiles of one target, or none."""
+    """Levels of several quantiles of one target; empty otherwise."""
     given = LOSSES["pinball"].constants(options.loss_params or {}) if options.loss == "pinball" else ()
     return given if len(given) > 1 else ()

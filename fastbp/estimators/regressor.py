@@ -31,8 +31,8 @@ from fastbp.training.float_errors import silent
 class BPRegressor(RegressorMixin, BackPropagation):
     """Multi-layer perceptron regressor, trained by error back-propagation in compiled kernels.
 
-    Takes the place of ``sklearn.neural_network.MLPRegressor``: one or several targets, dense and sparse
-    inputs, sample weights.
+    Replaces ``sklearn.neural_network.MLPRegressor``: one or several targets, dense and sparse inputs, sample
+    weights.
 
     Parameters
     ----------
@@ -40,45 +40,43 @@ class BPRegressor(RegressorMixin, BackPropagation):
         Units of each hidden layer, all > 0. The one parameter that may be given by position. ``()`` makes a
         linear model with an output activation: linear regression.
     activation : str or list of str, default='relu'
-        Of all hidden layers, or of each: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu',
-        'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign', 'hard_sigmoid', 'hard_tanh', 'relu6' or
-        'maxout'.
+        Activation of all hidden layers, or one for each: 'identity', 'logistic', 'tanh', 'relu',
+        'leaky_relu', 'elu', 'selu', 'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign',
+        'hard_sigmoid', 'hard_tanh', 'relu6' or 'maxout'.
     maxout_pieces : int, default=2
-        At least 2. Of activation='maxout' (Goodfellow et al. 2013): how many linear functions of the inputs
-        a unit takes the largest of. Such a layer has so many times the weights; `max_norm` limits each of
-        the functions.
+        At least 2. Number of linear functions of the inputs whose maximum a unit of activation='maxout' takes
+        (Goodfellow et al. 2013). The layer has this many times the weights; `max_norm` limits each function.
     out_activation : str, default='auto'
-        Of the output layer: 'auto', 'softmax', 'exp', 'increasing' or one of the above but 'maxout', see the
-        notes. 'auto' is 'logistic' for log_loss, 'exp' for poisson, gamma and tweedie, 'increasing' for
-        several quantiles, else 'identity'.
+        Activation of the output layer: 'auto', 'softmax', 'exp', 'increasing' or one of the above except
+        'maxout', see the notes. 'auto' is 'logistic' for log_loss, 'exp' for poisson, gamma and tweedie,
+        'increasing' for several quantiles, else 'identity'.
     loss : str, default='squared_error'
-        What is minimised: 'squared_error', 'mean_squared_error', 'sum_squared_error', 'absolute_error',
-        'huber', 'log_cosh', 'pinball', 'poisson', 'gamma', 'tweedie' or 'log_loss'. The formulas and the
-        output activations that go with them are in the notes.
+        Loss to minimise: 'squared_error', 'mean_squared_error', 'sum_squared_error', 'absolute_error',
+        'huber', 'log_cosh', 'pinball', 'poisson', 'gamma', 'tweedie' or 'log_loss'. See the notes for
+        formulas and matching output activations.
     loss_params : dict, default=None
-        Parameters of the loss that are not to have their default: of 'huber' `delta` in (0, inf), 1; of
-        'pinball' `quantile` in (0, 1), 1/2, or an increasing list for several quantiles of one target at
-        once: they never cross; of 'tweedie' `power` in (1, 2), 1.5; of 'log_loss' `label_smoothing` in
-        [0, 1), 0.
+        Parameters of the loss: for 'huber' `delta` in (0, inf), default 1; for 'pinball' `quantile` in (0,
+        1), default 1/2, or an increasing list for several quantiles of one target, which never cross; for
+        'tweedie' `power` in (1, 2), default 1.5; for 'log_loss' `label_smoothing` in [0, 1), default 0.
     solver : str, default='adam'
         'sgd' (with momentum), 'adam' (Kingma and Ba 2014), 'adamw', 'amsgrad', 'rmsprop', 'adagrad',
-        'adadelta', 'lion' and 'rprop' (which needs whole batches) work on batches of rows. 'lbfgs' is SciPy's
+        'adadelta', 'lion' and 'rprop' (which needs full batches) work on mini-batches. 'lbfgs' is SciPy's
         L-BFGS-B over all rows at once: good for small data.
     solver_params : dict, default=None
-        Parameters of the solver's own that are not to have their default: of 'rmsprop' `rho` in [0, 1), 0.99;
-        of 'adadelta' `rho`, 0.9, and `damping` in (0, inf), 1e-6; of 'lion' `memory` in [0, 1), 0.99; of
-        'rprop' `shrink`, 0.5, `grow`, 1.2, `smallest`, 1e-6, and `largest`, 50.
+        Solver-specific parameters: for 'rmsprop' `rho` in [0, 1), default 0.99; for 'adadelta' `rho`, 0.9,
+        and `damping` in (0, inf), 1e-6; for 'lion' `memory` in [0, 1), 0.99; for 'rprop' `shrink`, 0.5,
+        `grow`, 1.2, `smallest`, 1e-6, and `largest`, 50.
     alpha : float, default=1e-4
-        In [0, inf). Strength of scikit-learn's L2 penalty ``alpha ||W||^2 / (2 n w)``, n the rows of the
-        *batch* and w the mean sample weight of the training set. So its strength changes with `batch_size`:
-        values tuned in scikit-learn carry over. Intercepts are never penalised.
+        In [0, inf). Strength of scikit-learn's L2 penalty ``alpha ||W||^2 / (2 n w)``, with n rows in the
+        *batch* and the mean sample weight w of the training set. Its strength changes with `batch_size`, so
+        that values tuned in scikit-learn carry over. Intercepts are never penalised.
     l2 : float, default=0.0
         In [0, inf). Strength of a penalty ``l2 ||W||^2 / 2`` that does not depend on the batch size.
     l1 : float, default=0.0
-        In [0, inf). Strength of a penalty ``l1 ||W||_1``, of the stochastic solvers.
+        In [0, inf). Strength of a penalty ``l1 ||W||_1``, for stochastic solvers.
     weight_decay : float, default=None
-        In [0, inf). Each step multiplies the weights by 1 - learning rate * `weight_decay`, apart from the
-        gradient (Loshchilov and Hutter 2019). None is 0.01 for 'adamw' and 0 for all others.
+        In [0, inf). Each step multiplies the weights by 1 - learning rate * `weight_decay`, decoupled from
+        the gradient (Loshchilov and Hutter 2019). None is 0.01 for 'adamw' and 0 for all others.
     clip_value : float, default=None
         In (0, inf). Limit of each element of the gradient, penalties included.
     clip_norm : float, default=None
@@ -86,227 +84,228 @@ class BPRegressor(RegressorMixin, BackPropagation):
     max_norm : float, default=None
         In (0, inf). Limit of the Euclidean norm of each unit's incoming weights, kept after every step.
     dropout : float or list of float, default=0.0
-        In [0, 1). Share of the units of all hidden layers, or of each, that a step of training leaves out,
-        drawn anew for every row; the others are scaled up (Srivastava et al. 2014).
+        In [0, 1). Share of units that a training step drops, for all hidden layers or for each, drawn
+        independently for every row; the others are scaled up (Srivastava et al. 2014).
     input_dropout : float, default=0.0
         In [0, 1). The same for the inputs.
     input_noise : float, default=0.0
-        In [0, inf). Standard deviation of normal numbers that a step of training adds to the inputs.
+        In [0, inf). Standard deviation of Gaussian noise added to the inputs in training.
     residual : bool, default=False
-        Whether each hidden layer but the first adds its inputs to its outputs, where they are as many (He et
-        al. 2016): very deep networks train so.
+        Whether each hidden layer except the first adds its inputs to its outputs if their numbers are equal
+        (He et al. 2016): helps to train very deep networks.
     norm : {'batch', 'layer'}, default=None
-        Normalisation of the inputs of each hidden layer's activation, followed by a scale and a shift that
-        are learned. 'batch': by weighted mean and variance over the batch, (z - mean) / sqrt(variance +
-        1e-5), in prediction by running means of both, which move by 0.1 a step, less where a batch has less
-        weight than a full one (Ioffe and Szegedy 2015); the layers then have no intercepts. 'layer': over
-        the units of the layer, row by row (Ba, Kiros, Hinton 2016).
+        Normalisation of the inputs of each hidden layer's activation, followed by a learned scale and shift.
+        'batch': by weighted mean and variance over the batch, (z - mean) / sqrt(variance + 1e-5), in
+        prediction by running means of both, updated at rate 0.1 per step, or less for a batch with less
+        weight than a full one (Ioffe and Szegedy 2015); the layers then have no intercepts. 'layer': over the
+        units of the layer, row by row (Ba, Kiros, Hinton 2016).
     input_scaling : {'robust'}, default=None
-        What is done to the inputs first, inside the network. 'robust': t / sqrt(1 + (t / 3)^2) with t = (x -
-        median) / interquartile range of the first training set's features (rows set aside included), so that
-        no value is beyond 3 (Holzmueller, Grinsztajn, Steinwart 2024). A constant feature is 0 until it
-        varies, in a later call of `partial_fit` or a warm start. Needs a dense X.
+        Scaling of the inputs inside the network. 'robust': t / sqrt(1 + (t / 3)^2) with t = (x - median) /
+        interquartile range of each feature in the first training set (rows split off for validation
+        included), so that no absolute value exceeds 3 (Holzmueller, Grinsztajn, Steinwart 2024). A constant
+        feature becomes 0 until it varies in a later call of `partial_fit` or a warm start. Needs a dense X.
     learn_input_scales : bool, default=False
-        Whether each input is multiplied by a factor that is learned.
+        Whether each input is multiplied by a learned factor.
     parametric_activation : bool, default=False
-        Whether each hidden unit learns a factor p of its activation f: (1 - p) z + p f(z), p = 1 at first.
+        Whether each hidden unit learns a factor p of its activation f: (1 - p) z + p f(z), initially p = 1.
     rate_factors : dict, default=None
-        Factors of the learning rate, in [0, inf): of `weights`, `biases` and `features` (the parameters of
-        `norm`, `learn_input_scales` and `parametric_activation`), 1; that of the weights is divided by the
-        layer's number of inputs to the power of `fan_in_power`, 0. With ``{"fan_in_power": 0.5}`` 'adam'
-        trains as in the neural tangent parametrisation (Jacot, Gabriel, Hongler 2018).
+        Factors of the learning rate, in [0, inf), default 1: for `weights`, `biases` and `features` (the
+        parameters of `norm`, `learn_input_scales` and `parametric_activation`). The factor of the weights is
+        divided by the layer's number of inputs to the power `fan_in_power`, default 0. With
+        ``{"fan_in_power": 0.5}`` 'adam' trains as in the neural tangent parametrisation (Jacot, Gabriel,
+        Hongler 2018).
     target_scaling : {'standard'}, default=None
         'standard': the network is trained on (y - mean) / standard deviation of the first training set, and
-        what it predicts is scaled back and cut off at the lowest and highest target seen. A target that has
-        been constant so far gets its scale when it first varies. `loss_`, its curves and
-        `loss_and_gradients` are then those of the standardised target.
+        predictions are scaled back and clipped to the range of targets seen. A target that has been constant
+        so far gets its scale when it first varies. `loss_`, its curves and `loss_and_gradients` then refer to
+        the standardised target.
     average : {'ema', 'swa'}, default=None
-        The weights of the model are a mean of those after each step: 'ema' forgets exponentially, 'swa' is
-        the plain mean of the last part of the fit. Training that goes on does so from the mean.
+        Averaging of the weights over the steps: 'ema' is the exponential moving average, 'swa' the plain mean
+        over the last part of the fit. Resumed training starts from the average.
     average_params : dict, default=None
-        Of 'ema' `decay` in [0, 1), 0.999; of 'swa' `start` in [0, 1), the share of the fit before, 0.75.
+        For 'ema' `decay` in [0, 1), default 0.999; for 'swa' `start` in [0, 1), the share of the fit before
+        averaging, default 0.75.
     batch_size : int or 'auto', default='auto'
-        At least 1; the last batch of an epoch may be smaller. 'auto' is ``min(200, n_samples)``. A size
-        beyond the number of rows is clipped, with a warning. With norm='batch' at least 2, and the nearest
-        size is taken of which the last batch has half the rows or more: fewer would spoil its statistics.
+        At least 1; the last batch of an epoch may be smaller. 'auto' is ``min(200, n_samples)``. A size above
+        the number of rows is clipped, with a warning. With norm='batch' at least 2, and the nearest size is
+        taken that leaves at least half a batch at the end of an epoch: statistics of fewer rows are noisy.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         Schedule of solver='sgd'. 'invscaling': after each epoch
-        ``learning_rate_init / (t_ + 1) ** power_t``. 'adaptive': divided by 5, as long as it is > 1e-6, where
-        training would stop otherwise.
+        ``learning_rate_init / (t_ + 1) ** power_t``. 'adaptive': divided by 5, as long as it is > 1e-6,
+        whenever training would otherwise stop.
     learning_rate_init : float, default=0.001
-        In (0, inf). Step size of the stochastic solvers; 'rprop' begins with it.
+        In (0, inf). Step size of the stochastic solvers; for 'rprop' the initial one.
     power_t : float, default=0.5
         In [0, inf). Exponent of 'invscaling'.
     schedule : str, default=None
-        Of the learning rate of every stochastic solver: 'constant', 'cosine', 'one_cycle', 'linear', 'step',
+        Learning-rate schedule of any stochastic solver: 'constant', 'cosine', 'one_cycle', 'linear', 'step',
         'exponential', 'inverse', 'restarts', 'coslog' or 'plateau', which divides by 5 as 'adaptive' does.
-        The formulas are in the notes; all but 'plateau' depend on `max_iter`, or on the epoch: over the
-        epochs of a fit, or so many calls of `partial_fit`, and then anew. None is 'constant'.
+        See the notes for formulas. All except 'plateau' depend on the epoch or run over `max_iter` epochs of
+        a fit, or calls of `partial_fit`, and then start again. None is 'constant'.
     schedule_params : dict, default=None
-        Parameters of the schedule that are not to have their default, and `warmup_steps` in [0, inf), 0: the
-        rate rises from 0 over so many steps.
+        Parameters of the schedule, and `warmup_steps` in [0, inf), default 0: the rate rises linearly from 0
+        over this number of steps.
     max_iter : int, default=200
-        At least 1. Epochs of 'sgd' and 'adam', iterations of 'lbfgs'.
+        At least 1. Maximum number of epochs, or of iterations of 'lbfgs'.
     shuffle : bool, default=True
-        Whether each epoch takes the rows in an order of its own.
+        Whether to shuffle the rows in each epoch.
     fit_intercept : bool, default=True
-        Whether the layers have intercepts; without, `intercepts_` holds zeros.
+        Whether the layers have intercepts; if not, `intercepts_` holds zeros.
     init : {'glorot', 'he', 'lecun', 'orthogonal', 'uniform', 'normal', 'zeros'}, default='glorot'
         Distribution of the initial weights of a layer with m inputs and n units. 'glorot': uniform in (-b,
         b), intercepts too, b = sqrt(6 / (m + n)), with 2 in place of 6 for activation='logistic': for the
         same `random_state` the draws are scikit-learn's. 'he': normal with variance 2 / m, for leaky_relu
-        2 / (1.0001 m). 'lecun': normal with variance 1 / m, what selu needs. 'orthogonal': a matrix with
+        2 / (1.0001 m). 'lecun': normal with variance 1 / m, as selu needs. 'orthogonal': a matrix with
         orthonormal rows or columns, uniform among all, times the activation's gain 1 / sqrt(E f(z)^2) for a
         standard normal z. 'uniform': uniform in (-b, b), b = 1 / sqrt(m). 'normal': standard normal,
-        intercepts too. Intercepts are zero otherwise. Of a maxout layer each of the `maxout_pieces` is drawn
-        as a layer of n units; 'he' then has the variance g^2 / m, and 'orthogonal' the gain g, which is
-        1 / sqrt(E f^2) of the largest f of so many standard normal numbers: 1 for two, 0.885 for three.
+        intercepts too. Intercepts are zero otherwise. Each of the `maxout_pieces` of a maxout layer is drawn
+        as a layer of n units; 'he' then has the variance g^2 / m, and 'orthogonal' the gain g = 1 / sqrt(E
+        f^2), f the maximum of `maxout_pieces` standard normal numbers: 1 for two, 0.885 for three.
     out_init : str, default='auto'
-        The same of the output layer; 'auto' is the same as `init`.
+        The same for the output layer; 'auto' uses `init`.
     out_bias : 'data' or None, default=None
-        Intercepts of the output layer before training. None: as `out_init` says. 'data': from the rows that
-        are trained on, such that with ``out_init="zeros"`` the network begins by predicting the best
-        constant: the quantiles for 'pinball', the median for 'absolute_error', 'huber' and 'log_cosh', the
-        mean for the others, through the inverse of the output activation. Not where a fit goes on, nor where
-        `intercepts_init` is given.
+        Initial intercepts of the output layer. None: drawn by `out_init`. 'data': computed from the training
+        rows, such that with ``out_init="zeros"`` the network initially predicts the best constant: the
+        quantiles for 'pinball', the median for 'absolute_error', 'huber' and 'log_cosh', the mean for the
+        others, through the inverse of the output activation. Ignored if the fit resumes or `intercepts_init`
+        is given.
     random_state : int, RandomState instance or None, default=None
-        Of the initial weights, of the split of early stopping, and of the shuffling. With an int, the same
-        data gives the same bits again, whatever the number of threads.
+        Random state of the initial weights, the validation split, the shuffling and the noise. With an int,
+        the same data gives bitwise identical results for any number of threads.
     tol : float, default=1e-4
         In [0, inf). An epoch is stale if its loss is above the best so far minus `tol` (under early stopping:
         if its score is below the best plus `tol`). For 'lbfgs', the largest entry of the projected gradient
         at which it stops.
     verbose : bool or int, default=False
-        True or 1: a progress bar where standard output is a terminal or a notebook's, and scikit-learn's
-        lines ("Iteration 1, loss = ...") elsewhere. Above 1: always lines.
+        True or 1: a progress bar if standard output is a terminal or a notebook, scikit-learn's lines
+        ("Iteration 1, loss = ...") elsewhere. Above 1: always lines.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights, and from the solver's state, of the fit before.
+        Whether `fit` resumes from the weights and the solver state of the previous fit.
     momentum : float, default=0.9
-        In [0, 1]. Of solver='sgd': the velocity is v = momentum * v - rate * gradient.
+        In [0, 1]. Momentum of solver='sgd': the velocity is v = momentum * v - rate * gradient.
     nesterovs_momentum : bool, default=True
         Whether 'sgd' with momentum > 0 moves by momentum * v - rate * gradient instead of by v.
     early_stopping : bool, default=False
-        Whether `validation_fraction` of the rows is set aside, or `X_val` given to `fit`, its score (R^2,
-        or `scoring`) takes the place of the loss in the stopping rule, and the weights of the epoch with the
-        best score are kept, those of the last where several have the same score. Not for 'lbfgs'.
+        Whether the stopping rule uses the score (R^2, or `scoring`) of validation rows instead of the loss,
+        and the weights of the epoch with the best score are kept, among equal scores those of the last.
+        Validation rows are `validation_fraction` of the rows, or `X_val` given to `fit`. Not for 'lbfgs'.
     validation_fraction : float, default=0.1
-        In [0, 1), of the rows, for early stopping; at least two rows.
+        In [0, 1). Share of the rows used as validation rows; at least two rows.
     scoring : str, callable or None, default=None
-        What early stopping watches on the validation rows. None: R^2, or the mean D^2 of several
-        quantiles (the loss where all targets of the training set are the same). 'loss': the mean of their
-        losses, weighted and without penalties; lower is better. The name of a scorer of scikit-learn's, or
-        ``scorer(estimator, X, y)``, higher is better: the estimator predicts with the weights of that epoch,
-        X and y are rows as they were given to `fit`. Weights are passed on to scorers that have
-        `sample_weight`.
+        Score of the validation rows for early stopping. None: R^2, or the mean D^2 of several quantiles (the
+        loss if all targets of the training set are equal). 'loss': their weighted mean loss without
+        penalties; lower is better. The name of a scikit-learn scorer, or ``scorer(estimator, X, y)``, higher
+        is better: the estimator predicts with the weights of that epoch, X and y are rows as given to `fit`.
+        Weights are passed to scorers that have `sample_weight`.
     beta_1, beta_2 : float, default=0.9, 0.999
         In [0, 1). Decay of the moments of 'adam'.
     epsilon : float, default=1e-8
         In (0, inf). Keeps 'adam' from dividing by zero.
     n_iter_no_change : int or inf, default=10
-        Stale epochs in a row after which training ends; ``float("inf")`` for never.
+        Number of consecutive stale epochs after which training ends; ``float("inf")`` for never.
     max_fun : int, default=15000
-        At least 1. Most evaluations of the loss by 'lbfgs'.
+        At least 1. Maximum number of loss evaluations by 'lbfgs'.
     n_jobs : int or None, default=None
-        Threads. None: as many as help, within the limits that the environment sets (CPU affinity, container
-        quotas, OMP_NUM_THREADS, joblib). The result has the same bits for every number.
+        Number of threads. None: as many as help, within the limits of the environment (CPU affinity,
+        container quotas, OMP_NUM_THREADS, joblib). Results are bitwise identical for any number.
     device : {'cpu', 'cuda', 'auto'}, default='cpu'
         Where to train and predict. 'cuda': on an NVIDIA GPU, for dense X; needs
         ``pip install "fastbp[cuda]"``. 'auto': on the GPU where there is one and X is dense, else on the CPU.
         Both train on the same batches and give the same results up to rounding. With 'cuda', X, y and
-        sample_weight may lie on the GPU already, in any array with ``__cuda_array_interface__``.
+        sample_weight may already be on the GPU, in any array with ``__cuda_array_interface__``.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
-        What to compute in. 'auto': float32 where X is float32, else float64. 'float32' takes half the memory,
-        and vector registers hold twice as many numbers: X, y and weights are cast once, and X without
-        another copy on the way. It has seven digits, which is too few for columns such as seconds since 1970;
-        numbers beyond 3.4e38 are refused. Training that goes on (`partial_fit`, `warm_start`) does so in the
-        dtype of the weights, and so do predictions, whatever the dtype of X: another `dtype` is refused until
-        a new fit begins.
+        Floating-point type of all computations. 'auto': float32 if X is float32, else float64. 'float32'
+        takes half the memory, and vector registers hold twice as many numbers: X, y and weights are cast
+        once, X without an intermediate copy. It has seven digits, too few for columns such as seconds since
+        1970; numbers beyond 3.4e38 are refused. Resumed training (`partial_fit`, `warm_start`) and
+        predictions use the dtype of the weights, whatever the dtype of X: another `dtype` is refused until a
+        new fit.
     preset : {'tabular'}, default=None
-        Other defaults, for dense X on the CPU: a parameter that is at its own default, in a search too, is
-        the preset's where it goes with the loss. 'tabular': three hidden layers of 128, robust and learned
-        scales of the inputs, a standardised target, float32, Adam with a cyclic schedule of 64 epochs. All
-        of them are made; kept is the one with the best R^2 on a tenth of the rows.
-        `fastbp.presets.parameters` gives them as a dictionary.
+        Other defaults, for dense X: a parameter at its own default, also in a search, takes the
+        preset's value if that suits the loss. 'tabular': three hidden layers of 128, robust and learned input
+        scales, a standardised target, float32, Adam with a cyclic schedule of 64 epochs. All epochs run; the
+        one kept has the best R^2 on a tenth of the rows. `fastbp.presets.parameters` returns them as a
+        dictionary.
 
     Attributes
     ----------
     coefs_ : list of n_layers_ - 1 ndarrays
-        The l-th, of shape (units of layer l, units of layer l + 1), holds the weights between them. May be
-        changed in place or replaced: whatever comes after follows. Of a maxout layer with k pieces it has k
-        columns for each unit, side by side: ``coefs_[l].reshape(-1, n_units, k)``.
+        The l-th, of shape (units of layer l, units of layer l + 1), holds the weights between these layers.
+        May be changed in place or replaced: later calls use the new values. For a maxout layer with k pieces,
+        each unit has k adjacent columns: ``coefs_[l].reshape(-1, n_units, k)``.
     intercepts_ : list of n_layers_ - 1 ndarrays
-        The l-th, of shape (units of layer l + 1,), is added to that layer: for maxout k for each unit, too.
+        The l-th, of shape (units of layer l + 1,), is added to that layer; for maxout also k values per unit.
     feature_params_ : list of ndarrays
-        Parameters of single features, each of shape (1 or 2, n_features), in the order of the network:
+        Parameters per feature, each of shape (1 or 2, n_features), in the order of the network:
         `input_scaling` (median; factor), `learn_input_scales`; then for each hidden layer `norm` ('batch':
         running mean; variance), its scale and shift, `parametric_activation`. Empty without these. May be
         changed.
     n_features_in_ : int
-        Columns of X in `fit`.
+        Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where X had names that are all strings.
+        Names of the features, if X has names that are all strings.
     target_mean_, target_scale_, target_range_ : ndarrays of shapes (n_targets,), (n_targets,), (2, n_targets)
-        What ``target_scaling="standard"`` scales by, and the lowest and highest target; only then.
+        Mean, scale and range (lowest, highest) of the targets; only with ``target_scaling="standard"``.
     n_layers_ : int
-        Layers, those of input and output included.
+        Number of layers, including input and output.
     n_outputs_ : int
-        Units of the output layer.
+        Number of outputs.
     out_activation_ : str
         Activation of the output layer.
     n_iter_ : int
-        Epochs, or iterations of 'lbfgs', of the last call.
+        Number of epochs, or iterations of 'lbfgs', in the last call.
     t_ : int
-        Rows seen by the solver; 0 for 'lbfgs'.
+        Number of rows seen by the solver; 0 for 'lbfgs'.
     loss_ : float
         Mean loss of the last epoch, penalties included; for 'lbfgs' the final one.
     loss_curve_ : list of float
         `loss_` of each epoch. Not for 'lbfgs'. `partial_fit` and warm starts extend this list in place, so
-        that a call takes no longer for the epochs before it: keep a copy, not the list. So with the two
-        lists below.
+        that the time of a call does not grow with earlier epochs: keep a copy, not the list. The same holds
+        for the two lists below.
     best_loss_ : float or None
-        Least loss of an epoch; None under early stopping. Not for 'lbfgs'.
+        Smallest loss of an epoch; None under early stopping. Not for 'lbfgs'.
     validation_scores_ : list of float or None
-        Score of the validation rows after each epoch, R^2 unless `scoring` says otherwise; minus their loss
-        for ``scoring="loss"``; None without early stopping. Not for 'lbfgs'.
+        Score of the validation rows after each epoch, R^2 unless `scoring` is set; the negative loss for
+        ``scoring="loss"``; None without early stopping. Not for 'lbfgs'.
     best_validation_score_ : float or None
-        The best of them. Not for 'lbfgs'.
+        Best value of `validation_scores_`. Not for 'lbfgs'.
     validation_loss_curve_ : list of float or None
         Mean loss of the validation rows after each epoch, for ``scoring="loss"``. Not for 'lbfgs'.
 
     Raises
     ------
     ValueError
-        By `fit` and `partial_fit`, for a parameter out of range, for parameters that do not go together, for
-        bad data, and when loss or weights stop being finite: the message then names epoch, step and learning
-        rate. The estimator is what it was before the call. (Under early stopping with finite best weights,
-        those are restored instead, with a ConvergenceWarning.)
+        By `fit` and `partial_fit`, for parameters out of range or incompatible with each other, for invalid
+        data, and if loss or weights become non-finite: the message then names epoch, step and learning rate.
+        The estimator is left unchanged. (Under early stopping with finite best weights, those are restored
+        instead, with a ConvergenceWarning.)
     MemoryError
-        By `fit` and `partial_fit`, at once, for a network that the machine's memory does not hold.
+        By `fit` and `partial_fit`, at once, for a network that does not fit in memory.
 
     See Also
     --------
     BPClassifier : The classifier.
-    fastbp.learning_rate_range : Finds a learning rate to begin with.
-    fastbp.callbacks : Callbacks for `set_callbacks`, beside scikit-learn's own.
-    sklearn.neural_network.MLPRegressor : What it takes the place of.
+    fastbp.learning_rate_range : Find an initial learning rate.
+    fastbp.callbacks : Callbacks for `set_callbacks`, in addition to scikit-learn's own.
+    sklearn.neural_network.MLPRegressor : The estimator that this one replaces.
 
     Notes
     -----
     The formulas of all activations, losses, solvers, schedules and initialisers, and their parameters, are in
     ``fastbp/functions/README.md``.
 
-    The objective is the mean of the losses, weighted by `sample_weight`, plus the penalties. The loss that is
-    reported is the loss whose gradient is followed.
+    The objective is the mean of the losses, weighted by `sample_weight`, plus the penalties. The reported
+    loss is the one whose gradient is followed.
 
-    Differences from scikit-learn's MLPRegressor: every parameter but `hidden_layer_sizes` is given by
-    keyword; training ends after `n_iter_no_change` stale epochs, not one later; the first value that is not
-    finite ends the fit; the loss of several targets is the sum over them, where scikit-learn reports the mean
-    but follows the gradient of the sum; pickles hold the solver's state only after `partial_fit` or with
-    `warm_start=True`; float32 or float64 inputs are computed with as they are, unless `dtype` says otherwise.
+    Differences from scikit-learn's MLPRegressor: every parameter except `hidden_layer_sizes` is given by
+    keyword; training ends after `n_iter_no_change` stale epochs, not one later; the first non-finite value
+    ends the fit; the loss of several targets is the sum over them, where scikit-learn reports the mean but
+    follows the gradient of the sum; pickles contain the solver state only after `partial_fit` or with
+    `warm_start=True`; float32 and float64 inputs keep their dtype unless `dtype` is set.
 
-    Ctrl-C ends a fit within a fraction of a second, keeps the weights so far and warns. In a call of
-    `partial_fit`, and in a fit that is a part of a search, an ensemble or a cross-validation, it leaves the
-    estimator as it was and goes on as KeyboardInterrupt: one Ctrl-C ends the whole.
+    Ctrl-C ends a fit within a fraction of a second, keeps the weights so far and warns. In `partial_fit`, and
+    in a fit within a search, an ensemble or a cross-validation, it leaves the estimator unchanged and raises
+    KeyboardInterrupt, so that one Ctrl-C ends everything.
 
     References
     ----------
@@ -332,7 +331,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
     >>> reg = BPRegressor(30, activation="tanh", solver="lbfgs", max_iter=1000, random_state=0).fit(X, y)
     >>> reg.score(X, y) > 0.99
     True
-    >>> reg.transform(X).shape  # what the hidden layer makes of X
+    >>> reg.transform(X).shape  # outputs of the hidden layer
     (200, 30)
     """
 
@@ -424,19 +423,19 @@ class BPRegressor(RegressorMixin, BackPropagation):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Cast as `dtype` says. Sparse matrices are not made dense.
+            Input data, cast as `dtype` says. Sparse matrices stay sparse.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Target values; converted to the dtype that the network computes in.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights, not all zero; only their ratios count, but for the penalty `alpha`.
+            Non-negative weights, not all zero; only their ratios matter, except for the penalty `alpha`.
         X_val, y_val : array-like, default=None
-            Rows for early stopping to watch, like X and y. Then no rows are set aside, and
-            `validation_fraction` counts for nothing. Without ``early_stopping=True`` they are refused.
+            Validation rows for early stopping, like X and y. Then no rows are split off, and
+            `validation_fraction` is ignored. Refused without ``early_stopping=True``.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights in the score.
+            Weights of the validation rows in the score.
         coefs_init, intercepts_init : list of array-like, default=None
-            Weights to start from, of the shapes of `coefs_` and `intercepts_`. Where one is None, it is drawn
-            by `init` and `out_init` (with `warm_start=True`: taken from the fit before).
+            Initial weights, of the shapes of `coefs_` and `intercepts_`. None: drawn by `init` and `out_init`
+            (with `warm_start=True`: taken from the previous fit).
 
         Returns
         -------
@@ -447,14 +446,14 @@ class BPRegressor(RegressorMixin, BackPropagation):
 
     @available_if(has_partial_fit)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train for one epoch over the given rows, going on from the present weights and solver state.
+        """Train for one epoch over the given rows, from the current weights and solver state.
 
-        There is no `partial_fit` with solver='lbfgs'.
+        Not available with solver='lbfgs'.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Converted to the dtype that the first call determined.
+            Input data, converted to the dtype of the first call.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Target values.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -468,7 +467,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
 
     @silent
     def predict(self, X: Any) -> np.ndarray:
-        """Outputs of the network.
+        """Predict target values for the rows of X.
 
         Parameters
         ----------
@@ -482,7 +481,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         """
         outputs = self._decode(self._forward(X))
         if hasattr(self, "target_mean_"):
-            # Outputs beyond what was seen are cut off: there a network only extrapolates.
+            # Outputs are clipped to the range of targets seen: beyond it a network only extrapolates.
             low, high = self.target_range_ if outputs.ndim == 2 else self.target_range_[:, 0]
             outputs = np.clip(outputs, low, high).astype(outputs.dtype)
         return outputs
@@ -503,7 +502,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         Returns
         -------
         float
-            1 is perfect; 0 is what the best constant gets.
+            1 is perfect; 0 is the score of the best constant.
         """
         y, sample_weight = real_numbers(y, "y"), real_numbers(sample_weight, "sample_weight")
         if levels := quantiles(self._options()):
@@ -511,7 +510,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         predicted = self.predict(X)
         return float(r2_score(*near_one(y, predicted), sample_weight=sample_weight))
 
-    # --- The adapter's hooks
+    # --- Hooks of the base class
 
     def _check_Xy(self, X, y, *, reset, **check):
         X, y = validated(self, X, y, reset=reset, multi_output=True, y_numeric=True, **check)
@@ -524,7 +523,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         return RegressionTargets.learn(options, y, self._n_weight_outputs() if resumes else None)
 
     def _scales(self) -> Scales | None:
-        """Those of the targets in the fit before, if it scaled them."""
+        """Scales of the targets in the previous fit; None if it did not scale them."""
         if not hasattr(self, "target_mean_"):
             return None
         return self.target_mean_, self.target_scale_, self.target_range_

@@ -1,7 +1,7 @@
 """Scales of inputs and targets, from the data.
 
-They are those of the first rows that a model is trained on, for the weights are learned behind them. But a
-column of which all values have been equal so far has no scale yet: it gets one when it first varies.
+They come from the first rows that a model is trained on, since the weights are learned on scaled values. A
+column that has been constant so far has no scale yet: it gets one when it first varies.
 """
 
 from typing import Any
@@ -12,16 +12,16 @@ from fastbp.training.call_stack import warn
 
 BLOCK_BYTES = 1 << 20  # of the columns that are copied at a time: at least one
 ROWS_AT_A_TIME = 1 << 16
-SMALLEST_SQUARED, LARGEST_SQUARED = 1e-15, 1e15  # whose squares and their sums are float32's, too
-FEWEST_ROWS = 10  # whose quartiles and deviations are worth something
+SMALLEST_SQUARED, LARGEST_SQUARED = 1e-15, 1e15  # between them, squares and their sums fit in float32
+FEWEST_ROWS = 10  # fewer give poor quartiles and deviations
 
 
 def robust_scales(X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
-    """What the function "robust" needs of each feature: its median, and 1 over its interquartile range.
+    """Parameters of the function "robust" for each feature: median, and 1 over interquartile range.
 
-    Where the quartiles are equal, the range counts by half (Holzmüller, Grinsztajn, Steinwart 2024, section
-    3); where there is none, or one so small that its inverse is not finite, the factor is 0. A row of weight
-    2 counts as two rows.
+    If the quartiles are equal, half the whole range is used (Holzmüller, Grinsztajn, Steinwart 2024, section
+    3); if that is zero, or too small for a finite inverse, the factor is 0. A row of weight 2 counts as two
+    rows.
 
     Parameters
     ----------
@@ -41,14 +41,14 @@ def robust_scales(X: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray
 def completed_robust_scales(
     scales: np.ndarray, X: np.ndarray, sample_weight: np.ndarray | None
 ) -> np.ndarray:
-    """The scales of earlier rows, and those of columns that had been constant and vary with the rows of X.
+    """Return the scales of earlier rows, with new ones for columns that were constant and vary in X.
 
-    Their earlier value counts as one row. The weights behind them have seen zeros only.
+    Their earlier value counts as one row. The weights of these columns have seen only zeros.
 
     Parameters
     ----------
     scales : ndarray of shape (2, n_features)
-        What `robust_scales` gave; not changed.
+        Result of `robust_scales`; not changed.
     """
     still_equal = np.flatnonzero(scales[1] == 0)
     vary = [column for column in still_equal if (X[:, column] != scales[0, column]).any()]
@@ -64,7 +64,7 @@ def completed_robust_scales(
 def with_earlier(
     earlier: np.ndarray, rows: np.ndarray, sample_weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Rows, and their weights, before which one more of their mean weight stands."""
+    """Prepend a row of earlier values, with the mean weight, to rows and their weights."""
     if sample_weight is not None:
         mean = sample_weight[sample_weight > 0].mean(dtype=np.float64)
         sample_weight = np.append(mean, sample_weight)
@@ -72,16 +72,16 @@ def with_earlier(
 
 
 def check_first_block(vary: np.ndarray, n_rows: int, parameter: str, what: str) -> None:
-    """ValueError where the first block of `partial_fit` has no scale at all, a warning where a poor one.
+    """Raise ValueError if the first block of `partial_fit` has no scale, warn if it has a poor one.
 
     Parameters
     ----------
     vary : ndarray of bool
         Whether the values of each column differ.
     n_rows : int
-        That have a positive weight.
+        Number of rows with positive weight.
     parameter, what : str
-        For the message: the estimator's parameter, and what varies or not.
+        For messages: the estimator's parameter, and the name of what should vary.
     """
     advice = (
         "The scales stay what that block makes them: let the first block have some hundred rows, or begin "
@@ -100,15 +100,15 @@ def check_first_block(vary: np.ndarray, n_rows: int, parameter: str, what: str) 
 
 
 def n_rows_that_count(rows: np.ndarray, sample_weight: np.ndarray | None) -> int:
-    """The number of rows of positive weight."""
+    """Return the number of rows with positive weight."""
     return len(rows) if sample_weight is None else int(np.count_nonzero(sample_weight))
 
 
 def quantiles(X: np.ndarray, sample_weight: np.ndarray | None, shares: list[float]) -> np.ndarray:
-    """Values of each column below or at which lies a share of the rows' weight, float64.
+    """Quantiles of each column, weighted, float64.
 
-    The inverse of the distribution function, definition 1 of Hyndman and Fan 1996: values that occur. A
-    few columns are copied at a time.
+    They are the inverse of the distribution function, definition 1 of Hyndman and Fan 1996: values that
+    occur. A few columns are copied at a time.
     """
     if sample_weight is not None:
         counted = sample_weight > 0
@@ -121,12 +121,12 @@ def quantiles(X: np.ndarray, sample_weight: np.ndarray | None, shares: list[floa
 
 
 def _weighted(values: np.ndarray, weight: np.ndarray, shares: list[float]) -> np.ndarray:
-    """Quantiles of one column, whose rows all have a weight; sums of weights are kept for a block only."""
+    """Quantiles of one column with positive weights; cumulative weights are held for one block at a time."""
     order = np.argsort(values)
     blocks = [order[i : i + ROWS_AT_A_TIME] for i in range(0, len(order), ROWS_AT_A_TIME)]
 
     def sums(number: int) -> np.ndarray:
-        """Of the weights up to each row of a block."""
+        """Cumulative weight up to each row of a block."""
         before = ends[number - 1] if number else 0.0
         return np.cumsum(np.concatenate([[before], weight[blocks[number]]], dtype=np.float64))[1:]
 
@@ -142,10 +142,10 @@ def _weighted(values: np.ndarray, weight: np.ndarray, shares: list[float]) -> np
 
 
 def standard_scales(y: np.ndarray, sample_weight: np.ndarray | None) -> tuple[np.ndarray, ...]:
-    """(mean, standard deviation, [lowest, highest]) of each target, weighted, in float64.
+    """Weighted mean, standard deviation and [lowest, highest] of each target, in float64.
 
-    The deviation of a target that does not vary is 1. Squares and sums are of numbers near 1, so that targets
-    may be as small or as large as floats can be; powers of two change no digit.
+    The deviation of a constant target is 1. Values are first scaled to near 1, so that targets may be as
+    small or as large as floats can be; scaling by powers of two is exact.
 
     Parameters
     ----------
@@ -163,19 +163,17 @@ def standard_scales(y: np.ndarray, sample_weight: np.ndarray | None) -> tuple[np
     mean, scale = np.ldexp(middle, size), np.ldexp(np.sqrt(variance), size + spread)
     counted = y[weight > 0]
     span = np.array([counted.min(axis=0), counted.max(axis=0)])
-    scale = np.where(scale > 0, scale, span[1] - span[0])  # of the smallest floats, half of one is none
+    scale = np.where(scale > 0, scale, span[1] - span[0])  # half of the smallest float is zero
     return np.where(span[0] < span[1], mean, span[0]), np.where(span[0] < span[1], scale, 1.0), span
 
 
 def exponents(values: np.ndarray) -> np.ndarray:
-    """k of each column such that its largest number is between 2^(k-1) and 2^k; 0 where all are 0."""
+    """Return k for each column with its largest absolute value between 2^(k-1) and 2^k; 0 if all are 0."""
     return np.frexp(np.abs(values).max(axis=0))[1]
 
 
 def near_one(y: Any, predicted: np.ndarray) -> tuple[Any, np.ndarray]:
-    """Targets and predictions, both divided by the same power of two where their squares would overflow or
-    vanish.
-    """
+    """Divide targets and predictions by one power of two if their squares would overflow or underflow."""
     array = np.asarray(y)
     if array.dtype.kind != "f" or not array.size:
         return y, predicted
@@ -189,8 +187,10 @@ def near_one(y: Any, predicted: np.ndarray) -> tuple[Any, np.ndarray]:
 def completed_standard_scales(
     scales: tuple[np.ndarray, ...], y: np.ndarray, sample_weight: np.ndarray | None
 ) -> tuple[np.ndarray, ...]:
-    """What `standard_scales` gave for earlier rows, with the span of all, and with mean and deviation of the
-    targets that had been constant and vary with the rows of y; their earlier value counts as one row.
+    """Update the result of `standard_scales` for earlier rows by the rows of y.
+
+    The span covers all rows. Targets that were constant and vary in y get a mean and deviation; their earlier
+    value counts as one row.
     """
     mean, scale, span = scales
     both = np.vstack([span, standard_scales(y, sample_weight)[2]])

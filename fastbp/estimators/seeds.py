@@ -1,7 +1,7 @@
-"""Random states of fits, which scikit-learn's draws can be repeated with.
+"""Random states of fits, which reproduce scikit-learn's draws.
 
 A new RandomState asks the operating system for a seed before it takes ours: 80 microseconds, a tenth of the
-shortest fits. Those of finished fits are seeded again instead, which takes one.
+shortest fits. Those of finished fits are seeded again instead, which takes one microsecond.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ _spare: list[np.random.RandomState] = []  # append and pop are atomic
 
 
 def random_state(given: Any) -> np.random.RandomState:
-    """As scikit-learn's ``check_random_state``."""
+    """Return a random state as scikit-learn's ``check_random_state`` does."""
     if type(given) is int and _spare:
         try:
             spare = _spare.pop()
@@ -27,11 +27,11 @@ def random_state(given: Any) -> np.random.RandomState:
 
 
 def give_back(used: np.random.RandomState, given: Any) -> None:
-    """Nobody draws from what `random_state` made of `given` any more."""
+    """Release a random state that was made of `given`, for reuse."""
     if type(given) is int and len(_spare) < MOST_SPARE:
         _spare.append(used)
 
 
 def draw_seed(random_state: np.random.RandomState) -> int:
-    """The seed of shuffling and noise."""
+    """Draw the seed of shuffling and noise."""
     return int(random_state.randint(0, 2**63 - 1, dtype=np.int64))

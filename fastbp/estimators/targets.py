@@ -1,4 +1,4 @@
-"""What the outputs of a network mean in a fit: labels of classes, or values of a regression."""
+"""Targets of a fit: class labels, or values of a regression."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -12,13 +12,13 @@ from fastbp.plan.network import NetworkPlan
 
 
 class Targets(ABC):
-    """The targets of one fit, made from y; never changed.
+    """Targets of one fit, made from y; immutable.
 
     Attributes
     ----------
     options : Options
     out_activation : str
-        Of the output layer: never "auto".
+        Activation of the output layer; never "auto".
     n_outputs : int
         Units of the output layer.
     """
@@ -30,7 +30,7 @@ class Targets(ABC):
     @property
     @abstractmethod
     def attributes(self) -> dict[str, Any]:
-        """The fitted attributes that say what the outputs mean."""
+        """Fitted attributes that describe the outputs."""
 
     @abstractmethod
     def encode(self, y: Any, network: NetworkPlan) -> np.ndarray:
@@ -42,28 +42,28 @@ class Targets(ABC):
 
     @abstractmethod
     def check(self, y: Any) -> None:
-        """ValueError where `y` cannot be targets of the same network."""
+        """Raise ValueError if `y` cannot be targets of the same network."""
 
     @property
     def stratified(self) -> bool:
-        """Whether early stopping keeps the shares of the classes in its split."""
+        """True if the validation split is stratified by class."""
         return False
 
     def as_metrics_compare(self, y: Any) -> Any:
-        """`y` as scikit-learn's metrics compare it with predictions without changing a value."""
+        """Return `y` in a form that scikit-learn's metrics compare with predictions exactly."""
         return y
 
     def class_weights(self, y: Any) -> np.ndarray | None:
-        """A float64 weight of each row by its labels; None where they all count alike."""
+        """Weight of each row by its labels, float64; None if all are equal."""
         return None
 
     @property
     def loss(self) -> Loss:
-        """The loss with its output activation."""
+        """Loss, with its output activation."""
         return self.options.loss_entry(self.out_activation)
 
     def weights(self, sample_weight: Any, X: Any, y: Any) -> np.ndarray | None:
-        """The weight of each row in the dtype of X, its labels' included; None where there are none."""
+        """Weight of each row in the dtype of X, class weights included; None if there are none."""
         by_class = self.class_weights(y)
         if by_class is not None:
             own = 1.0 if sample_weight is None else checked_weights(sample_weight, X, np.float64)

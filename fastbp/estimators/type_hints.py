@@ -1,11 +1,11 @@
-"""Types of what users give: Python's numbers and NumPy's alike."""
+"""Types of user arguments: Python and NumPy numbers alike."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-Real = float | np.floating | np.integer  # float: int, too
+Real = float | np.floating | np.integer  # float includes int
 Count = int | np.integer
 Flag = bool | np.bool_
 PerLayer = list | tuple

@@ -7,8 +7,8 @@ from sklearn.metrics import check_scoring
 from fastbp.estimators.options import REGRESSOR, Options
 from fastbp.training.dataset import Dataset
 
-# Metrics that compare with the best constant, or classes with each other: undefined where there is one value.
-# Some give 0 then, which no epoch betters.
+# Metrics relative to the best constant, or between classes: undefined if all targets are equal. Some are 0
+# then, which no epoch improves.
 NEED_DIFFERENT_TARGETS = (
     "r2_score",
     "explained_variance_score",
@@ -22,7 +22,7 @@ NEED_DIFFERENT_TARGETS = (
 
 
 def is_defined(options: Options, held_out: Dataset, estimator: Any = None) -> bool:
-    """Whether the score of `validation_score` can tell one epoch from another, by the targets."""
+    """Return whether the targets let the score of `validation_score` tell one epoch from another."""
     targets, weight = held_out.labels()
     if weight is not None:
         targets = targets[weight > 0]
@@ -38,7 +38,7 @@ def is_defined(options: Options, held_out: Dataset, estimator: Any = None) -> bo
 
 
 def refuse_undefined(options: Options, held_out: Dataset, given: bool, estimator: Any) -> None:
-    """ValueError where the score is undefined for the validation rows, `given` by the user or set aside."""
+    """Raise ValueError if the score is undefined for the validation rows, `given` by the user or not."""
     if is_defined(options, held_out, estimator):
         return
     more = "give X_val and y_val more rows"

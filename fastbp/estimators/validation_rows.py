@@ -1,4 +1,4 @@
-"""The validation rows that a user gives to `fit`."""
+"""Validation rows given to `fit`."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ class ValidationArguments(NamedTuple):
     sample_weight_val: Any = None
 
     def check(self, early_stopping: bool, solver_stops_early: bool) -> bool:
-        """Whether there are rows; ValueError where they are incomplete, or would not be used."""
+        """Return whether there are rows; ValueError if they are incomplete or would not be used."""
         if all(part is None for part in self):
             return False
         if self.X_val is None or self.y_val is None:

@@ -1,7 +1,7 @@
 """Validation rows on another scale than the training rows: a Pipeline that scales X, but not `X_val`.
 
-Samples of both are compared column by column, of sparse rows only what is stored. Honest splits differ, too:
-by outliers, by drift, by columns that hardly vary. So the values must lie far outside, and most of them.
+Samples of both are compared column by column, for sparse rows only stored values. Proper splits differ, too:
+by outliers, by drift, by columns that hardly vary. So most values must be far outside.
 """
 
 from typing import Any
@@ -13,11 +13,11 @@ from fastbp.training.call_stack import warn
 from fastbp.training.dataset import Dataset
 
 MOST_ROWS, MOST_COLUMNS = 1000, 256  # of a sample, spread evenly
-FEWEST_TRAINING_ROWS, FEWEST_ROWS, FEWEST_VALUES = 20, 5, 20  # that tell a scale
+FEWEST_TRAINING_ROWS, FEWEST_ROWS, FEWEST_VALUES = 20, 5, 20  # needed to judge a scale
 OUTSIDE = 0.2  # mean distance from the range of the training rows, in units of its width, each at most 1
 DEVIATIONS = 3.3  # root mean square of the standardised values, each at most FARTHEST
 FARTHEST = 10.0  # in one column, of most values: widths outside the range
-SHRUNK = np.log(0.01)  # mean logarithm of the size, compared with the training rows
+SHRUNK = np.log(0.01)  # mean logarithm of absolute values, relative to the training rows
 
 MESSAGE = (
     "X_val lies on another scale than X, so that its score says little. In a pipeline the steps before the "
@@ -28,9 +28,9 @@ MESSAGE = (
 
 
 def warn_of_another_scale(rows: Dataset, held_out: Dataset) -> None:
-    """Warn where the validation rows are wildly off the scale of the training rows."""
+    """Warn if the validation rows are far off the scale of the training rows."""
     if all(isinstance(part.X, np.ndarray) or scipy.sparse.issparse(part.X) for part in (rows, held_out)):
-        with np.errstate(all="ignore"):  # of the largest numbers nothing is said
+        with np.errstate(all="ignore"):  # the largest numbers overflow, without a warning
             if _are_off(rows, held_out):
                 warn(MESSAGE)
 
@@ -57,7 +57,7 @@ def _are_off(rows: Dataset, held_out: Dataset) -> bool:
     if (2 * far >= np.maximum(np.count_nonzero(present, axis=0), 2 * FEWEST_ROWS - 1)).any():
         return True
     deviations = np.abs(val - np.nanmean(train, axis=0)) / np.nanstd(train, axis=0)
-    deviations = deviations[~np.isnan(deviations)]  # of numbers whose squares overflow there are none
+    deviations = deviations[~np.isnan(deviations)]  # NaN if squares overflow
     square = (np.minimum(deviations, FARTHEST) ** 2).mean() if len(deviations) else 0.0
     if np.nanmean(np.minimum(outside, 1)) >= OUTSIDE and square >= DEVIATIONS**2:
         return True
@@ -67,7 +67,7 @@ def _are_off(rows: Dataset, held_out: Dataset) -> bool:
 
 
 def _counted(rows: Dataset) -> np.ndarray:
-    """The numbers of the rows that have weight."""
+    """Indices of the rows with nonzero weight."""
     return np.arange(len(rows.targets)) if rows.sample_weight is None else np.flatnonzero(rows.sample_weight)
 
 

@@ -1,4 +1,4 @@
-"""What early stopping watches: the estimator's own score, any scorer of scikit-learn's, or the loss."""
+"""Scores for early stopping: the estimator's own score, any scikit-learn scorer, or the loss."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ from fastbp.training.float_errors import users_own
 def validation_score(
     make_model: Callable[[PreparedFit, np.ndarray], Any], fit: PreparedFit
 ) -> Iterator[Score]:
-    """The score of a fit's validation rows by the parameter `scoring`, while the fit lasts.
+    """Context with the score of a fit's validation rows, by the parameter `scoring`.
 
     `make_model` makes an estimator with the weights of a flat vector, for scorers.
     """
@@ -54,7 +54,7 @@ def validation_score(
 
 
 def _rows_as_given(X: Any, y: Any, held_out: Dataset) -> tuple[Any, Any]:
-    """The validation rows in the containers in which the user has given X and y, but those on a GPU."""
+    """Validation rows in the user's containers of X and y, except those on a GPU."""
     y = on_host(y)
     if held_out.index is not None:
         y = _take(y, held_out.index)
@@ -65,7 +65,7 @@ def _rows_as_given(X: Any, y: Any, held_out: Dataset) -> tuple[Any, Any]:
 
 def _take(values: Any, index: np.ndarray) -> Any:
     if scipy.sparse.issparse(values):
-        return values.tocsr()[index]  # some formats have no rows
+        return values.tocsr()[index]  # some formats cannot index rows
     return _safe_indexing(values if hasattr(values, "__getitem__") else np.asarray(values), index)
 
 
@@ -76,15 +76,15 @@ def _by_scorer(
     weight: np.ndarray | None,
     outputs: Callable[[np.ndarray], np.ndarray],
 ) -> Score:
-    """Call a scorer with an estimator of its own for each epoch, and with `rows` as the user has them."""
+    """Return a score that calls the scorer with a new estimator for each epoch and the user's `rows`."""
     scoring = fit.options.scoring
     scorer = check_scoring(make_model(fit.parameters), scoring)
     if is_scikit_learns(scorer):
         rows = rows[0], fit.targets.as_metrics_compare(rows[1])
-    names = _get_feature_names(rows[0])  # of X_val: fit has told where they are not those of X
+    names = _get_feature_names(rows[0])  # of X_val: fit has checked them against those of X
     options = {} if weight is None or not takes_weights(scorer) else {"sample_weight": weight}
 
-    defined = False  # whether it has given a number
+    defined = False  # whether it has returned a number
 
     def score(flat: np.ndarray) -> float:
         nonlocal defined
@@ -114,11 +114,11 @@ def _by_scorer(
 
 
 def is_scikit_learns(scorer: Any) -> bool:
-    """Whether a scorer, or the metric that it was made of, is one of scikit-learn's."""
+    """Return whether a scorer, or its metric, is one of scikit-learn's."""
     return str(getattr(getattr(scorer, "_score_func", scorer), "__module__", "")).startswith("sklearn.")
 
 
 def takes_weights(scorer: Callable) -> bool:
-    """Whether a scorer, or the metric that it was made of, has the argument `sample_weight`."""
+    """Return whether a scorer, or its metric, has the argument `sample_weight`."""
     parameters = inspect.signature(getattr(scorer, "_score_func", scorer)).parameters
     return "sample_weight" in parameters

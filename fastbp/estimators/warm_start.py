@@ -1,4 +1,4 @@
-"""What `partial_fit` and warm starts need to resume where the last call ended."""
+"""State that `partial_fit` and warm starts need to resume where the last call ended."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,17 @@ from fastbp.training.result import Result
 
 @dataclass
 class WarmStartState:
-    """What an estimator remembers of a fit beside its weights.
+    """State of a fit that an estimator keeps besides its weights.
 
     Attributes
     ----------
     state : SolverState or None
     seed : int
-        Of the shuffling, whose epochs are counted by the state.
+        Seed of the shuffling; `state` counts its epochs.
     incremental : bool
         Whether the last call was `partial_fit`.
     best, n_stale
-        Of the adaptive learning rate across calls of `partial_fit`.
+        State of the adaptive learning rate across calls of `partial_fit`.
     """
 
     state: SolverState | None
@@ -30,7 +30,7 @@ class WarmStartState:
     n_stale: int = 0
 
     def fits(self, training: TrainingPlan, network: NetworkPlan) -> bool:
-        """Whether the solver's state means anything to this solver and this network."""
+        """Return whether the solver state belongs to this solver and this network."""
         state = self.state
         return (
             state is not None
@@ -43,7 +43,7 @@ class WarmStartState:
 def remembered(
     training: TrainingPlan, memory: WarmStartState, result: Result, incremental: bool
 ) -> WarmStartState:
-    """What is remembered of a fit that resumed from `memory`."""
+    """Return the state to keep of a fit that resumed from `memory`."""
     state, best, n_stale = result.state, float("inf"), 0
     if incremental and state is not None and result.n_epochs:
         state, best, n_stale = adapt_rate(training, state, result.loss, memory.best, memory.n_stale)

@@ -26,7 +26,7 @@ class Activation:
     hidden : bool
         Whether hidden layers may use it; all may be used for the output.
     from_input : bool
-        Whether the derivative needs z: where the output does not tell it.
+        Whether `backward` takes z, because the output does not determine the derivative.
     """
 
     name: str
@@ -48,7 +48,7 @@ class RowActivation:
     output : bool
         Whether users may choose it, for the output layer.
     from_input : bool
-        Whether `backward` is given what `value` was, in place of its result.
+        Whether `backward` takes the input of `value` instead of its result.
     """
 
     name: str
@@ -63,7 +63,7 @@ class RowActivation:
 class GroupActivation:
     """A function of the k linear outputs of one unit, for hidden layers only.
 
-    ``value(z, k) -> a``; ``backward(delta, z, into, k)`` writes the derivatives by z to `into`.
+    ``value(z, k) -> a``; ``backward(delta, z, into, k)`` writes the derivatives with respect to z to `into`.
     """
 
     name: str
@@ -102,7 +102,7 @@ def exp_backward(delta, a):
 
 
 def clip(z, low, high):
-    """`z` within [low, high]; NaN stays NaN."""
+    """Return `z` limited to [low, high]; NaN stays NaN."""
     return select(z < low, low, select(z > high, high, z))
 
 
@@ -151,7 +151,7 @@ ROOT_2_OVER_PI, CUBIC = 0.7978845608028654, 0.044715
 
 
 def gelu_tanh(z):
-    # Its approximation by tanh, section 2 of the same paper.
+    # Approximation of gelu by tanh, section 2 of the same paper.
     return 0.5 * z * (1.0 + scalar.tanh(ROOT_2_OVER_PI * fma(CUBIC * z * z, z, z)))
 
 
@@ -280,7 +280,7 @@ def maxout(z, k):
 
 
 def maxout_backward(delta, z, into, k):
-    # The first of the largest takes all of delta, and leaves nothing for those behind it.
+    # The first maximum takes all of delta; later ones get nothing.
     largest = maxout(z, k)
     for i in range(k):
         wins = get(z, i) == largest
@@ -289,7 +289,7 @@ def maxout_backward(delta, z, into, k):
 
 
 def index_of_largest(row, n, zero):
-    """The first of the largest elements of a row, as a float; `zero` is 0 in the row's type."""
+    """Return the index of the first maximum of a row, as a float; `zero` is 0 in the row's type."""
     largest, index = get(row, 0), zero
     for j in range(1, n):
         z = get(row, j)

@@ -1,7 +1,7 @@
-"""Initial weights, drawn from a NumPy RandomState so that scikit-learn's draws can be repeated.
+"""Initial weights, drawn from a NumPy RandomState so that scikit-learn's draws can be reproduced.
 
-A maxout layer is drawn piece by piece, each as a layer of its own: a unit's delta goes to one of its pieces,
-so that the number of units is the fan-out, and orthogonal pieces are orthogonal whatever their number.
+Each piece of a maxout layer is drawn as a separate layer: a unit's delta goes to one of its pieces, so that
+the number of units is the fan-out, and orthogonal pieces are orthogonal for any number of them.
 """
 
 import threading
@@ -21,7 +21,7 @@ from fastbp.functions.registry import Registry
 class Initialiser:
     """``draw(rng, n_in, n_out, activation, pieces) -> (coefs (n_in, n_out), intercepts (n_out,))``, float64.
 
-    Units of maxout take the largest of so many `pieces`, of which one is drawn; elsewhere it is 1.
+    A maxout unit takes the maximum of `pieces` linear functions, one of which is drawn; else `pieces` is 1.
     """
 
     name: str
@@ -30,15 +30,16 @@ class Initialiser:
 
 
 def glorot(rng, n_in, n_out, activation, pieces=1):
-    # Glorot and Bengio 2010, equation 16; scikit-learn's factor for the logistic function, and its order.
+    # Glorot and Bengio 2010, equation 16; scikit-learn's factor for the logistic function, and its order of
+    # draws.
     bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (n_in + n_out))
     return rng.uniform(-bound, bound, (n_in, n_out)), rng.uniform(-bound, bound, n_out)
 
 
 # The gain g of an activation f is 1 / sqrt(E f(z)^2) for a standard normal z: if layers multiply their inputs
 # by weights of variance g^2 / m, the units' inputs z have variance 1 in every layer. For relu and leaky_relu
-# it is that of He, Zhang, Ren, Sun 2015, equations 10 and 15; the others are the same expectation. That it
-# is 1 for selu is how its constants were chosen (Klambauer, Unterthiner, Mayr, Hochreiter 2017).
+# it is that of He, Zhang, Ren, Sun 2015, equations 10 and 15; the others are the same expectation. The
+# constants of selu are chosen to make it 1 (Klambauer, Unterthiner, Mayr, Hochreiter 2017).
 GAINS = {
     "identity": 1.0,
     "logistic": 1.846229,
@@ -61,11 +62,11 @@ GAINS = {
 
 @cache
 def maxout_gain(pieces: int) -> float:
-    """The gain of maxout: of the largest of independent standard normal numbers; 1 for one or two of them."""
+    """Gain of maxout, the maximum of independent standard normal numbers; 1 for one or two of them."""
     z = np.linspace(-12.0, 12.0, 4801)
     density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
-    # The largest is below z where all are. The integrand is smooth and vanishes at the ends: a plain sum is
-    # its integral to the last digits.
+    # The maximum is below z if all are. The integrand is smooth and vanishes at the ends: a plain sum is its
+    # integral to the last digits.
     second_moment = (z[1] - z[0]) * float(np.sum(z**2 * pieces * ndtr(z) ** (pieces - 1) * density))
     return second_moment**-0.5
 
@@ -78,7 +79,7 @@ def he(rng, n_in, n_out, activation, pieces=1):
 
 
 def lecun(rng, n_in, n_out, activation, pieces=1):
-    # LeCun, Bottou, Orr, Mueller 1998, section 4.6; what selu needs.
+    # LeCun, Bottou, Orr, Mueller 1998, section 4.6; needed by selu.
     return rng.standard_normal((n_in, n_out)) / np.sqrt(n_in), np.zeros(n_out)
 
 
@@ -86,8 +87,8 @@ _one_at_a_time = threading.Lock()
 
 
 def orthogonal(rng, n_in, n_out, activation, pieces=1):
-    # Saxe, McClelland, Ganguli 2013: the factor Q of a normal matrix, whose signs make it uniform among all
-    # (Mezzadri 2007). LAPACK's bits depend on the number of its threads; ours do not.
+    # Saxe, McClelland, Ganguli 2013: the factor Q of a normal matrix, with signs that make it uniform
+    # (Mezzadri 2007). LAPACK's bits depend on its number of threads: it gets one.
     tall = rng.standard_normal((max(n_in, n_out), min(n_in, n_out)))
     with _one_at_a_time, threadpool_limits(1, "blas"):
         q, r = np.linalg.qr(tall)
@@ -97,7 +98,7 @@ def orthogonal(rng, n_in, n_out, activation, pieces=1):
 
 
 def uniform(rng, n_in, n_out, activation, pieces=1):
-    # The textbooks' scale, Glorot and Bengio 2010, equation 1.
+    # The common heuristic, Glorot and Bengio 2010, equation 1.
     bound = 1.0 / np.sqrt(n_in)
     return rng.uniform(-bound, bound, (n_in, n_out)), np.zeros(n_out)
 

@@ -21,7 +21,7 @@ from fastbp.functions.registry import Registry
 
 @dataclass(frozen=True)
 class Domain:
-    """The targets that a loss of a regressor is defined for."""
+    """Targets for which a regressor's loss is defined."""
 
     text: str
     holds: Callable[[np.ndarray], bool]
@@ -35,16 +35,16 @@ POSITIVE = Domain("y > 0", lambda y: y.min() > 0)
 
 @dataclass(frozen=True)
 class Loss:
-    """One loss as kernels see it.
+    """One loss function.
 
     Attributes
     ----------
     name : str
-        The user's name, with the output activation it is merged with behind a "+".
+        The user's name, followed by "+" and the output activation that it is merged with, if any.
     formula : str
-        Of a row with outputs f and targets y, for the documentation.
+        Loss of a row with outputs f and targets y, for the documentation.
     row : callable
-        See above.
+        See the module's docstring.
     merged_with : str or None
         The output activation that is part of it.
     class_targets : bool
@@ -57,9 +57,9 @@ class Loss:
     tasks : tuple of str
         The estimators that offer it: "classifier", "regressor".
     domain : Domain
-        Of a regressor's targets.
+        Domain of a regressor's targets.
     centre : str
-        What the best constant output is of the targets: their "mean", "median" or "quantile".
+        Best constant output for the targets: their "mean", "median" or "quantile".
     """
 
     name: str
@@ -75,7 +75,7 @@ class Loss:
     centre: str = "mean"
 
     def constants(self, given: Mapping[str, Any]) -> tuple[float, ...]:
-        """p: the values of all parameters, the default where `given` has none."""
+        """Return p: the values of all parameters, with defaults for those not in `given`."""
         return resolve(self.parameters, given, "loss_params", f"loss={self.name.partition('+')[0]!r}")
 
 
@@ -209,7 +209,7 @@ def logistic_log_loss(z, y, delta, n, weight, p):
 
 
 def focal_term(log_rest, log_p, gamma):
-    """The focal loss −(1 − p)^γ ln p of the right class, and its derivative by ln p · 1 / (1 − p).
+    """Return the focal loss −(1 − p)^γ ln p of the right class, and its derivative by logit p.
 
     By l = logit(p), dp/dl = p(1 − p): d/dl = γ p (1 − p)^γ ln p − (1 − p)^(γ + 1).
     """
@@ -236,7 +236,7 @@ def softmax_focal(z, y, delta, n, weight, p):
     others = weight * 0.0
     for j in range(n):
         others = others + select(label == float(j), 0.0, get(delta, j))
-    # With all others rounded to nothing the loss is 0, whatever small number stands for them.
+    # If all others round to 0 the loss is 0, whatever small number replaces them.
     others = select(others > SMALLEST, others, SMALLEST)
     log_total = scalar.log(total)
     value, slope = focal_term(scalar.log(others) - log_total, chosen - log_total, p[0])
@@ -263,7 +263,7 @@ def logistic_focal(z, y, delta, n, weight, p):
 
 
 def hinge(z, y, delta, n, weight, p):
-    # Of each output against the sign of its label, as in a linear support vector machine one-vs-rest.
+    # Each output is compared with the sign of its label, as in a linear support vector machine one-vs-rest.
     total = weight * 0.0
     for j in range(n):
         sign = get(y, j) * 2.0 - 1.0
@@ -443,13 +443,13 @@ LOSSES.add(
 
 
 def loss_names(task: str | None = None) -> list[str]:
-    """The users' names, without the merged activation, each once; of one estimator, or of both."""
+    """Return the users' names, without the merged activation, each once; for one task or for both."""
     entries = [loss for loss in LOSSES if task is None or task in loss.tasks]
     return list(dict.fromkeys(loss.name.partition("+")[0] for loss in entries))
 
 
 def find_loss(loss: str, out_activation: str, task: str | None = None) -> Loss:
-    """The entry for a user's name and an output activation, or ValueError that says what to change."""
+    """Return the loss for a user's name and an output activation, or raise ValueError with advice."""
     for name in (f"{loss}+{out_activation}", loss):
         if name in LOSSES and (task is None or task in LOSSES[name].tasks):
             if LOSSES[name].signed and out_activation != "identity":
@@ -469,7 +469,7 @@ def find_loss(loss: str, out_activation: str, task: str | None = None) -> Loss:
 
 
 def default_output(loss: str, *, task: str, multiclass: bool = False, several: bool = False) -> str:
-    """The output activation that ``out_activation="auto"`` stands for.
+    """Return the output activation that ``out_activation="auto"`` stands for.
 
     `multiclass`: three classes or more; `several`: several quantiles of one target.
     """

@@ -1,7 +1,7 @@
-"""What is done to the values of a buffer at random, in training only.
+"""Random changes of the values of a buffer, in training only.
 
-``value(z, u, p) -> a`` and ``backward(delta, u, p) -> delta``, where u is uniform in (0, 1), drawn anew for
-each step, row and feature, and the same in both directions.
+``value(z, u, p) -> a`` and ``backward(delta, u, p) -> delta``, where u is uniform in (0, 1), drawn
+independently for each step, row and feature, and the same in both directions.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class Noise:
     ----------
     name, formula : str
     value, backward : callable
-        See above.
+        See the module's docstring.
     constants : callable
         ``constants(strength) -> p``.
     """

@@ -7,7 +7,7 @@ MOMENTUM = 0.1  # share of a batch in the running statistics
 
 
 def moments(row, n):
-    """Mean of a row, and 1 / sqrt(variance + EPSILON)."""
+    """Return the mean of a row, and 1 / sqrt(variance + EPSILON)."""
     mean = get(row, 0)
     for j in range(1, n):
         mean = mean + get(row, j)
@@ -21,7 +21,7 @@ def moments(row, n):
 
 
 def layer_norm(row, n):
-    # Ba, Kiros, Hinton 2016, equation 3; gain and bias are an op of their own.
+    # Ba, Kiros, Hinton 2016, equation 3; gain and bias are a separate op.
     mean, factor = moments(row, n)
     for j in range(n):
         put(row, j, (get(row, j) - mean) * factor)
@@ -40,7 +40,7 @@ def layer_norm_backward(delta, z, n):
 
 
 def standardise(z, p, q):
-    # Ioffe and Szegedy 2015, algorithm 1: p and q are mean and variance, in training the batch's.
+    # Ioffe and Szegedy 2015, algorithm 1: p and q are mean and variance, of the batch in training.
     return (z - p) / sqrt(q + EPSILON)
 
 

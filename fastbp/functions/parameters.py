@@ -1,4 +1,4 @@
-"""Parameters of registered functions that are numbers: their names, defaults and ranges."""
+"""Numeric parameters of registered functions: names, defaults and ranges."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from fastbp.functions.values import as_float, listed, shown
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number, or where `several` an increasing list of them, in [low, high); (low, high) where `open`."""
+    """A number, or an increasing list of them if `several`, in [low, high); in (low, high) if `open`."""
 
     name: str
     default: float
@@ -21,19 +21,19 @@ class Parameter:
 
     @property
     def domain(self) -> str:
-        """The range in words."""
+        """Range, in words."""
         interval = f"{'(' if self.open else '['}{self.low:g}, {self.high:g})"
         return f"a number in {interval}{', or a list of such' if self.several else ''}"
 
     def number(self, value: Any) -> float | None:
-        """The value as a float if it is a number of the range, else None."""
+        """Return the value as a float if it is a number in the range, else None."""
         number = None if isinstance(value, bool) else as_float(value)
         if number is None or not (self.low < number < self.high or (not self.open and number == self.low)):
             return None
         return number
 
     def numbers(self, value: Any) -> list[float] | None:
-        """The number, or numbers where `several`, of a value; None where one is none of the range."""
+        """Return the number of a value, or numbers if `several`; None if one is not in the range."""
         elements = (listed(value) or [value]) if self.several else [value]
         numbers = [number for number in map(self.number, elements) if number is not None]
         return numbers if len(numbers) == len(elements) else None
@@ -42,7 +42,7 @@ class Parameter:
 def resolve(
     parameters: Sequence[Parameter], given: Mapping[str, Any], argument: str, owner: str
 ) -> tuple[float, ...]:
-    """The values of all `parameters` in a row, the default where `given` has none.
+    """Return the values of all `parameters`, with defaults for those not in `given`.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def resolve(
     Raises
     ------
     ValueError
-        For an unknown name or a value out of its range; it names `argument`.
+        For an unknown name or a value out of range; names `argument`.
     """
     if not isinstance(given, Mapping):
         raise ValueError(f"{argument} must be a dict or None, got {shown(given)}.")

@@ -1,7 +1,7 @@
-"""Functions of one value with parameters of their own for each feature: scales, shifts, blends.
+"""Elementwise functions with parameters for each feature: scales, shifts, blends.
 
 ``value(z, p, q) -> a`` and ``backward(delta, z, p, q) -> (delta · ∂a/∂z, delta · ∂a/∂p, delta · ∂a/∂q)``;
-what a function has fewer parameters than two for is the same as p, and its derivative is not read.
+for a function of one parameter, q is the same as p, and its derivative is not read.
 """
 
 from collections.abc import Callable
@@ -15,18 +15,18 @@ from fastbp.functions.registry import Registry
 
 @dataclass(frozen=True)
 class Parametric:
-    """One such function.
+    """One elementwise function with parameters.
 
     Attributes
     ----------
     name, formula : str
     value, backward : callable
-        See above.
+        See the module's docstring.
     start : tuple of float
-        What each parameter is before training: one or two.
+        Initial value of each parameter: one or two.
     learned : bool
-        Whether training changes the parameters; else they are the data's, and backward's second and third
-        result are not read.
+        Whether training changes the parameters; else they come from the data, and the second and third result
+        of `backward` are not read.
     """
 
     name: str
@@ -60,8 +60,8 @@ LARGEST = 1e9  # its square is finite in float32, and the result is CLIP
 
 
 def robust(z, p, q):
-    # Holzmüller, Grinsztajn, Steinwart 2024, section 3: t / sqrt(1 + (t / 3)²), t = q (z − p), which no
-    # outlier takes beyond 3.
+    # Holzmüller, Grinsztajn, Steinwart 2024, section 3: t / sqrt(1 + (t / 3)²), t = q (z − p), at most 3 for
+    # any outlier.
     t = clip((z - p) * q, -LARGEST, LARGEST)
     r = t * (1.0 / CLIP)
     return t / sqrt(fma(r, r, 1.0))

@@ -1,6 +1,6 @@
-"""The operations beyond + - * / that the formulas are written in.
+"""Operations besides + - * / that the formulas use.
 
-Here they are defined for Python floats, NumPy scalars and NumPy rows. An engine replaces them by the
+Here they are defined for Python floats, NumPy scalars and NumPy rows. An engine replaces them with
 instructions of its vector type. All comparisons with NaN are false, as in IEEE 754.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def single(x):
-    """True where `x` is computed in float32: formulas choose the shorter polynomial then."""
+    """Return True if `x` is float32: formulas then use a shorter polynomial."""
     return getattr(x, "dtype", None) == np.float32
 
 

@@ -1,6 +1,6 @@
-"""Counter-based random numbers: a draw is a function of (seed, stream, index), never of who asks or when.
+"""Counter-based random numbers: a draw is a function of (seed, stream, index) only.
 
-So the result does not depend on the number of threads, and a GPU draws the same numbers. The generator is
+Results therefore do not depend on the number of threads, and a GPU draws the same numbers. The generator is
 SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators"), its finaliser applied
 to a counter.
 """
@@ -21,7 +21,7 @@ def mix64(z):
 
 
 def stream_key(seed, stream, epoch):
-    """The 64-bit key of a stream of draws."""
+    """Return the 64-bit key of a stream of draws."""
     return mix64((mix64((seed + stream * GOLDEN) & MASK) + epoch * GOLDEN) & MASK)
 
 
@@ -31,9 +31,9 @@ def bounded(key, index, bound):
 
 
 def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
-    """The order in which epoch `epoch` takes `n` rows: Fisher and Yates, from the end.
+    """Return the order of `n` rows in epoch `epoch`: Fisher-Yates shuffle, from the end.
 
-    The slow form, for reading and for tests; ``fastbp.engines.cpu`` compiles the same steps.
+    Slow reference for tests; ``fastbp.engines.cpu`` compiles the same steps.
     """
     key = stream_key(seed, SHUFFLE, epoch)
     order = list(range(n))
@@ -49,8 +49,8 @@ MASK_32, GOLDEN_32, FIRST_32, SECOND_32 = 0xFFFFFFFF, 0x9E3779B9, 0x21F0AAAD, 0x
 def uniform(key, counter):
     """Number `counter` (modulo 2³²) of the stream `key`, in (0, 1): an odd multiple of 2⁻²⁴.
 
-    A hash of 32 bits, which vector registers have the instructions for: two rounds of multiplication and
-    shift with the constants of Ettinger's "hash-prospector", the halves of the key mixed in on the way.
+    A 32-bit hash, for which vector registers have instructions: two rounds of multiplication and shift with
+    the constants of Ettinger's "hash-prospector", with both halves of the key mixed in.
     """
     h = (counter * GOLDEN_32 + key) & MASK_32
     h ^= h >> 16
@@ -62,5 +62,5 @@ def uniform(key, counter):
 
 
 def noise_key(seed, step, op):
-    """The key of what op number `op` draws in a step; odd, since 0 stands for no noise."""
+    """Return the key of the draws of op number `op` in a step; odd, since 0 means no noise."""
     return mix64(((stream_key(seed, NOISE, step) | 1) + op * GOLDEN) & MASK) | 1

@@ -5,7 +5,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Named(Protocol):
-    """What a registry holds: anything with a name."""
+    """Entry of a registry: anything with a name."""
 
     @property
     def name(self) -> str: ...
@@ -15,7 +15,7 @@ T = TypeVar("T", bound=Named)
 
 
 class Registry(Generic[T]):
-    """Entries in the order in which they were added; an entry's code is its place in that order.
+    """Entries in the order in which they were added; an entry's code is its index.
 
     Codes are used inside one process and in compiled kernels whose cache is stamped with the sources, never
     stored in a model: inserting an entry may shift them.
@@ -26,7 +26,7 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
 
     def add(self, entry: T) -> T:
-        """Add `entry` under its own name; a name given twice is a mistake and raises ValueError."""
+        """Add `entry` under its own name; a duplicate name raises ValueError."""
         if entry.name in self._entries:
             raise ValueError(f"the {self.kind} {entry.name!r} is registered already")
         self._entries[entry.name] = entry
@@ -45,9 +45,9 @@ class Registry(Generic[T]):
         return len(self._entries)
 
     def names(self) -> list[str]:
-        """Names in the order of their codes."""
+        """Return the names in the order of their codes."""
         return list(self._entries)
 
     def code(self, name: str) -> int:
-        """The integer by which kernels select the entry called `name`."""
+        """Return the integer by which kernels select the entry `name`."""
         return self.names().index(name)

@@ -1,7 +1,7 @@
-"""exp, log, tanh and their kin, within 4 ulp in float32 and float64.
+"""exp, log, tanh and related functions, within 4 ulp in float32 and float64.
 
-No table look-ups and no branches, so that one text serves a float, a vector register and a GPU thread. Each
-is a range reduction, then a Taylor polynomial long enough for the dtype, evaluated by Horner's rule with
+No table look-ups and no branches, so that the same source serves floats, vector registers and GPU threads.
+Each is a range reduction, then a Taylor polynomial long enough for the dtype, evaluated by Horner's rule with
 fused multiply-adds (Muller, "Elementary Functions", 3rd ed., chapters 3 and 11). NaN stays NaN.
 """
 
@@ -46,7 +46,7 @@ def expm1_reduced(r):
 
 
 def reduce_by_ln2(x, n):
-    """x − n·ln 2, with the rounding error of ln 2 made good."""
+    """x − n·ln 2, corrected for the rounding error of ln 2."""
     if single(x):
         return fma(n, -LN2_LO_SINGLE, fma(n, -LN2_HI_SINGLE, x))
     return fma(n, -LN2_LO, fma(n, -LN2_HI, x))
@@ -85,7 +85,7 @@ def tanh(x):
 
 
 def logistic(x):
-    """1 / (1 + e⁻ˣ), written so that e to a positive power never occurs."""
+    """1 / (1 + e⁻ˣ), in a form without e to a positive power."""
     e = exp(-absolute(x))
     return select(x < 0.0, e, 1.0) / (e + 1.0)
 

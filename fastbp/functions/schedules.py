@@ -1,6 +1,6 @@
-"""The learning rate over time: scikit-learn's three rules at the end of an epoch, and schedules of the step.
+"""Learning-rate schedules: scikit-learn's three rules after each epoch, and schedules over steps.
 
-Plain arithmetic on scalars; engines compile it, the tests call it as it is.
+Plain arithmetic on scalars, which engines compile and tests call directly.
 """
 
 import math
@@ -18,20 +18,21 @@ SMALLEST_ADAPTIVE_RATE = 1e-6
 
 
 def rate_after_epoch(schedule, rate, rate_init, power_t, n_samples_seen):
-    """The learning rate of the next epoch: invscaling rate_init / (samples seen + 1)^power_t."""
+    """Return the learning rate of the next epoch: invscaling rate_init / (samples seen + 1)^power_t."""
     if schedule == INVSCALING:
         return rate_init / (n_samples_seen + 1.0) ** power_t
     return rate
 
 
 def check_convergence(schedule, rate, monitored, best, n_stale, tol, patience):
-    """After an epoch whose monitored value (lower is better) is `monitored`.
+    """Apply the stopping rule after an epoch with the value `monitored` (lower is better).
 
     Returns
     -------
     rate, best, n_stale, converged
-        The epoch is stale where `monitored` > `best` − `tol`. After `patience` stale epochs in a row training
-        has converged, but for the adaptive schedule, which divides the rate by 5 instead while it is > 1e-6.
+        The epoch is stale if `monitored` > `best` − `tol`. After `patience` consecutive stale epochs training
+        has converged, except with the adaptive schedule, which divides the rate by 5 instead while it is >
+        1e-6.
     """
     n_stale = n_stale + 1 if monitored > best - tol else 0
     best = monitored if monitored < best else best
@@ -44,17 +45,17 @@ def check_convergence(schedule, rate, monitored, best, n_stale, tol, patience):
 
 @dataclass(frozen=True)
 class Schedule:
-    """A factor of the learning rate, from where training stands.
+    """A factor of the learning rate as a function of training progress.
 
     Attributes
     ----------
     name, formula : str
         For the documentation; x runs from 0 to 1 over the steps of the fit, e counts epochs.
     factor : callable
-        ``factor(step, epoch_steps, total, p) -> float``: the step about to be made, from 0; the steps of an
-        epoch and of the whole fit.
+        ``factor(step, epoch_steps, total, p) -> float``: the index of the next step, from 0; the numbers of
+        steps in an epoch and in the whole fit.
     parameters : tuple of Parameter
-        What stands in p.
+        The parameters in p.
     """
 
     name: str
@@ -63,7 +64,7 @@ class Schedule:
     parameters: tuple[Parameter, ...] = ()
 
     def constants(self, given: Mapping[str, Any]) -> tuple[float, ...]:
-        """p: its parameters, zeros, and last the steps of the warm-up; ValueError for a wrong one."""
+        """Return p: its parameters, zeros, and last the warm-up steps; ValueError for an invalid one."""
         all_of_them = (*self.parameters, Parameter(WARM_UP, 0.0, 0.0, INFINITY))
         *own, warmup = resolve(all_of_them, given, "schedule_params", f"schedule={self.name!r}")
         return (*own, *[0.0] * (N_PARAMETERS - 1 - len(own)), warmup)
@@ -75,7 +76,7 @@ N_PARAMETERS = 4  # of a schedule, the steps of the warm-up last
 
 
 def warmed_up(factor, step, warmup_steps):
-    """A schedule's factor, linear from 0 over the first steps."""
+    """Return a schedule's factor, with linear warm-up from 0."""
     return factor * min(1.0, (step + 1.0) / warmup_steps) if warmup_steps > 0.0 else factor
 
 
@@ -85,7 +86,7 @@ def half_cosine(x):
 
 
 def share(step, total):
-    """The share of the fit that is done; a fit that goes on behind its end begins anew."""
+    """Return the share of the fit that is done; it starts again after the end of the fit."""
     return (step % total) / total
 
 
@@ -100,7 +101,7 @@ def cosine(step, epoch_steps, total, p):
 
 
 def one_cycle(step, epoch_steps, total, p):
-    # Smith and Topin 2017: up from the share p[0] until x = p[1], then down to nothing.
+    # Smith and Topin 2017: up from the share p[0] until x = p[1], then down to 0.
     x = share(step, total)
     if x < p[1]:
         return p[0] + (1.0 - p[0]) * half_cosine(1.0 - x / p[1])

@@ -1,7 +1,7 @@
-"""Solvers: how a parameter moves, given its gradient and its own state.
+"""Solvers: update rules of a parameter, given its gradient and state.
 
-Each is an elementwise function of one parameter w, its gradient g and up to three state values s, t, u, which
-begin at 0, with N_COEFFICIENTS coefficients c that hold for the whole step.
+Each is an elementwise function of one parameter w, its gradient g and up to three state values s, t, u,
+initially 0, with N_COEFFICIENTS coefficients c for the whole step.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,11 +28,11 @@ class Solver:
         ``coefficients(rate, h, step) -> c``, six floats: from the learning rate, the hyper-parameters (four
         floats) and the number of this step (1 for the first).
     n_states : int
-        How many of s, t, u it uses.
+        Number of states s, t, u that it uses.
     hyper : tuple of str
         The hyper-parameters h by name: parameters of the estimators, or else of `solver_params`.
     own : tuple of Parameter
-        Those of `solver_params`.
+        Parameters in `solver_params`.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Solver:
     own: tuple[Parameter, ...] = ()
 
     def hyper_parameters(self, common: Mapping[str, float], given: Mapping[str, Any]) -> tuple[float, ...]:
-        """h: of the estimators' parameters `common`, of `solver_params`, or by default; else ValueError."""
+        """Return h from the parameters `common`, `solver_params` or defaults, or raise ValueError."""
         own = resolve(self.own, given, "solver_params", f"solver={self.name!r}")
         values = {**common, **{parameter.name: value for parameter, value in zip(self.own, own, strict=True)}}
         return tuple(values[name] for name in self.hyper)
@@ -60,7 +60,7 @@ def momentum(w, g, s, t, u, c):
 
 
 def nesterov(w, g, s, t, u, c):
-    # scikit-learn's form: the velocity, then one more step of it from where it led.
+    # scikit-learn's form: update the velocity, then look ahead by one more update of it.
     step = g * -c[0]
     s = fma(s, c[1], step)
     return w + fma(s, c[1], step), s, t, u
@@ -110,8 +110,8 @@ def adadelta(w, g, s, t, u, c):
 
 
 def rprop(w, g, s, t, u, c):
-    # Riedmiller and Braun 1993, in the form of Igel and Huesken 2000 (iRprop-): s the step, t the gradient
-    # before. A step of 0 is one that was never made.
+    # Riedmiller and Braun 1993, in the form of Igel and Huesken 2000 (iRprop-): s is the step, t the previous
+    # gradient. A step of 0 is one that was never made.
     agreement = g * t
     s = select(s > 0.0, s, c[0])
     s = select(agreement > 0.0, s * c[2], select(agreement < 0.0, s * c[1], s))

@@ -1,4 +1,4 @@
-"""Values as users give them: of Python's types, of NumPy's or of others, as numbers, as lists, as text."""
+"""Conversion of user values of Python, NumPy or other types to numbers, lists and text."""
 
 import math
 from collections.abc import Mapping, Set
@@ -9,33 +9,33 @@ import numpy as np
 
 LONGEST_SHOWN = 200  # characters of a value in a message
 
-# Python's own types, whose values engines take as they are.
+# Python types whose values engines accept unchanged.
 PLAIN = frozenset((type(None), bool, int, float, str))
 
 
 def shown(value: Any) -> str:
-    """The value for a message: its repr if it has one, cut to a line."""
+    """Return the value for a message: its repr if it has one, cut to a line."""
     try:
         text = repr(value)
-    except Exception:  # of an integer of too many digits, or of a class of the user's
+    except Exception:  # raised by an integer of too many digits, or by a user's class
         return f"an object of type {type(value).__name__}"
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def as_float(value: Any) -> float | None:
-    """A real number of whatever type as a float; None for anything else, and for what no float can hold."""
+    """Convert a real number of any type to a float; None for anything else, or if it is too large."""
     if isinstance(value, np.timedelta64) or not isinstance(value, Real):
         return None
     try:
         number = float(value)
         # NumPy's widest floats become infinite without an error
         return None if math.isinf(number) and number != value else number
-    except Exception:  # an overflow, or an error of a class of the user's
+    except Exception:  # an overflow, or an error raised by a user's class
         return None
 
 
 def python_number(value: Any) -> Any:
-    """A number of NumPy's or of another package as Python's own, of the same value; anything else as it is.
+    """Convert a number of NumPy or another package to Python's type; anything else is unchanged.
 
     Arithmetic with NumPy's narrow integers wraps around, and with its narrow floats it rounds.
     """
@@ -45,13 +45,13 @@ def python_number(value: Any) -> Any:
         return value
     try:
         number = int(value) if isinstance(value, Integral) else as_float(value)
-    except Exception:  # of a class of the user's
+    except Exception:  # raised by a user's class
         return value
     return value if number is None else number
 
 
 def plain_key(values: tuple) -> tuple | None:
-    """What tells apart tuples of values that cannot change; None where one can."""
+    """Return a key for a tuple of immutable values; None if one is mutable."""
     types = tuple(map(type, values))
     others = set(types) - PLAIN
     if not others or (others == {tuple} and all(is_plain(value) for value in values if type(value) is tuple)):
@@ -60,17 +60,17 @@ def plain_key(values: tuple) -> tuple | None:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value can be remembered: it cannot change, and equality says all about it."""
+    """Return whether a value can be cached: it is immutable, and equal values are interchangeable."""
     if type(value) is tuple:
         return all(type(size) is int for size in value)
     return type(value) in PLAIN
 
 
 def listed(value: Any) -> list[Any] | None:
-    """The elements of a sequence; None for what is none: text, mappings, sets, generators, tables."""
+    """Return the elements of a sequence; None for anything else: text, mappings, sets, generators, tables."""
     if isinstance(value, str | bytes | bytearray | memoryview | Mapping | Set):
         return None
     try:
         return list(value) if hasattr(value, "__len__") and getattr(value, "ndim", 1) == 1 else None
-    except Exception:  # of a class of the user's
+    except Exception:  # raised by a user's class
         return None

@@ -1,1 +1,1 @@
-"""What is to be computed, decided before anything is: a network's ops and offsets, and how it is trained."""
+"""Plans, made before any computation: ops and offsets of a network, and its training."""

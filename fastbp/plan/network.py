@@ -1,18 +1,17 @@
 """Plans of networks: ops, buffers, and how parameters lie in one flat vector.
 
 A network is a short list of ops over numbered activation buffers. Buffer 0 holds the inputs, and each dense
-layer fills one of its own; elementwise and row ops work in place, unless the derivative needs what was there
-before; a group op makes one value of k neighbours, in a buffer of its own. The backward pass is the same list
-from its end.
+layer writes its own; elementwise and row ops work in place, unless the derivative needs the input; a group op
+reduces k neighbours to one value, in its own buffer. The backward pass runs the list in reverse.
 
 Parameters live in one flat vector. The block of a dense layer is a matrix, "in-major" (a row for each input,
 the bias last: one more input that is always 1) or "out-major" (a row for each output), whichever wastes fewer
-vector lanes: kernels run along the columns. It is stored as column panels, one behind the other, each a
-contiguous (rows, ld) array with ld·itemsize 64 or 128 bytes: a tile of weights, whichever way a product walks
-through it, lies in few neighbouring cache lines. Whatever lies beyond the columns is zero and stays zero.
+vector lanes: kernels run along the columns. It is stored as column panels, one after the other, each a
+contiguous (rows, ld) array with ld·itemsize 64 or 128 bytes: a tile of weights, traversed in either
+direction, lies in few neighbouring cache lines. Padding beyond the columns is zero and stays zero.
 
-A parametric op has a block of one row: its first parameter of each feature, then its second. That row is the
-bias row of a dense layer without inputs: it meets a column of ones, and is not penalised.
+A parametric op has a block of one row: the first parameter of each feature, then the second. It is like the
+bias row of a dense layer without inputs: multiplied by a column of ones, and not penalised.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +28,7 @@ PANEL_BYTES = 2 * ALIGNMENT  # a row of a column panel of parameters
 
 
 class Kind(IntEnum):
-    """What an op does, and so which kernel runs it."""
+    """Kind of an op, which selects its kernel."""
 
     DENSE = 0
     ELEMENTWISE = 1
@@ -62,23 +61,23 @@ class Op:
     n_in, n_out : int
         Widths of these buffers.
     bias : int
-        1 where a dense layer has a bias.
+        1 if a dense layer has a bias.
     offset, rows, cols, ld, layout : int
         The block of parameters: element (i, j) lies at
         ``offset + (j // ld) · rows · ld + i · ld + j % ld``.
     training, prediction : int
-        1 where the op runs then: an activation that is merged with the loss runs in prediction only.
+        1 if the op runs in this mode: an activation that is merged with the loss runs in prediction only.
     sync : int
-        1 where the op needs the whole batch before it can go on: its parameters are the batch's in training,
-        and running means in prediction.
+        1 if the op needs the whole batch before it can continue: its parameters are batch statistics in
+        training, and running means in prediction.
     other : int
-        The second buffer that a sum reads; of a parametric op the one whose deltas are those of its
-        parameters, row by row.
+        Second buffer that a sum reads; for a parametric op, the buffer with the deltas of its parameters, row
+        by row.
     constants : int
-        Where the op's own begin among the network's constants: parameters of noise, or factors of the
+        Index of the op's first value in the network's constants: parameters of noise, or factors of the
         learning rate of weights and of biases.
     learned : int
-        1 where training changes the parameters.
+        1 if training changes the parameters.
     """
 
     kind: int
@@ -110,26 +109,26 @@ FIELD = {f.name: i for i, f in enumerate(fields(Op))}
 
 @dataclass(frozen=True, eq=False)
 class NetworkPlan:
-    """A network of fixed shape: its ops, buffers and parameters. Equal is only what is identical.
+    """A network of fixed shape: its ops, buffers and parameters. Compared by identity.
 
     Attributes
     ----------
     ops : tuple of Op
         In forward order; the last is the loss.
     n_inputs, n_outputs, n_targets : int
-        `n_targets` columns of targets a row: 1 for class indices and for several quantiles of one target,
-        else `n_outputs`.
+        `n_targets` is the number of target columns: 1 for class indices and for several quantiles of one
+        target, else `n_outputs`.
     class_targets : bool
     dtype : numpy.dtype
-        float32 or float64, of everything computed.
+        float32 or float64, for all computations.
     n_parameters : int
         Length of the flat parameter vector, padding included.
     widths : tuple of int
-        Of the buffers.
+        Widths of the buffers.
     constants : tuple of float
         The parameters of the loss, then those of other ops.
     has_rate_factors : bool
-        Whether layers learn at rates of their own.
+        Whether layers have their own learning rates.
     """
 
     ops: tuple[Op, ...]
@@ -160,7 +159,7 @@ class NetworkPlan:
 
     @property
     def pieces(self) -> list[int]:
-        """Linear outputs that each dense layer has for a unit: 1, or k where the largest of k is taken."""
+        """Number of linear outputs per unit of each dense layer: 1, or k for maxout."""
         pieces: list[int] = []
         for op in self.ops:
             if op.kind == Kind.DENSE:
@@ -177,9 +176,9 @@ class NetworkPlan:
 
     @cached_property
     def row_major(self) -> "NetworkPlan":
-        """The same network over another vector: each block the plain matrix (inputs + bias, outputs).
+        """The same network over another vector: each block is a plain matrix (inputs + bias, outputs).
 
-        Slower for many rows, but the matrices can be the user's own arrays. Results have the same bits.
+        Slower for many rows, but the matrices can be the user's own arrays. Results are bitwise identical.
         """
         offset, ops = 0, []
         for op in self.ops:
@@ -198,12 +197,13 @@ class NetworkPlan:
         return 6 * sum(p * q for p, q in self.layer_shapes) - 2 * int(np.prod(self.layer_shapes[0]))
 
     def n_ops_until(self, layer: int | str | None) -> int:
-        """How many ops lead to the outputs of a dense layer.
+        """Number of ops up to the outputs of a dense layer.
 
         Parameters
         ----------
         layer : int, "logits" or None
-            1 … n_layers: that layer after its activation; "logits": the last one before it; None: the last.
+            1 … n_layers: that layer after its activation; "logits": the last layer before its activation;
+            None: the last layer.
         """
         starts = [i for i, op in enumerate(self.ops) if op.kind == Kind.DENSE]
         if layer == "logits":
@@ -213,7 +213,7 @@ class NetworkPlan:
 
     @property
     def start(self) -> list[np.ndarray]:
-        """The parameters of parametric ops before training: (n_parameters, n_features) each."""
+        """Initial parameters of parametric ops: (n_parameters, n_features) each."""
         rows = []
         for op in self.parametric:
             entry = PARAMETRICS[PARAMETRICS.names()[op.code]]
@@ -226,10 +226,9 @@ class NetworkPlan:
         intercepts: Sequence[np.ndarray],
         rows: Sequence[np.ndarray] | None = None,
     ) -> np.ndarray:
-        """The flat parameter vector of given weights: a fresh array of `dtype`, padding zero.
+        """Return the flat parameter vector of given weights: a new array of `dtype` with zero padding.
 
-        `rows` are the parameters of parametric ops, (n_parameters, n_features) each; None: as before
-        training.
+        `rows` are the parameters of parametric ops, (n_parameters, n_features) each; None: the initial ones.
         """
         flat = aligned_zeros(self.n_parameters, self.dtype)
         for op, coef, intercept in zip(self.dense, coefs, intercepts, strict=True):
@@ -246,7 +245,7 @@ class NetworkPlan:
         return flat
 
     def to_row_major(self, flat: np.ndarray) -> np.ndarray:
-        """The same parameters as a vector of the plan `row_major`."""
+        """Convert a flat vector to the layout of the plan `row_major`."""
         vector = np.empty(self.row_major.n_parameters, flat.dtype)
         for op, plain in zip(self.dense, self.row_major.dense, strict=True):
             whole = plain.matrix(vector)
@@ -258,7 +257,7 @@ class NetworkPlan:
         return vector
 
     def from_row_major(self, vector: np.ndarray) -> np.ndarray:
-        """The inverse of `to_row_major`: a fresh flat vector of this plan, padding zero."""
+        """Inverse of `to_row_major`: a new flat vector of this plan with zero padding."""
         flat = aligned_zeros(self.n_parameters, vector.dtype)
         for op, plain in zip(self.dense, self.row_major.dense, strict=True):
             whole = plain.matrix(vector)
@@ -274,7 +273,7 @@ class NetworkPlan:
         return [flat[op.offset : op.offset + op.cols].reshape(-1, op.n_out) for op in self.parametric]
 
     def unpack(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Weights (n_in, n_out) and biases (n_out,) of a flat vector, as fresh C-contiguous arrays."""
+        """Weights (n_in, n_out) and biases (n_out,) of a flat vector, as new C-contiguous arrays."""
         vector = self.to_row_major(flat)
         coefs, intercepts = [], []
         for op in self.row_major.dense:
@@ -284,9 +283,9 @@ class NetworkPlan:
         return coefs, intercepts
 
     def mask(self, weights: bool = True, biases: bool = True) -> np.ndarray:
-        """Which entries of the flat vector are weights or biases (bool); the others are padding.
+        """Boolean mask of weights or biases in the flat vector; the others are padding.
 
-        The parameters of parametric ops count as biases where training changes them, else as padding.
+        The parameters of parametric ops count as biases if training changes them, else as padding.
         """
         shapes = self.layer_shapes
         coefs = [np.full(shape, weights) for shape in shapes]
@@ -295,7 +294,7 @@ class NetworkPlan:
 
 
 def aligned_zeros(n: int, dtype: np.dtype) -> np.ndarray:
-    """A vector of zeros that starts at a cache line."""
+    """Vector of zeros, aligned to a cache line."""
     dtype = np.dtype(dtype)
     raw = np.zeros(n * dtype.itemsize + ALIGNMENT, dtype=np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
@@ -308,7 +307,7 @@ def padded(n: int, lanes: int) -> int:
 
 
 def _panels(flat: np.ndarray, op: Op) -> Iterable[tuple[np.ndarray, slice]]:
-    """The column panels of a parameter block as views without their padding, and the columns they hold."""
+    """Yield the column panels of a parameter block as views without padding, and the columns they hold."""
     for first in range(0, op.cols, op.ld):
         width = min(op.ld, op.cols - first)
         start = op.offset + first * op.rows

@@ -1,6 +1,6 @@
-"""The size of a network, before anything of it is planned or drawn: what no memory holds is refused at once.
+"""Memory that a network needs: one that does not fit is refused before it is planned or drawn.
 
-The sizes are products of the user's numbers, so they are computed with Python's integers.
+The sizes are products of the user's numbers, so they are computed with Python integers.
 """
 
 import os
@@ -10,9 +10,9 @@ from functools import cache
 
 import numpy as np
 
-# Files in which a container's limit stands: of control groups, version 2 and 1.
+# Files with a container's memory limit: control groups, versions 2 and 1.
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-# Rows whose activations the CPU holds at a time, however wide the network.
+# Rows whose activations the CPU holds at a time, for any width of the network.
 ROWS_AT_A_TIME = 512
 
 
@@ -36,17 +36,17 @@ def refuse_too_large(
         Units of each hidden layer, and linear outputs for each of its units.
     fit_intercept : bool
     n_moments : int or None
-        Vectors as long as the parameters that the solver keeps; None for L-BFGS.
+        Number of vectors as long as the parameters that the solver keeps; None for L-BFGS.
     n_rows : int
-        Of a batch.
+        Rows of a batch.
     dtype : numpy.dtype
 
     Raises
     ------
     MemoryError
-        Where the machine has less memory than the least that training holds.
+        If the machine has less memory than training needs at least.
     ValueError
-        Where no machine can address so much.
+        If no machine can address that much.
     """
     widths = [n_out * k for n_out, k in zip([*hidden_layer_sizes, n_outputs], [*pieces, 1], strict=True)]
     n_inputs_of = [n_inputs, *hidden_layer_sizes]
@@ -69,7 +69,7 @@ def refuse_too_large(
 
 @cache
 def machine_memory() -> int:
-    """Bytes that this machine, or the container, has; `sys.maxsize` where the system does not say."""
+    """Memory of this machine or container in bytes; `sys.maxsize` if unknown."""
     found = [sys.maxsize]
     try:
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -85,10 +85,10 @@ def machine_memory() -> int:
 
 
 def bytes_per_parameter(n_moments: int | None, dtype: np.dtype) -> int:
-    """What training holds for a parameter, at least.
+    """Minimum number of bytes per parameter in training.
 
-    Weights and gradient, or at the end two copies of the weights; and the moments of the solver. `None`
-    stands for L-BFGS: SciPy works on float64 vectors, the point, the gradient and a pair for each iteration.
+    Weights and gradient, or at the end two copies of the weights; and the moments of the solver. `None` means
+    L-BFGS: SciPy works on float64 vectors, the point, the gradient and a pair for each iteration.
     """
     itemsize = np.dtype(dtype).itemsize
     return 2 * itemsize + (4 * 8 if n_moments is None else n_moments * itemsize)

@@ -1,4 +1,4 @@
-"""How a network is planned: the one place where names become codes and sizes become offsets.
+"""Planning of networks: the one place where names become codes and sizes become offsets.
 
 What cannot be trained is refused here, by the parameter's name.
 """
@@ -74,25 +74,25 @@ def network_plan(
     activation : str or sequence of str
         A name, or one for each hidden layer.
     out_activation : str
-        A name; it is resolved ("auto" is the estimators' word).
+        A resolved name, never "auto".
     loss : str
-        The user's name.
+        The user's name of the loss.
     constants : tuple of float or None
-        Its parameters, as `Loss.constants` gives them; None: their defaults.
+        Parameters of the loss, as `Loss.constants` returns them; None: defaults.
     dropout : float or sequence of float
-        Share of the units that are dropped, of all hidden layers or of each.
+        Share of the units that are dropped, for all hidden layers or for each.
     input_dropout, input_noise : float
-        Share of the inputs that are dropped; standard deviation of what is added to them.
+        Share of the inputs that are dropped; standard deviation of the noise added to them.
     residual : bool
-        Whether each hidden layer but the first adds its inputs to its outputs where they are as many.
+        Whether each hidden layer except the first adds its inputs to its outputs if their numbers are equal.
     robust_inputs, input_scales, blend : bool
-        Whether inputs are scaled and cut off smoothly by numbers of the data, then by factors that are
-        learned; whether hidden units learn how much of their activation is the identity.
+        Whether inputs are robustly scaled and smoothly clipped; whether they are multiplied by learned
+        factors; whether hidden units learn a blend of their activation with the identity.
     norm : {"batch", "layer"} or None
         Normalisation of hidden layers, before their activation.
     rate_factors : tuple of float or None
         Factors of the learning rate: of weights, of biases and of parametric ops; that of weights is divided
-        by the layer's number of inputs to the power of the fourth. None where all learn alike.
+        by the layer's number of inputs to the power of the fourth. None: one rate for all.
     maxout_pieces : int
         Linear outputs for each unit of a maxout layer: those of unit j are its columns k·j … k·j + k - 1.
     fit_intercept : bool
@@ -101,7 +101,7 @@ def network_plan(
     Raises
     ------
     ValueError
-        For an unknown name or a combination that cannot be trained; it names the parameter.
+        For an unknown name or a combination that cannot be trained; names the parameter.
     """
     dtype = np.dtype(dtype)
     names = hidden_activations(activation, len(hidden_layer_sizes))
@@ -123,14 +123,14 @@ def network_plan(
         )
 
     def grow(kind: Kind, code: int, **more) -> None:
-        """An op that writes what it makes of the last buffer into a new one."""
+        """Append an op that reads the last buffer and writes a new one."""
         nonlocal source
         ops.append(Op(kind, code, source, len(widths), widths[source], widths[source], **more))
         widths.append(widths[source])
         source = ops[-1].target
 
     def own_rates(weights: float, biases: float) -> int:
-        """Where the factors of an op's learning rates stand among the constants."""
+        """Append the factors of an op's learning rates to the constants; return their index."""
         nonlocal constants
         if rate_factors is None:
             return 0
@@ -174,7 +174,7 @@ def network_plan(
     ):
         target = len(widths)
         is_hidden = layer < len(names)
-        # Batch normalisation takes the mean away, and a bias with it.
+        # Batch normalisation subtracts the mean, and any bias with it.
         bias = fit_intercept and not (is_hidden and norm == "batch")
         width = n_out * pieces_of(name, maxout_pieces)
         dense = _dense(offset, source, target, widths[source], width, bias, dtype.itemsize)
@@ -226,7 +226,7 @@ def network_plan(
 
 
 def _activation(name: str, buffer: int, next_buffer: int, width: int, n_out: int, merged: bool) -> Op:
-    """The op of an activation: in place, or into the next buffer where its derivative needs its input."""
+    """Return the op of an activation: in place, or into the next buffer if its derivative needs its input."""
     training = int(not merged)
     if name in GROUP_ACTIVATIONS:
         return Op(Kind.GROUP, GROUP_ACTIVATIONS.code(name), buffer, next_buffer, width, n_out)
@@ -237,7 +237,7 @@ def _activation(name: str, buffer: int, next_buffer: int, width: int, n_out: int
 
 
 def hidden_activations(activation: str | Sequence[str], n_layers: int) -> list[str]:
-    """The activation of each hidden layer, or ValueError."""
+    """Return the activation of each hidden layer, or raise ValueError."""
     names = [activation] * n_layers if isinstance(activation, str) else list(activation)
     for name in [activation] if isinstance(activation, str) else names:
         refuse_hidden(name)
@@ -250,7 +250,7 @@ def hidden_activations(activation: str | Sequence[str], n_layers: int) -> list[s
 
 
 def refuse_hidden(activation: object) -> None:
-    """ValueError for what is no activation of hidden layers."""
+    """Raise ValueError for anything except an activation of hidden layers."""
     known = [entry.name for entry in ACTIVATIONS if entry.hidden] + GROUP_ACTIVATIONS.names()
     if not isinstance(activation, str) or activation not in known:
         raise ValueError(
@@ -259,12 +259,12 @@ def refuse_hidden(activation: object) -> None:
 
 
 def pieces_of(activation: str, maxout_pieces: int) -> int:
-    """Linear outputs for each unit of a layer with that activation."""
+    """Return the number of linear outputs per unit of a layer with that activation."""
     return maxout_pieces if activation in GROUP_ACTIVATIONS else 1
 
 
 def refuse_output(out_activation: object) -> None:
-    """ValueError for an activation that makes no outputs."""
+    """Raise ValueError for an activation that is not for the output layer."""
     if isinstance(out_activation, str) and out_activation in GROUP_ACTIVATIONS:
         raise ValueError(
             f"out_activation={out_activation!r} is not for the output layer: it takes the largest of several "

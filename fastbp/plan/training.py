@@ -1,6 +1,6 @@
-"""How a network is trained: solver, schedule, batches, regularisation, stopping rule.
+"""Training plans: solver, schedule, batches, regularisation, stopping rule.
 
-Like ``fastbp.plan.planner`` a place where names become codes; what cannot be trained is refused here.
+As in ``fastbp.plan.planner``, names become codes here, and what cannot be trained is refused.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
 
 ADAMW_DECAY = 0.01  # of weights, by default: PyTorch's
-# Running means of the weights: exponential (Polyak and Juditsky 1992), or plain from a share of the fit on
+# Running means of the weights: exponential (Polyak and Juditsky 1992), or plain after a share of the fit
 # (Izmailov et al. 2018).
 AVERAGES = {
     "ema": Parameter("decay", 0.999, 0.0, 1.0),
@@ -24,14 +24,14 @@ AVERAGES = {
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How a network is trained: solver, schedule, batches, stopping rule.
+    """Plan of mini-batch training: solver, schedule, batches, stopping rule.
 
     Attributes
     ----------
     solver : str
         A name of `SOLVERS`.
     hyper : tuple of float
-        Its hyper-parameters, as `Solver.hyper` names them.
+        Hyper-parameters of the solver, in the order of `Solver.hyper`.
     schedule : int
         A code of `SCHEDULES`.
     rate_schedule : str
@@ -41,14 +41,14 @@ class TrainingPlan:
     max_norm : float
         Limit of the norm of a unit's incoming weights; 0 for none.
     averages : bool
-        Whether a running mean of the weights is kept, which is what is trained for: it moves by the share
-        `average_rate`, or as the mean of all steps behind the share `average_after` of the fit.
+        Whether the result is a running mean of the weights: exponential with the rate `average_rate`, or the
+        mean of all steps after the share `average_after` of the fit.
     monitor_loss : bool
-        Whether the stopping rule watches the training loss; else a value that is reported from outside.
+        Whether the stopping rule watches the training loss; else an externally reported value.
     patience : float
-        Stale epochs until convergence; may be infinite.
+        Consecutive stale epochs until convergence; may be infinite.
     max_epochs, planned_epochs : int
-        Of this call; and of the whole fit that it is a part of, over which schedules and averages run.
+        Epochs of this call, and of the whole fit, over which schedules and averages run.
     """
 
     solver: str
@@ -79,29 +79,29 @@ class TrainingPlan:
 
     @property
     def has_rate_schedule(self) -> bool:
-        """Whether the learning rate changes from step to step."""
+        """True if the learning rate changes from step to step."""
         return self.rate_schedule != "constant" or any(self.rate_constants)
 
     @property
     def n_moments(self) -> int:
-        """Vectors as long as the parameters that training keeps beside them."""
+        """Number of vectors as long as the parameters that training keeps besides them."""
         return SOLVERS[self.solver].n_states + self.averages
 
     def planned_steps(self, steps_per_epoch: int) -> int:
-        """Steps of the whole fit, as many as 64 bits can count."""
+        """Number of steps of the whole fit, at most 2**63 - 1."""
         return min(self.planned_epochs * steps_per_epoch, 2**63 - 1)
 
 
 @dataclass(frozen=True)
 class LbfgsPlan:
-    """How a network is trained on all rows at once by L-BFGS.
+    """Plan of full-batch training by L-BFGS.
 
     Attributes
     ----------
     alpha, l2 : float
         Penalties, as the estimators' parameters.
     max_iter, max_fun : int
-        Iterations, and evaluations of the loss, at most.
+        Maximum numbers of iterations and of loss evaluations.
     tol : float
         The largest component of the gradient at which the fit has converged.
     """
@@ -115,17 +115,17 @@ class LbfgsPlan:
 
 @dataclass
 class SolverState:
-    """What a solver remembers between calls of `partial_fit` and warm starts.
+    """State of a solver between calls of `partial_fit` and warm starts.
 
     Attributes
     ----------
     solver : str
-        The rule that the moments belong to.
+        Update rule that the moments belong to.
     moments : ndarray of shape (n_states, n_parameters)
     n_steps, n_samples_seen, n_epochs : int
         Counted over the life of the state.
     learning_rate : float
-        Of the next step, before any bias correction.
+        Learning rate of the next step, before any bias correction.
     """
 
     solver: str
@@ -137,7 +137,7 @@ class SolverState:
 
 
 def rule_of(solver: str, momentum: float, nesterovs_momentum: bool) -> str:
-    """The name in `SOLVERS` of what a solver of the estimators does."""
+    """Return the name in `SOLVERS` of the update rule of an estimator's solver."""
     if solver != "sgd":
         return solver
     return "sgd" if momentum == 0 else "nesterov" if nesterovs_momentum else "momentum"

@@ -1,1 +1,1 @@
-"""The loop that both engines share, and what it looks at between chunks of steps."""
+"""Training loop shared by both engines, and its checks between chunks of steps."""

@@ -1,11 +1,11 @@
-"""The user's code on the call stack: which line a warning points at, and who has called a fit."""
+"""Inspection of the call stack: the user's line for warnings, and the caller of a fit."""
 
 import os
 import sys
 import warnings
 from types import FrameType
 
-# Modules that call one fit, for the user; others of their packages call fits for purposes of their own.
+# Modules that pass on one fit of the user; other modules of these packages make fits for their own purposes.
 TRANSPARENT = (
     "fastbp",
     "sklearn.base",
@@ -17,7 +17,7 @@ TRANSPARENT = (
     "contextlib",
     "functools",
 )
-# Packages that make many fits, or fits in processes of their own.
+# Packages that make many fits, or fits in separate processes.
 OF_MANY_FITS = (
     "sklearn",
     "joblib",
@@ -36,7 +36,7 @@ OF_MANY_FITS = (
 )
 INSTALLED = ("site-packages", "dist-packages")
 
-# Packages whose frames stand between a user's line and the place in fastbp that warns.
+# Packages with frames between the user's line and the warning in fastbp.
 BETWEEN = ("fastbp", "sklearn", "joblib", "numpy", "contextlib")
 
 
@@ -46,9 +46,9 @@ def package_of(module_name: str) -> str:
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line of the user's code that called fastbp, directly or by way of scikit-learn.
+    """Warn at the line of the user's code that called fastbp, directly or through scikit-learn.
 
-    Where there is no such line, as in a thread of joblib's, the warning points at the outermost frame.
+    If there is no such line, as in a joblib thread, the warning points at the outermost frame.
     """
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and package_of(frame.f_globals.get("__name__", "")) in BETWEEN:
@@ -57,12 +57,12 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def is_part_of_another_call() -> bool:
-    """Whether the fit under way belongs to a search, an ensemble, a cross-validation or the like.
+    """Return whether the running fit belongs to a search, an ensemble, a cross-validation or the like.
 
-    A fit that the user called, directly or as a step of a pipeline, is one of its own. It is a part of
-    another call where one of `OF_MANY_FITS` stands anywhere on the call stack, but for modules that pass a
-    fit on; or where the nearest caller that does not pass it on is a library that was installed: what that
-    does with a model whose training was cut short cannot be known.
+    A fit that the user called, directly or as a step of a pipeline, stands alone. It is part of another call
+    if one of `OF_MANY_FITS` is anywhere on the call stack, except for modules in `TRANSPARENT`; or if the
+    nearest caller outside `TRANSPARENT` is an installed library, whose use of a model with truncated training
+    is unknown.
     """
     frame: FrameType | None = sys._getframe()
     is_nearest = True

@@ -1,6 +1,6 @@
-"""A fit as scikit-learn's callbacks see it: a task whose subtasks are the epochs, or iterations of L-BFGS.
+"""A fit as a task of scikit-learn's callbacks, with epochs or iterations of L-BFGS as subtasks.
 
-Nothing of this exists in a fit without callbacks. Models and positions are made when a callback asks.
+Not used in fits without callbacks. Models and saved states are made when a callback asks for them.
 """
 
 from collections.abc import Callable
@@ -28,13 +28,13 @@ class Epoch:
     number : int
         From 1, counted in this call of `fit`.
     loss : float
-        Of the training rows, the last entry of `loss_curve_`.
+        Loss of the training rows, the last entry of `loss_curve_`.
     score : float or None
-        Of the validation rows, the last entry of `validation_scores_`; None without early stopping.
+        Score of the validation rows, the last entry of `validation_scores_`; None without early stopping.
     estimator : BPClassifier or BPRegressor
-        A fitted copy, as if the fit had stopped here. It is made when it is first asked for.
+        A fitted copy, as if the fit had stopped here. Made on first access.
     saved : callable
-        Makes a `SavedFit`, for callbacks that keep the fit.
+        Returns a `SavedFit`, for callbacks that save the fit.
     """
 
     def __init__(
@@ -57,18 +57,18 @@ class Epoch:
 
 
 class FitTasks:
-    """Tells the callbacks of an estimator about a fit while it goes on.
+    """Link between a running fit and the callbacks of its estimator.
 
     Parameters
     ----------
     estimator : BackPropagation
-        Whose method was called.
+        Estimator whose method was called.
     X, y, sample_weight
-        As the user gave them.
+        Arguments as given by the user.
     name : str
-        Of the method.
+        Name of the method.
     n_epochs : int
-        At most.
+        Maximum number of epochs.
     """
 
     def __init__(self, estimator, X, y, sample_weight, name: str, n_epochs: int) -> None:
@@ -88,32 +88,32 @@ class FitTasks:
         fitted: Callable[[Any], Any],
         begin: FitOrigin | None,
     ) -> None:
-        """Say what is known when the training begins.
+        """Set what is known when training begins.
 
         Parameters
         ----------
         unit : str
             Name of the subtasks.
         fitted : callable
-            Makes a model of a `Result`.
+            Makes a model from a `Result`.
         begin : FitOrigin or None
-            None where no callback keeps the fit.
+            Start of the fit; None if no callback saves it.
         """
         self._unit, self._fitted, self._begin = unit, silent(fitted), begin
 
     @property
     def keeps(self) -> bool:
-        """Whether a callback keeps what the fit needs to go on."""
+        """True if a callback saves the state needed to resume the fit."""
         return bool(self._keepers)
 
     def find(self, settings: dict[str, Any], network: NetworkPlan) -> SavedFit | None:
-        """The first fit with these settings that a callback has kept; all of them learn of the settings."""
+        """Return the first saved fit with these settings; all saving callbacks receive the settings."""
         with users_own():
             found = [keeper.find(self._estimator, settings, network) for keeper in self._keepers]
         return next((saved for saved in found if saved is not None), None)
 
     def begin_epoch(self, result: Callable[[], Any]) -> None:
-        """An epoch begins, unless one is under way; `result` gives the fit as it is."""
+        """Begin an epoch unless one is running; `result` returns the result so far."""
         if self._open is None:
             self._open = self._root.subcontext(task_name=self._unit)
             with users_own():
@@ -129,7 +129,7 @@ class FitTasks:
         result: Callable[[], Any],
         position: Callable[[], Position],
     ) -> bool:
-        """The epoch has ended; returns whether a callback wants the fit to stop."""
+        """End the epoch; return whether a callback requests the fit to stop."""
 
         def saved() -> SavedFit:
             assert self._begin is not None, "only callbacks that keep the fit ask for it"
@@ -147,24 +147,24 @@ class FitTasks:
             del self._estimator._epoch
 
     def keep_last(self) -> None:
-        """No epoch comes after the latest; what it was asked for can still be had."""
+        """Let callbacks save the latest epoch, which is the last one."""
         if self._latest is not None:
             with users_own():
                 for keeper in self._keepers:
                     keeper.keep_last(self._estimator, self._latest)
 
     def close(self) -> None:
-        """The training is over; an epoch that did not end becomes an empty task."""
+        """End the training; an unfinished epoch becomes an empty task."""
         if self._open is not None:
             with users_own():
                 self._open.call_on_fit_task_end(estimator=self._estimator)
             self._open = None
 
     def end(self) -> None:
-        """The estimator is fitted."""
+        """End the task of the fit, once the estimator is fitted."""
         with users_own():
             self._root.call_on_fit_task_end(**self._call, reconstruction_attributes={})
 
     def _attributes(self, model) -> dict[str, Any]:
-        # What an earlier fit has set and this one does not is None in the copy that scikit-learn makes.
+        # Attributes that only an earlier fit has set are None in the copy that scikit-learn makes.
         return {**dict.fromkeys(vars(self._estimator)), **vars(model)}

@@ -1,4 +1,4 @@
-"""What a fit needs to go on behind an epoch with the same bits, apart from its data and parameters.
+"""State needed to resume a fit after an epoch with the same bits, apart from its data and parameters.
 
 Vectors are kept in the layout of ``network.row_major``, which does not depend on the processor.
 """
@@ -23,20 +23,20 @@ from fastbp.training.dataset import Dataset
 
 @dataclass
 class TrainingState:
-    """Where training by mini-batches stands behind an epoch.
+    """State of mini-batch training after an epoch.
 
     Attributes
     ----------
     parameters : ndarray of shape (n_parameters,)
-        Those that the next step changes.
+        Parameters that the next step changes.
     state : SolverState
-        Its moments of shape (n_moments, n_parameters).
+        Solver state, with moments of shape (n_moments, n_parameters).
     loss_curve : ndarray of shape (n_epochs,)
     best, n_stale, converged
-        Of the stopping rule.
+        State of the stopping rule.
     scores : ndarray of shape (n_epochs,) or None
-        Of the validation rows, under early stopping; then also `best_score`, and `best_parameters` once
-        there are any.
+        Scores of the validation rows under early stopping; then `best_score` is set, too, and
+        `best_parameters` once there are any.
     result : ndarray of shape (n_parameters,)
         The weights of the model, had the fit stopped here.
     """
@@ -59,19 +59,19 @@ class TrainingState:
 
 @dataclass
 class LbfgsHistory:
-    """Where L-BFGS stands behind an iteration: all that it has asked for.
+    """State of L-BFGS after an iteration: all evaluations so far.
 
-    SciPy keeps its own memory to itself, so a fit is taken up by walking the same path again. An answer that
-    is known costs nothing; where the path differs, it is computed.
+    SciPy does not expose its own state, so a fit resumes by replaying the same path. Known evaluations cost
+    nothing; if the path differs, new ones are computed.
 
     Attributes
     ----------
     points : ndarray of uint8 of shape (n, 16)
-        Digests of the vectors at which the loss was asked for.
+        Digests of the vectors at which the loss was evaluated.
     losses : ndarray of shape (n,)
     gradients : ndarray of shape (n, number of weights)
     n_epochs : int
-        Iterations that have ended.
+        Number of completed iterations.
     result : ndarray of shape (n_parameters,)
         The weights of the model, had the fit stopped here.
     """
@@ -85,20 +85,20 @@ class LbfgsHistory:
 
 @dataclass
 class FitOrigin:
-    """How a fit began.
+    """Start of a fit.
 
     Attributes
     ----------
     settings : dict
-        What has to be the same where it goes on: plain values that JSON can hold.
+        Settings that must be equal to resume it: plain values that JSON can hold.
     random_state : dict
-        Before anything was drawn from it.
+        Random state before anything was drawn from it.
     start : str
-        Digest of the weights that it began with.
+        Digest of the initial weights.
     earlier : dict
-        Fitted attributes of the fits that it went on from.
+        Fitted attributes of the earlier fits that it resumed.
     seed : int or None
-        Of shuffling and noise.
+        Seed of shuffling and noise.
     """
 
     settings: dict[str, Any]
@@ -110,7 +110,7 @@ class FitOrigin:
 
 @dataclass
 class SavedFit:
-    """A fit behind an epoch, and from where it was read."""
+    """State of a fit after an epoch, and the name of the file that it was read from."""
 
     begin: FitOrigin
     position: TrainingState | LbfgsHistory
@@ -118,27 +118,27 @@ class SavedFit:
 
 
 class CheckpointCallback(ABC):
-    """A callback that keeps what a fit needs to go on."""
+    """Callback that saves the state needed to resume a fit."""
 
     @abstractmethod
     def find(self, estimator, settings: dict[str, Any], network: NetworkPlan) -> SavedFit | None:
-        """The fit with these settings as it was kept, if there is one to take up; else ValueError or None."""
+        """Return the saved fit with these settings; None or ValueError if there is none to resume."""
 
     @abstractmethod
     def keep_last(self, estimator, epoch) -> None:
-        """Keep the last epoch of a fit."""
+        """Save the last epoch of a fit."""
 
 
 OTHER_START = (
-    "The checkpoint{} is of a fit that began with other weights. FitOrigin with the same (coefs_init, "
+    "The checkpoint{} is of a fit that began with other weights. Begin with the same (coefs_init, "
     "intercepts_init, or the model that a warm start goes on from), or delete the checkpoint."
 )
 OTHER_ROWS = (
     "The checkpoint{} is of a fit with or without early stopping, other than this one, or damaged. Delete it "
     "to begin anew, or choose another path."
 )
-# Fitted attributes that a fit adds to where it goes on from an earlier one.
-ADDED_TO = ("t_", "best_loss_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
+# Fitted attributes that accumulate over resumed fits.
+ACCUMULATED = ("t_", "best_loss_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
 BIT_GENERATORS: dict[str, Callable[..., np.random.BitGenerator]] = {
     "MT19937": np.random.MT19937,
     "PCG64": np.random.PCG64,
@@ -149,7 +149,7 @@ BIT_GENERATORS: dict[str, Callable[..., np.random.BitGenerator]] = {
 
 
 def misfit(saved: SavedFit, settings: dict[str, Any], network: NetworkPlan) -> str | None:
-    """What keeps a fit of these settings from having been kept like this; None where nothing does."""
+    """Return why a saved fit cannot belong to these settings; None if it can."""
     position, n_parameters = saved.position, network.row_major.n_parameters
     if position.result.shape != (n_parameters,):
         return f"it holds {len(position.result)} weights for a network of {n_parameters}"
@@ -177,29 +177,29 @@ def misfit(saved: SavedFit, settings: dict[str, Any], network: NetworkPlan) -> s
 def fit_settings(
     parameters: Mapping[str, Any], estimator: str, rows: Dataset, held_out: Dataset | None, engine: str
 ) -> dict[str, Any]:
-    """What has to be the same where a fit is taken up, as plain values.
+    """Return the settings that must be equal to resume a fit, as plain values.
 
     Parameters
     ----------
     parameters : mapping
-        The estimator's, as far as the course of the fit depends on them.
+        Parameters of the estimator that the course of the fit depends on.
     estimator : str
-        Name of its class.
+        Name of the estimator's class.
     rows, held_out : Dataset
-        Those of the user's; held out are those given to `fit`.
+        Rows of the user; `held_out` are validation rows given to `fit`.
     engine : str
-        The device whose engine computes.
+        Device of the engine.
     """
     settings = {name: plain(value) for name, value in parameters.items()}
     settings["estimator"], settings["engine"] = estimator, engine
     settings["shape of X"] = list(rows.X.shape)
-    settings["dtype"] = str(rows.X.dtype)  # in which it is computed, also where the parameter is "auto"
+    settings["dtype"] = str(rows.X.dtype)  # the actual one, also if the parameter is "auto"
     settings["digest of the data"] = digest(*_arrays(rows), *_arrays(held_out)).hex()
     return settings
 
 
 def _arrays(rows: Dataset | None) -> list[np.ndarray]:
-    """The arrays of some rows, but for those that lie on a GPU."""
+    """Arrays of some rows, except those on a GPU."""
     if rows is None:
         return []
     X: Any = rows.X
@@ -214,23 +214,23 @@ def begin_fit(
     draw: Callable[[np.random.RandomState], np.ndarray],
     earlier: dict[str, Any],
     saved: SavedFit | None,
-    goes_on: bool,
+    resumes: bool,
 ) -> tuple[np.ndarray, np.random.RandomState, FitOrigin, SavedFit | None]:
-    """FitOrigin a fit that callbacks keep, as `saved` began where that is this fit.
+    """Begin a fit that callbacks save, from the start of `saved` if that is this fit.
 
     Parameters
     ----------
     draw : callable
-        The weights to start from, by a random state.
+        Function that draws the initial weights from a random state.
     earlier : dict
-        Fitted attributes that the fit adds to.
-    goes_on : bool
-        Whether it goes on from the weights of an earlier fit.
+        Fitted attributes that the fit extends.
+    resumes : bool
+        Whether it resumes from the weights of an earlier fit.
 
     Returns
     -------
     parameters, random_state, begin, saved
-        The last is None where the fit begins anew.
+        The last is None if the fit starts afresh.
     """
     at_first = random_state.get_state(legacy=False)
     parameters = draw(random_state)
@@ -238,22 +238,22 @@ def begin_fit(
     begin = FitOrigin(settings, at_first, digest(start).hex(), earlier)
     if saved is None:
         return parameters, random_state, begin, None
-    if goes_on and saved.begin.start != begin.start:
+    if resumes and saved.begin.start != begin.start:
         if np.array_equal(saved.position.result, start):
             return parameters, random_state, begin, None  # that was the fit before this one
         raise ValueError(OTHER_START.format(saved.origin))
     if not same(saved.begin.random_state, at_first):
         random_state = new_random_state(saved.begin.random_state)
         parameters = draw(random_state)
-    # The weights that a warm start goes on from are known to that model alone.
-    comparable = not (goes_on or saved.begin.earlier)
+    # The weights that a warm start resumes from are known to that model only.
+    comparable = not (resumes or saved.begin.earlier)
     if comparable and digest(network.to_row_major(parameters)).hex() != saved.begin.start:
         raise ValueError(OTHER_START.format(saved.origin))
     return parameters, random_state, saved.begin, saved
 
 
 def digest(*arrays: np.ndarray) -> bytes:
-    """16 bytes that stand for the values of some arrays."""
+    """Return a 16-byte digest of the values of some arrays."""
     hashed = hashlib.blake2b(digest_size=16)
     for array in arrays:
         hashed.update(np.ascontiguousarray(array).data.cast("B"))
@@ -261,7 +261,7 @@ def digest(*arrays: np.ndarray) -> bytes:
 
 
 def plain(value: Any) -> Any:
-    """A parameter's value as JSON holds it; what it cannot hold stands by its name."""
+    """Convert a parameter's value for JSON; values that JSON cannot hold become names."""
     value = python_number(value)
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
@@ -277,7 +277,7 @@ def plain(value: Any) -> Any:
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What is not the same in two dictionaries of plain values, in words."""
+    """Describe the differences between two dictionaries of plain values."""
     names = [*before, *(name for name in now if name not in before)]
     return [
         f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
@@ -287,7 +287,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def same(first: Any, second: Any) -> bool:
-    """Whether two nested containers of plain values and arrays hold the same."""
+    """Return whether two nested containers of plain values and arrays are equal."""
     return _text(first) == _text(second)
 
 
@@ -296,12 +296,12 @@ def _text(value: Any) -> str:
 
 
 def new_random_state(state: dict[str, Any]) -> np.random.RandomState:
-    """A generator that stands where another one stood."""
+    """Return a random state with the given state."""
     generator = np.random.RandomState(BIT_GENERATORS[state["bit_generator"]](0))
     generator.set_state(state)
     return generator
 
 
 def digest_of_text(text: str) -> str:
-    """The same for a text, in hexadecimal."""
+    """Return the digest of a text, in hexadecimal."""
     return digest(np.frombuffer(text.encode(), np.uint8)).hex()

@@ -1,4 +1,4 @@
-"""The rows that early stopping watches, set aside or given by the user, and their score."""
+"""Data sets of encoded rows, the split for early stopping, and scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +15,8 @@ from sklearn.utils.extmath import _approximate_mode
 class Dataset:
     """Inputs, encoded targets and weights of the same rows.
 
-    Where there is an `index`, only the rows of these numbers are meant, in their order. The arrays are not
-    copied for it.
+    If there is an `index`, the data set consists of the rows at these indices, in this order. The arrays are
+    not copied for it.
     """
 
     X: np.ndarray | scipy.sparse.csr_matrix
@@ -28,18 +28,18 @@ class Dataset:
         return len(self.targets if self.index is None else self.index)
 
     def only(self, index: np.ndarray) -> "Dataset":
-        """The rows of these numbers."""
+        """Return the rows at these indices."""
         return replace(self, index=index)
 
     def labels(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """Targets and weights of the rows that are meant: copies where these are not all."""
+        """Targets and weights of the rows: copies if there is an index."""
         if self.index is None:
             return self.targets, self.sample_weight
         weight = None if self.sample_weight is None else self.sample_weight[self.index]
         return self.targets[self.index], weight
 
     def taken(self) -> "Dataset":
-        """The rows that are meant, without an index."""
+        """Return the same rows without an index."""
         return self if self.index is None else Dataset(self.X[self.index], *self.labels())
 
 
@@ -49,7 +49,7 @@ ROW_NUMBER = np.uint32
 def split(
     rows: Dataset, fraction: float, random_state: np.random.RandomState, stratify: bool
 ) -> tuple[Dataset, Dataset]:
-    """Rows to train on and rows to validate on: scikit-learn's own split for the same random state."""
+    """Split into training and validation rows, as scikit-learn does for the same random state."""
     if fraction == 0:
         raise ValueError("early_stopping=True needs validation_fraction > 0, got validation_fraction=0.")
     if stratify:
@@ -74,9 +74,9 @@ def split(
 def _stratified_split(
     targets: np.ndarray, fraction: float, random_state: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers that scikit-learn's ``StratifiedShuffleSplit`` would draw for two classes.
+    """Row indices that scikit-learn's ``StratifiedShuffleSplit`` would draw for two classes.
 
-    It makes lists of Python's integers, and a text of each row of a matrix: hundreds of bytes a row.
+    That makes lists of Python integers, and a string for each row of a matrix: hundreds of bytes per row.
     """
     n_train, n_test = _validate_shuffle_split(len(targets), fraction, None)
     second = targets[:, 0].astype(bool)
@@ -87,7 +87,7 @@ def _stratified_split(
         labels = targets.astype(bool)
         train_test_split(
             labels, random_state=0, test_size=fraction, stratify=labels
-        )  # raises, in its own words
+        )  # raises scikit-learn's error
     of_train = _approximate_mode(counts, n_train, random_state)
     of_test = _approximate_mode(counts - of_train, n_test, random_state)
     train, test = [], []
@@ -105,7 +105,7 @@ def accuracy(
     multilabel: bool,
     threshold: float,
 ) -> float:
-    """Share of the weight of rows whose every label is right; targets are 0 and 1."""
+    """Weighted share of rows with all labels right; targets are 0 and 1."""
     if multilabel:
         right = ((outputs > threshold) == (targets > 0.5)).all(axis=1)
     elif outputs.shape[1] == 1:

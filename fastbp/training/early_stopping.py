@@ -1,4 +1,4 @@
-"""Early stopping: the score of validation rows, and the weights that had the best one."""
+"""Early stopping: scores of validation rows, and the weights with the best score."""
 
 from collections.abc import Callable
 
@@ -6,24 +6,24 @@ import numpy as np
 
 from fastbp.training.checkpoint_state import TrainingState
 
-# Of a flat vector: higher is better; not finite where the predictions are not.
+# Score of a flat vector: higher is better; not finite if the predictions are not.
 Score = Callable[[np.ndarray], float]
 
-ROUNDING = 1e-12  # relative: scores closer than this are equal, such as sums of weights in another order
+ROUNDING = 1e-12  # relative: closer scores count as equal, such as sums of weights in another order
 
 
 class Validation:
-    """The validation score under early stopping, and the weights that had the best one.
+    """Validation scores under early stopping, and the weights with the best score.
 
-    Of equal scores the last counts: the accuracy of few rows is the same for many epochs, and those that were
-    trained longer are the better ones on other rows.
+    Among equal scores the last one counts: accuracy on few rows is the same for many epochs, and weights
+    trained longer are better on other rows.
 
     Parameters
     ----------
     score : callable
-        ``score(parameters) -> float``, higher is better; not finite where the predictions are not.
+        ``score(parameters) -> float``, higher is better; not finite if the predictions are not.
     start : ndarray or None
-        Weights of an earlier fit that goes on: what comes after has to be as good.
+        Weights of an earlier fit that is resumed: later ones have to be as good.
     """
 
     def __init__(self, score: Score, start: np.ndarray | None = None) -> None:
@@ -35,7 +35,7 @@ class Validation:
             self._keep(baseline, start)
 
     def score_epoch(self, parameters: np.ndarray) -> float:
-        """Score the weights after an epoch; keep a copy of the last of the best."""
+        """Score the weights after an epoch; keep a copy of the best, of equal ones the last."""
         score = self._score(parameters)
         if np.isfinite(score):
             self.scores.append(score)
@@ -44,7 +44,7 @@ class Validation:
         return score
 
     def resume(self, position: TrainingState, best_parameters: np.ndarray | None) -> None:
-        """Stand where a fit stood that is taken up."""
+        """Restore the state of a saved fit."""
         assert position.scores is not None and position.best_score is not None
         self.scores, self.best_score = position.scores.tolist(), position.best_score
         self.best_parameters = best_parameters

@@ -1,4 +1,4 @@
-"""Training as a function: problems go in, results come out."""
+"""Training as a function from problems to results."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,10 @@ def fit(problems: Sequence[Problem]) -> list[Result]:
     Raises
     ------
     KeyboardInterrupt
-        On Ctrl-C where the fit is a part of something larger, which is to end, too.
+        On Ctrl-C if the fit is part of a larger call, which is to end, too.
     ValueError
-        When loss or weights stop being finite, or in the end the outputs for the training rows are not, and
-        early stopping has no best weights with which they are.
+        If loss or weights become non-finite, or the final outputs for the training rows are, and early
+        stopping has no best weights with finite outputs.
     """
     return [
         fit_lbfgs(problem) if isinstance(problem.training, LbfgsPlan) else fit_minibatch(problem)

@@ -1,8 +1,8 @@
-"""NumPy's reports of overflows and their like: none from the package, the user's own from the user's code.
+"""NumPy's floating-point errors: ignored in the package, the user's settings hold in the user's code.
 
-Training may diverge and inputs may be huge: the package looks at what comes out of that, and reports it in
-its own words. Where the user has asked NumPy to raise errors (``np.seterr(all="raise")``), an underflow on
-the way would end a good fit.
+Training may diverge and inputs may be huge: the package checks the results and reports them in its own
+messages. If the user has asked NumPy to raise errors (``np.seterr(all="raise")``), an intermediate underflow
+would end a good fit.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ _users: ContextVar[Mapping[str, Any]] = ContextVar("the user's settings around a
 
 
 def silent(method: Method) -> Method:
-    """A method in which NumPy reports nothing about floating-point numbers; for what runs no user's code."""
+    """Decorate a method that runs no user code, to ignore NumPy's floating-point errors in it."""
 
     @wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -30,7 +30,7 @@ def silent(method: Method) -> Method:
 
 
 def silent_fit(method: Method) -> Method:
-    """The same for what runs the user's code within `users_own`."""
+    """Decorate a method in the same way that runs user code, but only within `users_own`."""
 
     @wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -46,6 +46,6 @@ def silent_fit(method: Method) -> Method:
 
 @contextmanager
 def users_own() -> Iterator[None]:
-    """NumPy reports as the user has set it around the fit: for scorers and callbacks."""
+    """Context with the user's NumPy error settings around the fit, for scorers and callbacks."""
     with np.errstate(**_users.get()):
         yield

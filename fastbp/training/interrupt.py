@@ -1,9 +1,9 @@
 """Ctrl-C as a flag that the training loop reads between chunks of work.
 
-A KeyboardInterrupt is raised between two byte codes, wherever the interpreter happens to be: in the middle of
-a solver's bookkeeping, for instance. While a fit runs in the main thread, the signal therefore only sets a
-flag; the second one is raised as usual. In another thread no signal arrives. That the main thread has ended
-is no interruption: threads, executors and atexit functions finish what they do before the interpreter ends.
+A KeyboardInterrupt is raised between any two bytecodes, such as in the middle of a solver's bookkeeping.
+While a fit runs in the main thread, the signal therefore only sets a flag; the second one is raised as usual.
+In other threads no signal arrives. The end of the main thread is not an interruption: threads, executors and
+atexit functions finish their work before the interpreter exits.
 """
 
 import signal
@@ -13,7 +13,7 @@ from typing import Self
 
 
 class Interruption:
-    """Context manager; `pending` says whether the fit shall end now."""
+    """Context manager; `pending` tells whether the fit should end now."""
 
     def __init__(self) -> None:
         self._requested = False
@@ -29,7 +29,7 @@ class Interruption:
             raise KeyboardInterrupt
 
     def __enter__(self) -> Self:
-        # Whoever installed a handler of their own keeps it.
+        # A handler that someone else has installed is kept.
         if (
             threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,4 +1,4 @@
-"""Training on all rows at once: SciPy's L-BFGS-B asks an engine for losses and gradients."""
+"""Full-batch training: SciPy's L-BFGS-B with losses and gradients of an engine."""
 
 import dataclasses
 
@@ -19,8 +19,8 @@ def fit_lbfgs(problem: Problem) -> Result:
     """Minimise the loss over all rows by SciPy's L-BFGS-B.
 
     The engine computes in the dtype of the network; SciPy's own vectors are float64, and hold the parameters
-    without the padding. A fit from a checkpoint resumes by walking the same path again, past losses and
-    gradients that are known.
+    without the padding. A fit from a checkpoint resumes by replaying the same path with known losses and
+    gradients.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def fit_lbfgs(problem: Problem) -> Result:
 
 
 class _LbfgsFit:
-    """A fit under way."""
+    """A running fit."""
 
     def __init__(self, problem: Problem) -> None:
         assert isinstance(problem.training, LbfgsPlan) and not isinstance(problem.resumed, TrainingState)
@@ -42,7 +42,7 @@ class _LbfgsFit:
         self.stopped = False  # by a callback
         self.n_known = 0 if problem.resumed is None else problem.resumed.n_epochs
         keeps = problem.tasks is not None and problem.tasks.keeps
-        self.answers = _Answers(problem.resumed) if keeps else None
+        self.evaluations = _Evaluations(problem.resumed) if keeps else None
 
     def run(self) -> Result:
         problem, plan, rows = self.problem, self.plan, self.problem.rows
@@ -88,17 +88,17 @@ class _LbfgsFit:
         self.interruption.check()
         if self.tasks is not None and self.latest.n_epochs >= self.n_known:
             self.tasks.begin_epoch(self._so_far)
-        known = None if self.answers is None else self.answers.find(x)
+        known = None if self.evaluations is None else self.evaluations.find(x)
         if known is None:
             self.flat[self.real] = x
             value, slope = self.objective(self.flat)
             known = float(value), slope[self.real]
-            if self.answers is not None:
-                self.answers.add(x, *known)
+            if self.evaluations is not None:
+                self.evaluations.add(x, *known)
         loss, gradient = known
         return loss, gradient.astype(np.float64)
 
-    # SciPy passes the result to an argument of this name, and the point alone to one of another name.
+    # SciPy passes the result to an argument of this name, but only the point to one of another name.
     def _end_iteration(self, intermediate_result: scipy.optimize.OptimizeResult) -> None:
         latest = self.latest
         latest.parameters = self._with_real(intermediate_result.x)
@@ -117,12 +117,12 @@ class _LbfgsFit:
         return dataclasses.replace(self.latest)
 
     def _position(self) -> LbfgsHistory:
-        assert self.answers is not None
+        assert self.evaluations is not None
         row_major = self.problem.network.to_row_major(self.latest.parameters)
-        return self.answers.position(self.latest.n_epochs, row_major)
+        return self.evaluations.position(self.latest.n_epochs, row_major)
 
     def _with_real(self, x: np.ndarray) -> np.ndarray:
-        """A flat vector with other values for its real parameters."""
+        """Flat vector with the parameters `x` in place of its own; padding unchanged."""
         flat = self.problem.parameters.copy()
         flat[self.real] = x
         return flat
@@ -134,7 +134,7 @@ class _LbfgsFit:
 
 
 def _iterations(solution: scipy.optimize.OptimizeResult, max_iter: int, max_fun: int) -> int:
-    """The iterations of L-BFGS; where it has not converged, a warning in scikit-learn's words, then ours."""
+    """Return the iterations of L-BFGS; warn if it has not converged, in scikit-learn's words, then ours."""
     n_iter = min(int(solution.nit), max_iter)
     if solution.status == 0:
         return n_iter
@@ -152,8 +152,8 @@ def _iterations(solution: scipy.optimize.OptimizeResult, max_iter: int, max_fun:
     return n_iter
 
 
-class _Answers:
-    """Losses and gradients that L-BFGS has asked for, by the digest of the point."""
+class _Evaluations:
+    """Losses and gradients evaluated by L-BFGS, by the digest of the point."""
 
     def __init__(self, known: LbfgsHistory | None) -> None:
         self._known: dict[bytes, tuple[float, np.ndarray]] = {}
@@ -165,7 +165,7 @@ class _Answers:
         return self._known.get(digest(x))
 
     def add(self, x: np.ndarray, loss: float, gradient: np.ndarray) -> None:
-        # What is not finite is computed again: in a file it would not differ from damage.
+        # Non-finite values are computed again: in a file they could not be told from damage.
         if np.isfinite(loss) and np.isfinite(gradient).all():
             self._known[digest(x)] = loss, gradient
 

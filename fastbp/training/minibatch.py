@@ -1,9 +1,8 @@
-"""Training by mini-batches: the loop that all engines share.
+"""Training by mini-batches: the loop shared by all engines.
 
-An engine is asked for a chunk of steps, about 50 ms of work: a fraction of an epoch for a large network,
-hundreds of epochs for a tiny one. Between chunks the loop looks around: has the user pressed Ctrl-C, what is
-there to tell, what does the validation score say, what do callbacks want, is it time to stop. Nothing here
-happens once a batch.
+An engine runs a chunk of steps, about 50 ms of work: a fraction of an epoch for a large network, hundreds of
+epochs for a tiny one. Between chunks the loop checks for Ctrl-C, reports progress, computes the validation
+score, runs callbacks and applies the stopping rule. Nothing here runs once per batch.
 """
 
 import dataclasses
@@ -26,7 +25,7 @@ from fastbp.training.problem import Problem
 from fastbp.training.result import ADVICE, INTERRUPTED, NON_FINITE, OVERFLOW, Result, let_interrupt_through
 
 SECONDS_PER_CHUNK = 0.05
-LARGEST_GROWTH = 16  # of the chunk from one call to the next: the first may have been a lucky measurement
+LARGEST_GROWTH = 16  # of the chunk from one call to the next: the first time may be measured too short
 
 TO_CONVERGE = (
     "Raise max_iter, or have it converge sooner: inputs scaled by StandardScaler, another learning_rate_init "
@@ -53,7 +52,7 @@ def fit_minibatch(problem: Problem) -> Result:
 
 
 class _MinibatchFit:
-    """A fit under way."""
+    """A running fit."""
 
     def __init__(self, problem: Problem, validation: Validation | None) -> None:
         assert isinstance(problem.training, TrainingPlan) and not isinstance(problem.resumed, LbfgsHistory)
@@ -75,7 +74,7 @@ class _MinibatchFit:
                 self._train(interruption)
             except KeyboardInterrupt:
                 self.interrupted = True
-            result, usable = self._look_at_result()
+            result, usable = self._check_result()
             reached_last_epoch = self.trainer.status == "max_epochs"
             if self.tasks is not None and self.failure is None and not self.interrupted:
                 self.tasks.keep_last()
@@ -125,7 +124,7 @@ class _MinibatchFit:
             self.validation.resume(resumed, of_network)
 
     def _train(self, interruption: Interruption) -> None:
-        """Chunks of steps, until training ends for whatever reason."""
+        """Run chunks of steps until training ends for any reason."""
         trainer, chunk = self.trainer, 1
         every_epoch = self.progress.every_epoch or self.validation is not None or self.tasks is not None
         reported = trainer.n_epochs
@@ -143,7 +142,7 @@ class _MinibatchFit:
                 self._end_epoch(reported)
 
     def _end_epoch(self, number: int) -> None:
-        """What the validation score, the user and the callbacks make of the epochs that have ended."""
+        """Score and report the epochs that have ended, and run callbacks."""
         trainer, loss = self.trainer, self.trainer.loss_curve[-1]
         score: float | None = None
         if self.validation is None or trainer.status == "non_finite":
@@ -164,7 +163,7 @@ class _MinibatchFit:
             self.stopped = self.tasks.end_epoch(number, loss, score, self._so_far, self._position)
 
     def _note_end_of_patience(self) -> None:
-        """Say why the fit stops or why the learning rate falls, in scikit-learn's words."""
+        """Report why the fit stops or the learning rate falls, in scikit-learn's words."""
         training, trainer = self.training, self.trainer
         what = "Training loss" if self.validation is None else "Validation score"
         reason = (
@@ -177,8 +176,8 @@ class _MinibatchFit:
         elif adaptive and trainer.learning_rate < self.rate:
             self.progress.note(f"{reason} Setting learning rate to {trainer.learning_rate:f}")
 
-    def _look_at_result(self) -> tuple[Result, bool]:
-        """The result, and whether its outputs for the training rows are finite; sets `failure`."""
+    def _check_result(self) -> tuple[Result, bool]:
+        """Return the result, and whether its outputs for the training rows are finite; set `failure`."""
         trainer, validation, problem = self.trainer, self.validation, self.problem
         if self.failure is None and trainer.status == "non_finite":
             epoch, step = trainer.failure
@@ -195,10 +194,10 @@ class _MinibatchFit:
         return result, usable
 
     def _restore_or_raise(self, result: Result, usable: bool) -> None:
-        """ValueError unless early stopping holds finite best weights, which `result` then has."""
+        """Raise ValueError unless early stopping has finite best weights, which `result` then has."""
         if self.validation is None or not usable:
             raise ValueError(f"{NON_FINITE} {self.failure} {ADVICE}")
-        # The moments belong to the weights that were lost.
+        # The moments belong to the discarded weights.
         result.state = None
         warn(
             f"Training diverged. {self.failure} The weights with the best validation score "
@@ -207,7 +206,7 @@ class _MinibatchFit:
         )
 
     def _so_far(self) -> Result:
-        """The fit as it is; its arrays are the trainer's own."""
+        """Result so far; its arrays are the trainer's own."""
         curve, validation = list(self.trainer.loss_curve), self.validation
         result = Result(
             parameters=self.trainer.result,
@@ -228,7 +227,7 @@ class _MinibatchFit:
 
 
 def _position(network: NetworkPlan, trainer: Any, validation: Validation | None) -> TrainingState:
-    """What it takes to go on behind the epoch that has just ended; copies."""
+    """State needed to resume after the epoch that has just ended; copies."""
     state = trainer.state()
     plain = np.array([network.to_row_major(moment) for moment in state.moments], network.dtype)
     moments = plain.reshape(len(state.moments), network.row_major.n_parameters)
@@ -248,7 +247,7 @@ def _position(network: NetworkPlan, trainer: Any, validation: Validation | None)
 
 
 def _with_layout(network: NetworkPlan, state: SolverState) -> SolverState:
-    """A state of row-major moments in the layout of this network."""
+    """Convert a state of row-major moments to the layout of this network."""
     moments = np.zeros((len(state.moments), network.n_parameters), network.dtype)
     for own, moment in zip(moments, state.moments, strict=True):
         own[:] = network.from_row_major(moment)
@@ -258,7 +257,7 @@ def _with_layout(network: NetworkPlan, state: SolverState) -> SolverState:
 def adapt_rate(
     training: TrainingPlan, state: SolverState, loss: float, best: float, n_stale: int
 ) -> tuple[SolverState, float, int]:
-    """The adaptive schedule across calls of `partial_fit`: each of them is one epoch.
+    """Apply the adaptive schedule across calls of `partial_fit`, each of which is one epoch.
 
     Returns
     -------

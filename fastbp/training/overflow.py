@@ -1,8 +1,8 @@
-"""Whether a network can predict given rows: its outputs, and what they are computed from, are finite.
+"""Overflow check: whether the logits and outputs of a network are finite for given rows.
 
-The last step of a fit may explode while loss and weights are still finite: predictions are infinite or NaN
-then. Nearly always the largest weight and the largest input show in ten microseconds that this cannot be;
-else the weights of each unit do; and only where these do not, the outputs of all rows are computed.
+The last step of a fit may diverge while loss and weights are still finite: predictions are then infinite or
+NaN. Nearly always a bound from the largest weight and the largest input rules this out in ten microseconds;
+else a bound from the weights of each unit does; only if both fail, the outputs of all rows are computed.
 """
 
 from collections.abc import Callable
@@ -19,27 +19,27 @@ from fastbp.functions.parametric import PARAMETRICS
 from fastbp.plan.network import Kind, NetworkPlan
 
 ROWS_AT_A_TIME = 8192
-ROOM = 16  # for intermediate results that are larger than what they end in, and for rounding
-# Every activation but exp: |f(z)| <= GROWTH (|z| + 1); selu's is the steepest.
+ROOM = 16  # for intermediate results that are larger than the final ones, and for rounding
+# Every activation except exp: |f(z)| <= GROWTH (|z| + 1); selu's is the steepest.
 GROWTH = 1.76
 
 EXP, INCREASING = ACTIVATIONS.code("exp"), ROW_ACTIVATIONS.code("increasing")
 ROBUST, SCALE, AFFINE, STANDARDISE = map(PARAMETRICS.code, ("robust", "scale", "affine", "standardise"))
 
-BOUNDED = (  # whose outputs are finite where the logits are
+BOUNDED = (  # outputs are finite if the logits are
     (Kind.ELEMENTWISE, ACTIVATIONS.code("logistic")),
     (Kind.ROW, ROW_ACTIVATIONS.code("softmax")),
 )
 
-Bound = Any  # of all values of a buffer, a float; or of each column, an array
+Bound = Any  # a float for all values of a buffer, or an array for each column
 
 
 def predicts(
     engine: ModuleType, network: NetworkPlan, parameters: np.ndarray, X: Any, n_jobs: int | None
 ) -> bool:
-    """Whether logits and outputs of all rows of X are finite."""
+    """Return whether logits and outputs of all rows of X are finite."""
     values = X.data if scipy.sparse.issparse(X) else X
-    if isinstance(values, np.ndarray):  # else it lies on a GPU
+    if isinstance(values, np.ndarray):  # else it is on a GPU
         input_bound = _largest(values) if values.size else 0.0
         with np.errstate(all="ignore"):
             if _is_safe(network, input_bound, *_by_largest(network, parameters)):
@@ -64,7 +64,7 @@ def _largest(values: np.ndarray) -> float:
 
 
 def _by_largest(network: NetworkPlan, parameters: np.ndarray) -> tuple[Callable, Callable]:
-    """Bounds of a dense layer and of the parameters of a parametric op, from the largest of them all."""
+    """Bounds of a dense layer and of the parameters of a parametric op, from the largest parameter."""
     largest = _largest(parameters)
     return lambda op, bound: largest * (op.n_in * bound + op.bias), lambda op: (largest, largest)
 
@@ -85,7 +85,7 @@ def _by_unit(network: NetworkPlan, parameters: np.ndarray) -> tuple[Callable, Ca
 
 
 def _is_safe(network: NetworkPlan, inputs: Bound, dense: Callable, parameters: Callable) -> bool:
-    """Whether no buffer can hold a value near the largest number, by the bounds of the inputs."""
+    """Return whether bounds of the inputs exclude values near the largest number in all buffers."""
     most, exponent = _limits(network.dtype)
     bounds: list[Bound] = [0.0] * len(network.widths)
     bounds[0] = inputs
@@ -132,6 +132,6 @@ def _top(bound: Bound) -> float:
 
 @lru_cache
 def _limits(dtype: np.dtype) -> tuple[float, float]:
-    """What no bound may reach, and no argument of exp."""
+    """Limits for bounds and for arguments of exp."""
     largest = float(np.finfo(dtype).max)
     return largest / ROOM, float(np.log(largest)) - 1.0

@@ -1,4 +1,4 @@
-"""A network to train: everything that a fit needs, checked and encoded."""
+"""Input of a fit, checked and encoded."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -18,7 +18,7 @@ from fastbp.training.progress import Progress
 
 @dataclass
 class Problem:
-    """One fit.
+    """Input of one fit.
 
     Attributes
     ----------
@@ -28,13 +28,13 @@ class Problem:
     training : TrainingPlan or LbfgsPlan
         With the monitor "external" if and only if there is a `score`.
     rows : Dataset
-        To train on.
+        Training rows.
     parameters : ndarray
-        Flat vector to start from; not changed.
+        Initial flat vector; not changed.
     state : SolverState or None
-        To resume from; None starts afresh.
+        Solver state to resume from; None starts afresh.
     score : callable or None
-        Under early stopping: makes the score of flat vectors, for as long as its context lasts.
+        Under early stopping: returns a context manager that gives the score of flat vectors.
     start_counts : bool
         Whether early stopping may keep the weights that the fit starts from: those of an earlier fit.
     progress : Progress
@@ -42,11 +42,11 @@ class Problem:
     warn_at_end : bool
         Whether reaching the last epoch is worth a ConvergenceWarning.
     tasks : FitTasks or None
-        The callbacks' view of the fit, if there are any.
+        Link to the callbacks, if there are any.
     resumed : TrainingState or LbfgsHistory or None
-        Where a fit from a checkpoint stands; `parameters` and `state` then count for nothing.
+        State of a fit from a checkpoint; `parameters` and `state` are then ignored.
     is_stream : bool
-        Whether it is one call of many that the user makes, as of `partial_fit`.
+        Whether it is one of many calls by the user, as of `partial_fit`.
     """
 
     engine: ModuleType

@@ -1,4 +1,4 @@
-"""What a fit tells while it runs: nothing, scikit-learn's lines, or a progress bar."""
+"""Progress reports of a fit: none, scikit-learn's lines, or a progress bar."""
 
 import io
 import os
@@ -10,9 +10,9 @@ COLUMNS = 100  # of a notebook's output
 
 
 class Output:
-    """Standard output as it is: there may be none, it may lack methods, be closed, or fail at any time.
+    """Standard output, which may be missing, lack methods, be closed, or fail at any time.
 
-    What a fit has to tell is not worth its end: after a failure there is silence. Interrupts pass.
+    A failed report does not end a fit: nothing more is written after it. Interrupts are not caught.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -30,11 +30,11 @@ class Output:
 
     @property
     def columns(self) -> int | None:
-        """Of a line that can be drawn again; None where lines stay."""
+        """Width of a line that can be redrawn; None if lines cannot be redrawn."""
         try:
             if self._stream.isatty():
                 return _columns(self._stream)
-        except Exception:  # it cannot say
+        except Exception:  # the stream cannot tell
             pass
         return COLUMNS if is_notebook(self._stream) else None
 
@@ -42,15 +42,15 @@ class Output:
 def _columns(terminal: Any) -> int:
     try:
         return os.get_terminal_size(terminal.fileno()).columns or COLUMNS
-    except (OSError, ValueError, AttributeError):  # it looks like one
+    except (OSError, ValueError, AttributeError):  # not a real terminal
         return COLUMNS
 
 
 def is_notebook(stream: Any) -> bool:
-    """Whether a stream is shown by a notebook, which takes "\\r" as a terminal does."""
+    """Return whether a stream is shown by a notebook, which handles "\\r" like a terminal."""
     if any(kind.__module__.partition(".")[0] == "ipykernel" for kind in type(stream).__mro__):
         return True
-    # Other kernels have streams of their own; text that is caught or goes to a file is none of theirs.
+    # Other kernels have their own classes of streams; captured text and files are not shown by them.
     if isinstance(stream, io.StringIO | io.TextIOWrapper) or stream is None:
         return False
     get_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
@@ -58,24 +58,24 @@ def is_notebook(stream: Any) -> bool:
 
 
 class Progress:
-    """The silent one, and the interface of the others.
+    """Silent progress, and the interface of the others.
 
     Attributes
     ----------
     every_epoch : bool
-        Whether it wants to hear of each epoch when it ends, and not only between chunks of work.
+        Whether it is called after each epoch, and not only between chunks of work.
     """
 
     every_epoch = False
 
     def epoch(self, number: int, loss: float, score: float | None = None) -> None:
-        """Epoch `number` (from 1) has ended."""
+        """Report the end of epoch `number` (from 1)."""
 
     def note(self, text: str) -> None:
-        """A line about the course of the fit, such as why it stops."""
+        """Report a line about the course of the fit, such as why it stops."""
 
     def close(self) -> None:
-        """The fit has ended."""
+        """End the output with the fit."""
 
 
 class Lines(Progress):
@@ -96,7 +96,7 @@ class Lines(Progress):
 
 
 class Bar(Progress):
-    """One line that is drawn again and again: epochs, loss, validation score, time left."""
+    """One redrawn line: epochs, loss, validation score, time left."""
 
     WIDTH = 24
     SECONDS_BETWEEN_DRAWINGS = 0.05
@@ -108,7 +108,7 @@ class Bar(Progress):
         self.line = ""
         self.latest: tuple[int, float, float | None] | None = None
         self._output = output
-        self._columns = columns - 1  # a line that fills them all may be followed by another
+        self._columns = columns - 1  # a line of full width may wrap
 
     def epoch(self, number: int, loss: float, score: float | None = None) -> None:
         self.latest = (number, loss, score)
@@ -143,13 +143,13 @@ class Bar(Progress):
         self._write(f"{before}{'#' * full}{'.' * (width - full)}{after}"[: self._columns])
 
     def _write(self, line: str) -> None:
-        # blanks cover what is left of a longer line before
+        # blanks overwrite the rest of a longer previous line
         self._output.write("\r" + line.ljust(len(self.line)), flush=True)
         self.line = line
 
 
 def make_progress(verbose: bool | int, n_epochs: int) -> Progress:
-    """The bar on a terminal and in a notebook, lines elsewhere and for ``verbose >= 2``."""
+    """Return the bar in a terminal or a notebook, lines elsewhere and for ``verbose >= 2``."""
     if not verbose:
         return Progress()
     output = Output(sys.stdout)

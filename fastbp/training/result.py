@@ -1,4 +1,4 @@
-"""What a fit hands back, and the sentences that the two ways of training share."""
+"""Result of a fit, and messages shared by mini-batch and L-BFGS training."""
 
 import dataclasses
 
@@ -21,22 +21,22 @@ OVERFLOW = "The outputs for the training rows are not finite after"
 
 @dataclasses.dataclass
 class Result:
-    """What a fit hands back.
+    """Result of a fit.
 
     Attributes
     ----------
     parameters : ndarray
         Flat vector; the best one under early stopping.
     loss : float
-        Of the last epoch or iteration; NaN where none was finished.
+        Loss of the last epoch or iteration; NaN if none was finished.
     n_epochs : int
         Epochs, or iterations of L-BFGS, of this call.
     loss_curve : list of float
-        One value an epoch; empty for L-BFGS.
+        One value per epoch; empty for L-BFGS.
     n_samples : int
         Rows seen in the epochs of this call; 0 for L-BFGS.
     state : SolverState or None
-        None for L-BFGS, which keeps nothing.
+        Solver state; None for L-BFGS.
     scores : list of float or None
         Validation scores of the epochs under early stopping.
     best_score : float or None
@@ -53,10 +53,10 @@ class Result:
 
 
 def let_interrupt_through(is_stream: bool = False) -> None:
-    """Raise KeyboardInterrupt where the fit is a part of something larger, not a call of the user's own.
+    """Raise KeyboardInterrupt if the fit is part of a larger call, not one by the user.
 
-    Otherwise one Ctrl-C would end one fit of a search, which would score the truncated network as if it were
-    whole and go on with the next; or one call of `partial_fit` in a stream of them.
+    Otherwise one Ctrl-C would end one fit of a search, which would score the truncated network like a
+    complete one and continue with the next; or one of many calls of `partial_fit`.
     """
     if is_stream or is_part_of_another_call():
         raise KeyboardInterrupt
