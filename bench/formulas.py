@@ -15,7 +15,8 @@ sys.path.insert(0, str(ROOT))  # the fastbp of this checkout
 
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS  # noqa: E402
 from fastbp.functions.initialisers import INITIALISERS  # noqa: E402
-from fastbp.functions.losses import LOSSES, Loss  # noqa: E402
+from fastbp.functions.loss_entry import Loss  # noqa: E402
+from fastbp.functions.losses import LOSSES  # noqa: E402
 from fastbp.functions.noise import NOISES  # noqa: E402
 from fastbp.functions.parameters import Parameter  # noqa: E402
 from fastbp.functions.parametric import PARAMETRICS  # noqa: E402

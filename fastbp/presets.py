@@ -8,7 +8,8 @@ from typing import Any
 from sklearn.utils._param_validation import StrOptions
 
 from fastbp.estimators.parameter_checks import check
-from fastbp.functions.losses import ANY, find_loss
+from fastbp.functions.loss_entry import ANY
+from fastbp.functions.losses import find_loss
 from fastbp.functions.values import is_plain
 
 # Defaults for tabular data. From RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart 2024, arXiv:2407.04491),

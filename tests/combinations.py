@@ -17,7 +17,8 @@ from tolerances import ONE_STEP, TEN_STEPS
 
 from fastbp.engines.cpu import engine
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS
-from fastbp.functions.losses import LOSSES, POSITIVE
+from fastbp.functions.loss_entry import POSITIVE
+from fastbp.functions.losses import LOSSES
 from fastbp.functions.solvers import STOCHASTIC
 from fastbp.plan.planner import network_plan
 from fastbp.plan.training import training_plan

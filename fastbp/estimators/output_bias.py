@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from fastbp.functions.activations import ACTIVATIONS
-from fastbp.functions.losses import Loss
+from fastbp.functions.loss_entry import Loss
 from fastbp.plan.network import NetworkPlan
 from fastbp.training.dataset import Dataset
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastbp.estimators.input_checks import checked_weights
 from fastbp.estimators.options import Options
-from fastbp.functions.losses import Loss
+from fastbp.functions.loss_entry import Loss
 from fastbp.plan.network import NetworkPlan
 
 
