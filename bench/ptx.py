@@ -7,7 +7,7 @@ A kernel is made of the functions that a plan names; here it is some plans that 
 
 Needs the extra `fastbp[cuda]` for the compiler and the package `nvidia-cuda-nvcc` for the assembler `ptxas`.
 The table has registers, spills and shared memory of each kernel. The exit code is 1 where one is over its
-budget, or where anything but the books of a float32 kernel is computed in float64.
+budget, or where anything but the bookkeeping of a float32 kernel is computed in float64.
 """
 
 import argparse
@@ -159,7 +159,7 @@ def main() -> int:
         args.json.write_text(json.dumps({"kernels": rows, "budget": REGISTERS}, indent=1))
     faults = [fault for row in rows for fault in row["faults"]]
     doubles = {d for plan in args.plans for d in float64_instructions(args.capability[0], plan)}
-    print(f"{len(doubles)} float64 instructions in float32 outside the books")
+    print(f"{len(doubles)} float64 instructions in float32 outside the bookkeeping")
     faults += [f"float64 in float32: {instruction}" for instruction in sorted(doubles)]
     print("\n".join(faults) or "all within budget")
     return int(bool(faults))
@@ -231,7 +231,7 @@ def compile_kernel(capability: str, dtype: str, plan: str, team: str) -> str:
 
 
 def float64_instructions(capability: str, plan: str) -> list[str]:
-    """Instructions in float64 of what a float32 kernel computes, without the books, which are in float64."""
+    """Float64 instructions of what a float32 kernel computes, without the bookkeeping."""
     import numpy as np
     from numba.cuda import types
     from numba.np.numpy_support import from_dtype

@@ -162,7 +162,7 @@ class Trainer(_Batches, FitState):
         stored = training.batch_size > self.pass_rows or np.isfinite(training.clip_norm)
         gradient = aligned_zeros(network.n_parameters if stored else 0, network.dtype)
         penalties, factors = np.zeros(2 * len(self.arena.tiles)), np.zeros(self.team.n_threads * RULE_SIZE)
-        self._curve = np.zeros(CURVE_CAPACITY)
+        self._curve = np.zeros(min(CURVE_CAPACITY, training.max_epochs))
         fields = batches(self.n_rows, training.batch_size, self.pass_rows, self.total_weight)
         self._control = new_control(fields | rules(training, fields["epoch_steps"]))
         self._fit = self._control[0]

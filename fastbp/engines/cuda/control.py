@@ -1,4 +1,4 @@
-"""The books of a fit, kept by one block in float64: learning rate, loss, epochs, stopping rule.
+"""The bookkeeping of a fit, kept by one block in float64: learning rate, loss, epochs, stopping rule.
 
 `open_step` works out what a step needs, `close_step` enters what it brought, by the rules of
 ``fastbp.engines.control``.
@@ -58,7 +58,7 @@ LAUNCH = np.dtype(
 )
 
 
-class Books(NamedTuple):
+class Bookkeeping(NamedTuple):
     """The device functions `open_step` and `close_step`."""
 
     open_step: Any
@@ -66,7 +66,7 @@ class Books(NamedTuple):
 
 
 @cache
-def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
+def make_bookkeeping(real: type, tiling: Tiling, selection: Selection) -> Bookkeeping:
     """Compile lazily for the dtype of the arena."""
     threads, updates, l1 = tiling.threads, selection.solver is not None, selection.l1
     scheduled, averages = selection.schedule is not None, selection.averages
@@ -146,4 +146,4 @@ def make_books(real: type, tiling: Tiling, selection: Selection) -> Books:
             if fit.step_of_epoch == fit.epoch_steps and fit.status == RUNNING:
                 end_epoch(fit, curve)
 
-    return Books(open_step, close_step)
+    return Bookkeeping(open_step, close_step)

@@ -79,7 +79,7 @@ class _Session:
             cuda.to_device(self.program.jobs),
             self._arena,
         )
-        self._books: tuple[Any, ...] = (
+        self._records: tuple[Any, ...] = (
             cuda.to_device(self._control),
             cuda.to_device(self._launches),
             cuda.to_device(np.zeros(CURVE_CAPACITY)),
@@ -101,7 +101,7 @@ class _Session:
     @property
     def _tables(self) -> tuple[Any, ...]:
         assert self._loader is not None, "this session has been closed"
-        return (*self._fixed, *self._loader.tables, *self._books)
+        return (*self._fixed, *self._loader.tables, *self._records)
 
     def _new_launches(self) -> np.ndarray:
         program, layout = self.program, self.program.layout
@@ -140,7 +140,7 @@ class _Session:
     def _run(self, cursor: Cursor, n_steps: int) -> None:
         """Up to `n_steps` steps from `cursor` on; the records are then on the host."""
         assert self._loader is not None, "this session has been closed"
-        control, launches, _ = self._books
+        control, launches, _ = self._records
         # One phase at a time: how many there are depends on the rows of the step.
         at, n_steps = self._loader.prepare(cursor, 1 if self.team.kind == "phases" else n_steps)
         self._launch["order_position"], self._fit["position"] = at, cursor.position
@@ -160,7 +160,7 @@ class _Session:
     def close(self) -> None:
         """Give the memory of the GPU back."""
         self._loader = None
-        self._fixed = self._books = ()
+        self._fixed = self._records = ()
         self._arena = None
 
     def __enter__(self):
@@ -249,7 +249,7 @@ class Trainer(_Session, FitState):
             done += int(self._launch["steps_here"]) - before
             self._latest = None
             used = int(fit["curve_used"])
-            losses = self._books[2][:used].copy_to_host() if used else np.empty(0)
+            losses = self._records[2][:used].copy_to_host() if used else np.empty(0)
             self._note_run(losses, not self._launch["has_bad_parameters"])
             if stop_at_epoch_end and fit["step_of_epoch"] == 0:
                 break

@@ -47,7 +47,7 @@ class LaunchConfig:
         units : int
             Phases of a step, through all its passes; for PHASES, which makes one step.
         close : bool
-            Whether the books are to be kept.
+            Whether the bookkeeping is to be done.
         """
         with warnings.catch_warnings():
             # A small network needs few blocks, and Numba warns below 128.

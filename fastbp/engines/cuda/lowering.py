@@ -316,7 +316,7 @@ def formulas(real: type, selection: Selection) -> Formulas:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the books compute once a step or once an epoch, in float64 whatever the network's dtype.
+    """Formulas of the bookkeeping, once a step or once an epoch: in float64 whatever the network's dtype.
 
     Attributes
     ----------

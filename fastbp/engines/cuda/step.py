@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastbp.engines.control import RUNNING
-from fastbp.engines.cuda.control import make_books
+from fastbp.engines.cuda.control import make_bookkeeping
 from fastbp.engines.cuda.gradient import ADD, APPLY, APPLY_STORED, WRITE
 from fastbp.engines.cuda.jobs import (
     ELEMENTS,
@@ -89,8 +89,8 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
         1 where the last step ends with this launch.
     """
     resident, grid = team == RESIDENT, team == GRID
-    books = make_books(real, tiling, selection)
-    open_step, close_step = books.open_step, books.close_step
+    bookkeeping = make_bookkeeping(real, tiling, selection)
+    open_step, close_step = bookkeeping.open_step, bookkeeping.close_step
     work = make_work(real, tiling, only_small=resident, selection=selection)
     gather, do_tiles, do_rows, limit_norms = work.gather, work.tiles, work.rows, work.norms
     do_elements, do_features = work.elements, work.features
@@ -144,7 +144,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                 elif passes > 1 or clip_norm or launch.has_solver == 0:
                     mode = np.int32(WRITE if n_pass == 0 else ADD)
                 if unit == 0 and rank == 0:
-                    # While the others gather; nobody reads the books before the next barrier.
+                    # While the others gather; nobody reads the records before the next barrier.
                     if done > 0:
                         close_step(fit, launch, memory, curve, scratch, tid, before)
                     if tid == 0:
