@@ -68,3 +68,14 @@ def test_a_preset_stands_in_the_place_of_defaults(Estimator):
     assert all(getattr(options, name) == wanted[name] for name in options.of_preset)
     assert "preset='tabular'" in options.set_by("init")
     assert options.set_by("alpha") == ""
+
+
+def test_parameters_may_be_attributes_of_a_subclass():
+    class Strong(BPClassifier):
+        alpha = property(lambda self: 3.0, lambda self, value: None)
+
+    assert Options.from_estimator(Strong()).alpha == 3.0
+    lacking = BPClassifier()
+    del lacking.alpha
+    with pytest.raises(AttributeError, match="alpha"):
+        Options.from_estimator(lacking)

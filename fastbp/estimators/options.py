@@ -169,7 +169,10 @@ class Options:
         """Return the options of an estimator, not checked. Equal options are the same object."""
         task = task_of(estimator)
         names = parameter_names(task)
-        values = tuple(map(vars(estimator).__getitem__, names))
+        try:
+            values = tuple(map(vars(estimator).__getitem__, names))
+        except KeyError:  # attributes of a subclass's own kind, or one that is missing
+            values = tuple(getattr(estimator, name) for name in names)
         plain = plain_key(values)
         key = type(estimator), plain
         found = None if plain is None else _known.get(key)
