@@ -45,6 +45,11 @@ def _loops_as_written(codegen: Any) -> Iterator[None]:
             codegen._pass_builder = usual
 
 
+# Not "internal": the linker of compiled code knows such functions by name, and would take one that LLVM has
+# fitted to its only caller for another kernel's of the same name.
+PRIVATE = "private"
+
+
 class _LinkedLibrary(JITCodeLibrary):
     """The code of a kernel inside others: it is optimised and emitted as a part of theirs only.
 
@@ -62,16 +67,17 @@ class _LinkedLibrary(JITCodeLibrary):
 
 
 class _EntryLibrary(JITCodeLibrary):
-    """The code of a kernel that is called from Python or by address, and of the kernels inside it.
+    """The code of a kernel that Python calls, and of the kernels inside it.
 
     These are private to it, so that LLVM sees all their calls and inlines what is called once: the steps of
-    the smallest networks take a quarter less.
+    the smallest networks take a quarter less. Not so in functions that are called by address, whose formulas
+    would then hold more constants than there are registers.
     """
 
     def _optimize_final_module(self) -> None:
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage == llvm.Linkage.linkonce_odr:
-                function.linkage = "internal"
+                function.linkage = PRIVATE
         super()._optimize_final_module()
 
 
@@ -88,7 +94,7 @@ class _KernelCompiler(Compiler):
             flags, codegen = self.state.flags, self.state.targetctx.codegen()
             flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
             self.state.library = _LinkedLibrary(codegen, func.__qualname__)
-        else:
+        elif not self.state.flags.no_cpython_wrapper:
             self.state.library = _EntryLibrary(self.state.targetctx.codegen(), func.__qualname__)
             self.state.library.enable_object_caching()
         _KernelCompiler._under_way += 1
