@@ -197,29 +197,17 @@ def test_kernels_inside_others_are_shared_by_them():
     assert len(inner.overloads) == 1
 
 
-def test_what_a_kernel_makes_of_its_parts_is_not_taken_for_another_kernels():
-    """LLVM may fit a part to its only caller; the linker of compiled code finds functions by name."""
-    import numba
-
-    from fastbp.engines.compiler import address_of, jit
-    from fastbp.engines.cpu.vector_memory import load_scalar, store_scalar
-
-    @jit
-    def part(x, twice):
-        y = x
-        for _ in range(20):  # too long to be compiled into every caller
-            y = y * 0.5 + (x * 2.0 if twice else x)
-        return y
-
-    @jit
-    def always(x):
-        return part(x, True)
-
-    def by_address(p, twice):
-        store_scalar(p, 1, part(load_scalar(p, 0), twice))
-
-    assert always(3.0) == part.py_func(3.0, True)
-    types = numba.types.CPointer(numba.types.float64), numba.types.int64
-    assert address_of(by_address, types)
-    for twice in (0, 1):
-        assert part(3.0, twice) == part.py_func(3.0, twice)
+def test_a_fit_does_not_depend_on_the_kernels_that_a_process_has_loaded_before():
+    """The linker of compiled code finds functions by name: parts of kernels must not be found."""
+    program = """
+import warnings
+import numpy as np
+from fastbp import BPClassifier
+warnings.simplefilter("ignore")
+X = np.random.RandomState(0).normal(size=(300, 13)).astype("f4")
+y = (X[:, 0] > 0).astype(int)
+{before}
+print(BPClassifier((19, 5), norm="batch", max_iter=4, random_state=1).fit(X, y).loss_curve_)
+"""
+    alone = run(program.format(before=""))
+    assert alone == run(program.format(before="BPClassifier((19, 5), max_iter=2).fit(X, y)"))
