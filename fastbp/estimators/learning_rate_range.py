@@ -9,7 +9,6 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from sklearn.utils._param_validation import Interval
 
-from fastbp.engines.select import get_engine
 from fastbp.estimators import type_hints
 from fastbp.estimators.mlp import BackPropagation
 from fastbp.estimators.options import Options
@@ -174,9 +173,8 @@ def _losses(prepared: PreparedFit, rates: np.ndarray) -> tuple[list[float], bool
         max_epochs=len(rates),
         patience=np.inf,
     )
-    device = get_engine(options.device, rows.X)
     losses: list[float] = []
-    with device.Trainer(
+    with prepared.engine.Trainer(
         prepared.network,
         training,
         rows.X,

@@ -14,7 +14,6 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin
 
-from fastbp.engines.select import get_engine
 from fastbp.estimators import seeds
 from fastbp.estimators.callback_pickles import refuse_unpicklable
 from fastbp.estimators.curves import Added, extend, own_lists, restored_on_failure
@@ -131,12 +130,13 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         self, prepared: PreparedFit, tasks: FitTasks | None
     ) -> tuple[Problem, WarmStartState | None]:
         """Training problem, and the state of the fit that it resumes."""
-        options, rows = prepared.options, prepared.rows
-        engine = get_engine(options.device, rows.X)
+        options, rows, network = prepared.options, prepared.rows, prepared.network
         saved, begin = prepared.saved, prepared.origin
         position = None if saved is None else saved.position
         memory: WarmStartState | None = None
+        state: SolverState | None = None
         training: TrainingPlan | LbfgsPlan
+        warn_at_end = True
         if options.is_stochastic:
             if not prepared.new_weights:
                 memory = getattr(self, "_memory", None) if prepared.keeps_earlier else None
@@ -148,35 +148,37 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             scored = isinstance(position, TrainingState) and position.scores is not None
             if position is not None and scored == (prepared.held_out is None):
                 raise ValueError(OTHER_ROWS.format(saved.origin if saved else ""))
-            seeds.give_back(prepared.random_state, options.random_state)
+            if saved is None:  # else the random state may be the saved fit's, not ours
+                seeds.give_back(prepared.random_state, options.random_state)
             begin = None if begin is None else dataclasses.replace(begin, seed=memory.seed)
             training = plan_training(options, len(rows), memory.seed, prepared.incremental)
+            if memory.fits(training, network):
+                state = memory.state
+            # With a schedule that ends with the fit and no stopping rule, the last epoch is meant to be
+            # reached. With constant targets, more epochs would find nothing.
+            warn_at_end = not (
+                prepared.incremental
+                or (training.has_rate_schedule and training.patience == np.inf)
+                or prepared.watches_loss_instead
+            )
         else:
             training = LbfgsPlan(options.alpha, options.l2, options.max_iter, options.max_fun, options.tol)
         problem = Problem(
-            engine=engine,
-            network=prepared.network,
+            engine=prepared.engine,
+            network=network,
             training=training,
             rows=rows,
             parameters=prepared.parameters,
             progress=make_progress(options.verbose, 1 if prepared.incremental else options.max_iter),
             n_jobs=options.n_jobs,
+            state=state,
             score=self._score_of(prepared) if options.is_stochastic else None,
             start_counts=prepared.resumes,
+            warn_at_end=warn_at_end,
             tasks=tasks,
             resumed=position,
             is_stream=prepared.incremental,
         )
-        if isinstance(training, TrainingPlan) and memory is not None:
-            if memory.fits(training, prepared.network):
-                problem.state = memory.state
-            # With a schedule that ends with the fit and no stopping rule, the last epoch is meant to be
-            # reached. With constant targets, more epochs would find nothing.
-            problem.warn_at_end = not (
-                prepared.incremental
-                or (training.has_rate_schedule and training.patience == np.inf)
-                or prepared.watches_loss_instead
-            )
         if tasks is not None:
             unit = "epoch" if options.is_stochastic else "iteration"
             tasks.describe(unit, lambda result: self._model(prepared, problem, memory, result), begin)

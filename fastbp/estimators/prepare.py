@@ -1,6 +1,7 @@
 """Preparation of a fit: the data are checked and encoded, the network is planned, its weights are drawn."""
 
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,6 +59,8 @@ class PreparedFit:
     Attributes
     ----------
     options : Options
+    engine : module
+        Engine of the device that trains.
     targets : Targets
     network : NetworkPlan
     rows : Dataset
@@ -89,6 +92,7 @@ class PreparedFit:
     """
 
     options: Options
+    engine: ModuleType
     targets: Targets
     network: NetworkPlan
     rows: Dataset
@@ -182,6 +186,7 @@ def _encode(estimator: Any, options: Options, given: FitArguments) -> tuple[Prep
         source = (validation.X_val, validation.y_val) if validates_on_given else (given.X, given.y)
     prepared = PreparedFit(
         options=options,
+        engine=engine,
         targets=targets,
         network=network,
         rows=rows,
@@ -219,10 +224,9 @@ def plan_training(options: Options, n_rows: int, seed: int, incremental: bool = 
 
 def _begin_or_resume(prepared: PreparedFit, estimator: Any, tasks: FitTasks, start: "_Start") -> None:
     """Begin a fit that callbacks save, or resume it from a saved state."""
-    device = get_engine(prepared.options.device, prepared.rows.X).DEVICE
     kind = type(estimator).__name__
     parameters = prepared.options.that_matter()
-    settings = fit_settings(parameters, kind, prepared.rows, prepared.held_out, device)
+    settings = fit_settings(parameters, kind, prepared.rows, prepared.held_out, prepared.engine.DEVICE)
     saved = tasks.find(settings, prepared.network)
     attributes = vars(estimator) if prepared.keeps_earlier else {}
     before = own_lists({name: attributes[name] for name in ACCUMULATED if name in attributes})
