@@ -19,6 +19,7 @@ from fastbp.engines.cpu.predict import predict
 from fastbp.engines.cpu.threads import Kernel, Threads, useful_threads
 from fastbp.engines.fit_state import FitState
 from fastbp.engines.flat_data import MOST_ROWS, ROW_NUMBER, Inputs, as_inputs, as_weights, flat_view
+from fastbp.engines.loss_value import LossValue
 from fastbp.engines.shuffle import shuffle_order
 from fastbp.plan.network import NetworkPlan, aligned_zeros, padded
 from fastbp.plan.training import SolverState, TrainingPlan
@@ -266,17 +267,10 @@ class Objective(_Batches):
         )
 
 
-class Loss(Objective):
+class Loss(LossValue, Objective):
     """The objective without penalties, for repeated calls, in small passes: they do not change its bits."""
 
     most_bytes = LOSS_BYTES
-
-    def __init__(self, network: NetworkPlan, X, targets, sample_weight, n_jobs=None, index=None) -> None:
-        super().__init__(network, X, targets, sample_weight, 0.0, 0.0, n_jobs, index)
-
-    def value(self, parameters: np.ndarray) -> float:
-        """At a flat parameter vector."""
-        return float(self(parameters)[0])
 
 
 def loss_and_gradient(

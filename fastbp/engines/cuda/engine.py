@@ -22,6 +22,7 @@ from fastbp.engines.cuda.program import training_program
 from fastbp.engines.cuda.step import TILING, units_of_step
 from fastbp.engines.cuda.target import cuda
 from fastbp.engines.fit_state import FitState
+from fastbp.engines.loss_value import LossValue
 from fastbp.plan.network import NetworkPlan
 from fastbp.plan.training import SolverState, TrainingPlan
 
@@ -285,15 +286,8 @@ class Objective(_Session):
         return loss + 0.5 * self._penalty * float(weights @ weights), gradient
 
 
-class Loss(Objective):
+class Loss(LossValue, Objective):
     """The objective without penalties, for repeated calls."""
-
-    def __init__(self, network: NetworkPlan, X, targets, sample_weight, n_jobs=None, index=None) -> None:
-        super().__init__(network, X, targets, sample_weight, 0.0, 0.0, n_jobs, index)
-
-    def value(self, parameters: np.ndarray) -> float:
-        """At a flat parameter vector."""
-        return float(self(parameters)[0])
 
 
 def loss_and_gradient(
