@@ -9,9 +9,9 @@ from threadpoolctl import threadpool_limits
 
 from fastbp.engines.compiler import jit
 from fastbp.engines.cpu.arena import lanes_of
+from fastbp.engines.cpu.layout import aligned_zeros
 from fastbp.engines.cpu.tile import TILE_ROWS, product
 from fastbp.engines.cpu.vector_memory import pointer
-from fastbp.plan.network import aligned_zeros
 
 STEPS = 320  # of k: with AVX-512 the panels of both sides take 54 KB
 REGISTERS = 2  # a tile is so many wide

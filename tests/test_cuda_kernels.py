@@ -351,7 +351,7 @@ def assert_same_training(network, found, wanted):
     assert_allclose(found[0], wanted[0], **tolerance(network))
     assert_allclose(found[1], wanted[1], **tolerance(network))
     assert_allclose(found[3], wanted[3], **tolerance(network))
-    # The reference gives padding a state, too, and does not keep the mean of the weights among its moments.
+    # The reference gives what is not learned a state, too, and does not keep the mean of the weights there.
     n_states = SOLVERS[found[2].solver].n_states
     moments, others = (result[2].moments[:n_states, network.mask()] for result in (found, wanted))
     assert_allclose(moments, others, **tolerance(network))

@@ -1,11 +1,11 @@
-"""Plans: layouts, packing, and refusals that say what to change."""
+"""Plans: packing, and refusals that say what to change."""
 
 import inspect
 
 import numpy as np
 import pytest
 
-from fastbp.plan.network import ALIGNMENT, FIELD, Kind
+from fastbp.plan.network import FIELD, Kind
 from fastbp.plan.planner import network_plan
 from fastbp.plan.training import training_plan
 
@@ -41,12 +41,25 @@ def test_unpack_gives_what_was_packed(hidden, dtype):
         assert got.flags.c_contiguous and got.flags.owndata and got.dtype == dtype
 
 
-def test_mask_counts_the_parameters_and_padding_is_zero():
-    network = plan()
+def test_a_block_is_a_matrix_with_the_bias_last():
+    network = plan(norm="layer")
     coefs, intercepts = weights_of(network, np.random.RandomState(0))
-    mask = network.mask()
-    assert mask.sum() == sum(p * q + q for p, q in network.layer_shapes)
-    assert not network.pack(coefs, intercepts)[~mask].any()
+    rows = [np.arange(row.size, dtype=row.dtype).reshape(row.shape) for row in network.start]
+    vector = network.pack(coefs, intercepts, rows)
+    blocks = {op.offset: np.vstack([W, b]) for op, W, b in zip(network.dense, coefs, intercepts, strict=True)}
+    blocks |= {op.offset: row for op, row in zip(network.parametric, rows, strict=True)}
+    np.testing.assert_array_equal(vector, np.concatenate([blocks[at].ravel() for at in sorted(blocks)]))
+    for given, found in zip(rows, network.rows(vector), strict=True):
+        np.testing.assert_array_equal(given, found)
+
+
+def test_mask_counts_the_parameters():
+    network = plan()
+    assert network.mask().sum() == network.n_parameters == sum(p * q + q for p, q in network.layer_shapes)
+    assert network.mask(biases=False).sum() == sum(p * q for p, q in network.layer_shapes)
+    assert network.mask(weights=False).sum() == sum(q for _, q in network.layer_shapes)
+    robust = plan(robust_inputs=True, input_scales=True)
+    assert robust.n_parameters - robust.mask().sum() == robust.parametric[0].cols
 
 
 def test_without_intercept_there_is_no_bias():
@@ -54,30 +67,6 @@ def test_without_intercept_there_is_no_bias():
     assert network.mask().sum() == sum(p * q for p, q in network.layer_shapes)
     _, intercepts = network.unpack(np.ones(network.n_parameters, np.float32))
     assert all(not bias.any() for bias in intercepts)
-
-
-def test_blocks_start_at_cache_lines():
-    network = plan(dtype=np.float64)
-    assert all(op.ld * 8 % ALIGNMENT == 0 and op.offset * 8 % ALIGNMENT == 0 for op in network.dense)
-    assert network.pack(*weights_of(network, np.random.RandomState(0))).ctypes.data % ALIGNMENT == 0
-
-
-@pytest.mark.parametrize("hidden", [(), (3,), (70, 5)])
-@pytest.mark.parametrize("bias", [True, False])
-def test_row_major_and_back(hidden, bias):
-    network = plan(hidden_layer_sizes=hidden, fit_intercept=bias)
-    flat = network.pack(*weights_of(network, np.random.RandomState(0)))
-    vector = network.to_row_major(flat)
-    np.testing.assert_array_equal(network.from_row_major(vector), flat)
-    again = network.row_major
-    np.testing.assert_array_equal(again.from_row_major(again.to_row_major(vector)), vector)
-
-
-def test_the_wide_side_runs_along_the_columns():
-    wide_in = plan(n_inputs=100, hidden_layer_sizes=(), n_outputs=1)
-    wide_out = plan(n_inputs=2, hidden_layer_sizes=(100,))
-    assert (wide_in.dense[0].rows, wide_in.dense[0].cols) == (1, 101)
-    assert (wide_out.dense[0].rows, wide_out.dense[0].cols) == (3, 100)
 
 
 def test_a_merged_activation_runs_in_prediction_only():

@@ -268,13 +268,14 @@ def test_tied_pieces(n, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=ids)
 @pytest.mark.parametrize("n", [1, 5, 40])
-def test_maxout_in_the_layout_of_few_rows(n, dtype):
-    """The weights as plain matrices, as predictions of few rows read them: the same bits."""
+def test_maxout_of_few_rows_and_many(n, dtype):
+    """Predictions of few rows read the weights as plain matrices, others as column panels: the same bits."""
     network = make_network(np.dtype(dtype), activation="maxout", maxout_pieces=3, widths=(6, 19, 7))
     X, _, start = make_data(network, n)
+    many = np.resize(X, (engine.FEW_ROWS + n, X.shape[1]))
     for layer in (1, 2, "logits", None):
-        plain = engine.forward(network.row_major, network.to_row_major(start), X, layer)
-        assert_array_equal(engine.forward(network, start, X, layer), plain)
+        plain = engine.forward(network, start, X, layer)
+        assert_array_equal(engine.forward(network, start, many, layer)[:n], plain)
         expected = reference.forward(network, start, X, layer)
         assert plain.shape == expected.shape
         assert_allclose(plain, expected, **ONE_STEP[network.dtype.name])

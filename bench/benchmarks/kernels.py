@@ -15,6 +15,7 @@ from fastbp.engines.cpu.arena import TILE_PARAMETERS, lanes_of, plan_arena
 from fastbp.engines.cpu.arguments import Network, Solver, Team
 from fastbp.engines.cpu.barrier import SYNC_SIZE
 from fastbp.engines.cpu.gradient import APPLY_STORED, WRITE, gradient_tiles
+from fastbp.engines.cpu.layout import panel_layout
 from fastbp.engines.cpu.network import BY_ROW, backward, forward
 from fastbp.engines.cpu.op_table import link
 from fastbp.engines.cpu.vector_memory import pointer
@@ -67,15 +68,16 @@ class Op:
         )
         assert network.ops[-1].kind == Kind.LOSS
         arena = plan_arena(network, rows, 1, training=True)
-        table = link(network).copy()
+        layout = panel_layout(network)
+        table = link(layout).copy()
         table[:, FIELD["training"]] = np.arange(len(table)) == len(table) - 2
-        tiles = arena.tiles[arena.tiles[:, TILE_PARAMETERS] >= network.dense[-1].offset]
+        tiles = arena.tiles[arena.tiles[:, TILE_PARAMETERS] >= layout.blocks[len(table) - 2].offset]
         self.rows, self.registers = rows, -(-rows // lanes_of(network.dtype))
         rng = np.random.default_rng(0)
         self.work = arena.allocate(network)
         self.numbers = rng.standard_normal(len(self.work)).astype(dtype)
-        params, gradient = rng.standard_normal((2, network.n_parameters)).astype(dtype)
-        moments, penalties = np.zeros(3 * network.n_parameters, dtype), np.zeros(2 * len(tiles))
+        params, gradient = rng.standard_normal((2, layout.size)).astype(dtype)
+        moments, penalties = np.zeros(3 * layout.size, dtype), np.zeros(2 * len(tiles))
         tables = table, arena.buffers, arena.transposed, tiles, arena.offsets
         self.arguments = (*tables, params, self.work, np.zeros(self.registers))
         self.solver = moments, gradient, penalties, np.zeros(0)

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import dataclasses
 import io
 import re
 import shutil
@@ -209,12 +208,5 @@ class _Run:
 
 
 def bits_of(model: Any) -> dict[str, Any]:
-    """The bits of all attributes, but for the solver's moments of padding: nothing reads them."""
-    own = {name: value for name, value in vars(model).items() if name != "_sklearn_output_config"}
-    memory, stored = own.get("_memory"), own.get("_stored")
-    if stored is not None and memory is not None and memory.state is not None:
-        moments, is_real = memory.state.moments, stored.network.mask()
-        if moments.shape[1:] == is_real.shape:
-            state = dataclasses.replace(memory.state, moments=moments[:, is_real])
-            own["_memory"] = dataclasses.replace(memory, state=state)
-    return {name: bits(value) for name, value in own.items()}
+    """The bits of all attributes."""
+    return {name: bits(value) for name, value in vars(model).items() if name != "_sklearn_output_config"}

@@ -61,7 +61,7 @@ class FitState(ABC):
         """The running mean of the weights, where one is kept."""
 
     def state(self) -> SolverState:
-        """What the solver remembers; its moments may be those of this trainer, not a copy."""
+        """What the solver remembers: a copy."""
         return SolverState(
             solver=self.training.solver,
             moments=self._get_moments(),

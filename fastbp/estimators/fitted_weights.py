@@ -12,13 +12,13 @@ from fastbp.plan.network import NetworkPlan
 
 
 class StoredWeights:
-    """A vector in the layout of ``network.row_major`` and its views.
+    """A flat vector and its views.
 
     Parameters
     ----------
     network : NetworkPlan
     vector : ndarray
-        Vector of the plan ``network.row_major``; not copied.
+        Not copied.
     intercepts : sequence of arrays
         Intercepts to show for layers that have none.
 
@@ -30,12 +30,11 @@ class StoredWeights:
 
     def __init__(self, network: NetworkPlan, vector: np.ndarray, intercepts: Sequence | None = None) -> None:
         self.network = network
-        self.plan = network.row_major
         self.vector = vector
         self.parameters: tuple | None = None
         self.coefs: list[np.ndarray] = []
         self.intercepts: list[np.ndarray] = []
-        for layer, op in enumerate(self.plan.dense):
+        for layer, op in enumerate(self.network.dense):
             whole = op.matrix(vector)
             self.coefs.append(whole[: op.n_in])
             if op.bias:
@@ -43,7 +42,7 @@ class StoredWeights:
             else:
                 shown = np.zeros(op.n_out) if intercepts is None else intercepts[layer]
                 self.intercepts.append(np.array(shown, dtype=vector.dtype))
-        self.features = self.plan.rows(vector)
+        self.features = self.network.rows(vector)
 
     def are(self, coefs: Sequence, intercepts: Sequence, features: Sequence) -> bool:
         """Return whether the given arrays are still the views of this vector."""
@@ -51,4 +50,4 @@ class StoredWeights:
         if len(given) != len(own) or any(a is not b for a, b in zip(given, own, strict=True)):
             return False
         # Intercepts that the network was planned without are not in the vector, but may have been set.
-        return all(op.bias or not b.any() for op, b in zip(self.plan.dense, self.intercepts, strict=True))
+        return all(op.bias or not b.any() for op, b in zip(self.network.dense, self.intercepts, strict=True))

@@ -23,8 +23,6 @@ from fastbp.estimators.targets import Targets
 from fastbp.plan.network import NetworkPlan
 from fastbp.training.float_errors import silent
 
-FEW_ROWS = 64
-
 OF_ENGINES = ("device", "n_jobs")  # the parameters that say where predictions are computed
 
 
@@ -145,20 +143,17 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         )
         return network, (coefs, intercepts, initial_weights.check_features(network, self._feature_params()))
 
-    def _network(self, X=None) -> tuple[NetworkPlan, np.ndarray]:
-        """Plan and flat vector of the current weights.
-
-        For a few rows `X` they are in the layout that needs no packing.
-        """
+    def _network(self) -> tuple[NetworkPlan, np.ndarray]:
+        """Plan and flat vector of the current weights: the stored one if its views are still theirs."""
         stored: StoredWeights | None = getattr(self, "_stored", None)
-        if not _are_few(X) or stored is None or not self._are(stored):
+        if stored is None or not self._are(stored):
             network, arrays = self._plan()
             return network, network.pack(*arrays)
         if stored.parameters is None or stored.parameters != self._plain_parameters():
             network, arrays = self._plan()
             if stored.network is not network:  # parameters were set since the fit
                 return network, network.pack(*arrays)
-        return stored.plan, stored.vector
+        return stored.network, stored.vector
 
     def _are(self, stored: StoredWeights) -> bool:
         """Return whether the arrays of the estimator are still the stored ones."""
@@ -187,7 +182,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         return get_engine(self.device, X)
 
     def _forward(self, X, layer: int | str | None = None, **options) -> np.ndarray:
-        network, parameters = self._network(X)
+        network, parameters = self._network()
 
         def outputs(rows: Any) -> np.ndarray:
             return self._engine(rows).forward(network, parameters, rows, layer, n_jobs=self.n_jobs, **options)
@@ -226,7 +221,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
                 network, arrays = self._plan()
             except ValueError:
                 return  # assigned by the user; they do not fit together yet
-            self._store(StoredWeights(network, network.row_major.pack(*arrays), arrays[1]))
+            self._store(StoredWeights(network, network.pack(*arrays), arrays[1]))
 
     # --- Public methods
 
@@ -245,7 +240,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
             In the dtype of the network. Without hidden layers, X itself. A container chosen by `set_output`
             has the column names of `get_feature_names_out`.
         """
-        network, _ = self._network(X)
+        network, _ = self._network()
         last_hidden = len(network.layer_shapes) - 1
         if last_hidden > 0:
             return self._forward(X, last_hidden)
@@ -266,7 +261,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         list of n_layers_ - 1 ndarrays
             The l-th has the shape (n_samples, n_units of layer l); the last holds the network's outputs.
         """
-        network, parameters = self._network(X)
+        network, parameters = self._network()
         X = self._check_X(X, network)
         forward = self._engine(X).forward
         n_dense = len(network.layer_shapes)
@@ -332,8 +327,3 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
 def _check_width(X, network: NetworkPlan) -> None:
     if X.shape[1] != network.n_inputs:
         raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {network.n_inputs} rows.")
-
-
-def _are_few(X) -> bool:
-    """Return whether X has so few rows that packing the weights takes longer than it saves."""
-    return X is not None and len(getattr(X, "shape", ())) > 0 and X.shape[0] <= FEW_ROWS

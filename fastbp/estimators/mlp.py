@@ -196,9 +196,6 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         self, prepared: PreparedFit, problem: Problem, memory: WarmStartState | None, result: Result
     ) -> Self:
         """Return a separate estimator, fitted as this one would be if the fit ended with `result`."""
-        if result.state is not None:
-            moments = result.state.moments.copy()  # the fit continues to change them
-            result.state = dataclasses.replace(result.state, moments=moments)
         attributes, added = self._fitted(prepared, problem, memory, result)
         attributes = own_lists(attributes)
         extend(attributes, added)
@@ -210,7 +207,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         """Return a separate estimator with the weights of a flat vector, for scorers."""
         model = self._copy()
         model.__dict__ = own_lists(self._known_attributes(prepared))
-        model._store(StoredWeights(prepared.network, prepared.network.to_row_major(flat)))
+        model._store(StoredWeights(prepared.network, flat.copy()))
         model.n_layers_ = len(model.coefs_) + 1
         return model
 
@@ -229,7 +226,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         options, network = prepared.options, prepared.network
         model = self._copy()
         model.__dict__ = attributes = self._known_attributes(prepared)
-        model._store(StoredWeights(network, network.to_row_major(result.parameters)))
+        model._store(StoredWeights(network, result.parameters.copy()))
         attributes |= {
             "_memory": None,
             "n_layers_": len(model.coefs_) + 1,

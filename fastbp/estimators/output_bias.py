@@ -33,9 +33,10 @@ def with_data_bias(
     network: NetworkPlan, parameters: np.ndarray, rows: Dataset, loss: Loss, out_activation: str
 ) -> np.ndarray:
     """Return a copy of the flat vector `parameters` with new intercepts in the output layer."""
-    coefs, intercepts = network.unpack(parameters)
-    intercepts[-1] = data_bias(network, rows, loss, out_activation).astype(network.dtype)
-    return network.pack(coefs, intercepts, network.rows(parameters))
+    vector = parameters.copy()
+    output = network.dense[-1]
+    output.matrix(vector)[output.n_in :] = data_bias(network, rows, loss, out_activation)
+    return vector
 
 
 def data_bias(network: NetworkPlan, rows: Dataset, loss: Loss, out_activation: str) -> np.ndarray:

@@ -18,28 +18,7 @@ from fastbp.functions.losses import LOSSES, find_loss
 from fastbp.functions.noise import NOISES
 from fastbp.functions.parametric import PARAMETRICS
 from fastbp.functions.values import shown
-from fastbp.plan.network import ALIGNMENT, PANEL_BYTES, Kind, MatrixOrder, NetworkPlan, Op, padded
-
-
-def _dense(offset: int, source: int, target: int, n_in: int, n_out: int, bias: bool, itemsize: int) -> Op:
-    lanes = ALIGNMENT // itemsize
-    n_rows = n_in + bias
-    out_major = n_out * padded(n_rows, lanes) < n_rows * padded(n_out, lanes)
-    rows, cols = (n_out, n_rows) if out_major else (n_rows, n_out)
-    return Op(
-        kind=Kind.DENSE,
-        code=0,
-        source=source,
-        target=target,
-        n_in=n_in,
-        n_out=n_out,
-        bias=int(bias),
-        offset=offset,
-        rows=rows,
-        cols=cols,
-        ld=lanes if cols <= lanes else PANEL_BYTES // itemsize,
-        layout=MatrixOrder.OUT_MAJOR if out_major else MatrixOrder.IN_MAJOR,
-    )
+from fastbp.plan.network import Kind, NetworkPlan, Op
 
 
 def network_plan(
@@ -139,7 +118,7 @@ def network_plan(
 
     def add_parametric(name: str, **more) -> None:
         nonlocal offset
-        entry, lanes = PARAMETRICS[name], ALIGNMENT // dtype.itemsize
+        entry = PARAMETRICS[name]
         cols = len(entry.start) * widths[source]
         factor = rate_factors[2] if rate_factors else 1.0
         grow(
@@ -148,14 +127,13 @@ def network_plan(
             offset=offset,
             rows=1,
             cols=cols,
-            ld=padded(cols, 2 * lanes),
             other=len(widths) + 1,
             learned=int(entry.learned),
             constants=own_rates(factor, factor),
             **more,
         )
         widths.append(cols)
-        offset += ops[-1].ld
+        offset += cols
 
     def add_noise(name: str, strength: float) -> None:
         nonlocal constants
@@ -175,13 +153,15 @@ def network_plan(
         target = len(widths)
         is_hidden = layer < len(names)
         # Batch normalisation subtracts the mean, and any bias with it.
-        bias = fit_intercept and not (is_hidden and norm == "batch")
+        bias = int(fit_intercept and not (is_hidden and norm == "batch"))
         width = n_out * pieces_of(name, maxout_pieces)
-        dense = _dense(offset, source, target, widths[source], width, bias, dtype.itemsize)
+        n_in = widths[source]
+        block = dict(offset=offset, rows=n_in + bias, cols=width)
+        dense = Op(Kind.DENSE, 0, source, target, n_in, width, bias, **block)
         if rate_factors is not None:
             of_weights = rate_factors[0] * dense.n_in ** -rate_factors[3]
             dense = replace(dense, constants=own_rates(of_weights, rate_factors[1]))
-        offset += dense.rows * padded(dense.cols, dense.ld)
+        offset += dense.rows * dense.cols
         widths.append(width)
         ops.append(dense)
         before, source = source, target

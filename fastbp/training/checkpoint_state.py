@@ -1,6 +1,7 @@
 """State needed to resume a fit after an epoch with the same bits, apart from its data and parameters.
 
-Vectors are kept in the layout of ``network.row_major``, which does not depend on the processor.
+Vectors are row-major, as in the plan; only the evaluations of L-BFGS are at points of the engine's
+``Objective``, and a checkpoint names its engine.
 """
 
 import hashlib
@@ -150,7 +151,7 @@ BIT_GENERATORS: dict[str, Callable[..., np.random.BitGenerator]] = {
 
 def misfit(saved: SavedFit, settings: dict[str, Any], network: NetworkPlan) -> str | None:
     """Return why a saved fit cannot belong to these settings; None if it can."""
-    position, n_parameters = saved.position, network.row_major.n_parameters
+    position, n_parameters = saved.position, network.n_parameters
     if position.result.shape != (n_parameters,):
         return f"it holds {len(position.result)} weights for a network of {n_parameters}"
     if position.result.dtype != network.dtype:
@@ -234,12 +235,11 @@ def begin_fit(
     """
     at_first = random_state.get_state(legacy=False)
     parameters = draw(random_state)
-    start = network.to_row_major(parameters)
-    begin = FitOrigin(settings, at_first, digest(start).hex(), earlier)
+    begin = FitOrigin(settings, at_first, digest(parameters).hex(), earlier)
     if saved is None:
         return parameters, random_state, begin, None
     if resumes and saved.begin.start != begin.start:
-        if np.array_equal(saved.position.result, start):
+        if np.array_equal(saved.position.result, parameters):
             return parameters, random_state, begin, None  # that was the fit before this one
         raise ValueError(OTHER_START.format(saved.origin))
     if not same(saved.begin.random_state, at_first):
@@ -247,7 +247,7 @@ def begin_fit(
         parameters = draw(random_state)
     # The weights that a warm start resumes from are known to that model only.
     comparable = not (resumes or saved.begin.earlier)
-    if comparable and digest(network.to_row_major(parameters)).hex() != saved.begin.start:
+    if comparable and digest(parameters).hex() != saved.begin.start:
         raise ValueError(OTHER_START.format(saved.origin))
     return parameters, random_state, saved.begin, saved
 

@@ -43,11 +43,12 @@ class Validation:
                 self._keep(max(score, self.best_score), parameters)
         return score
 
-    def resume(self, position: TrainingState, best_parameters: np.ndarray | None) -> None:
+    def resume(self, position: TrainingState) -> None:
         """Restore the state of a saved fit."""
         assert position.scores is not None and position.best_score is not None
         self.scores, self.best_score = position.scores.tolist(), position.best_score
-        self.best_parameters = best_parameters
+        best = position.best_parameters
+        self.best_parameters = None if best is None else best.copy()
 
     def _keep(self, score: float, parameters: np.ndarray) -> None:
         self.best_score = score

@@ -18,8 +18,8 @@ from fastbp.training.result import ADVICE, INTERRUPTED, NON_FINITE, OVERFLOW, Re
 def fit_lbfgs(problem: Problem) -> Result:
     """Minimise the loss over all rows by SciPy's L-BFGS-B.
 
-    The engine computes in the dtype of the network; SciPy's own vectors are float64, and hold the parameters
-    without the padding. A fit from a checkpoint resumes by replaying the same path with known losses and
+    The engine computes in the dtype of the network; SciPy's own vectors are float64 points of the engine's
+    ``Objective``. A fit from a checkpoint resumes by replaying the same path with known losses and
     gradients.
 
     Raises
@@ -36,9 +36,8 @@ class _LbfgsFit:
     def __init__(self, problem: Problem) -> None:
         assert isinstance(problem.training, LbfgsPlan) and not isinstance(problem.resumed, TrainingState)
         self.problem, self.plan, self.tasks = problem, problem.training, problem.tasks
-        self.real = problem.network.mask()  # without the padding
-        self.flat = problem.parameters.copy()
-        self.latest = Result(problem.parameters, float("nan"), 0)
+        self.latest = Result(problem.parameters, float("nan"), 0)  # but for its parameters
+        self.point: np.ndarray | None = None  # of the latest iteration
         self.stopped = False  # by a callback
         self.n_known = 0 if problem.resumed is None else problem.resumed.n_epochs
         keeps = problem.tasks is not None and problem.tasks.keeps
@@ -51,10 +50,11 @@ class _LbfgsFit:
             problem.network, rows.X, rows.targets, rows.sample_weight, plan.alpha, plan.l2, problem.n_jobs
         )
         with Interruption() as self.interruption, objective as self.objective:
+            start = objective.begin_search(problem.parameters)
             try:
                 solution = scipy.optimize.minimize(
                     self._loss_and_gradient,
-                    problem.parameters[self.real].astype(np.float64),
+                    start,
                     method="L-BFGS-B",
                     jac=True,
                     callback=self._end_iteration,
@@ -71,9 +71,10 @@ class _LbfgsFit:
             let_interrupt_through()
             warn(INTERRUPTED)
         if solution is None:
-            self._refuse_overflow(self.latest)
-            return self.latest
-        result = Result(self._with_real(solution.x), float(solution.fun), int(solution.nit))
+            result = self._so_far()
+            self._refuse_overflow(result)
+            return result
+        result = Result(objective.parameters_of(solution.x), float(solution.fun), int(solution.nit))
         if not (np.isfinite(result.loss) and np.isfinite(result.parameters).all()):
             raise ValueError(
                 f"{NON_FINITE} The loss or the weights are not finite after iteration {result.n_epochs} of "
@@ -90,9 +91,8 @@ class _LbfgsFit:
             self.tasks.begin_epoch(self._so_far)
         known = None if self.evaluations is None else self.evaluations.find(x)
         if known is None:
-            self.flat[self.real] = x
-            value, slope = self.objective(self.flat)
-            known = float(value), slope[self.real]
+            value, slope = self.objective.at_point(x)
+            known = float(value), slope
             if self.evaluations is not None:
                 self.evaluations.add(x, *known)
         loss, gradient = known
@@ -101,7 +101,7 @@ class _LbfgsFit:
     # SciPy passes the result to an argument of this name, but only the point to one of another name.
     def _end_iteration(self, intermediate_result: scipy.optimize.OptimizeResult) -> None:
         latest = self.latest
-        latest.parameters = self._with_real(intermediate_result.x)
+        self.point = intermediate_result.x.copy()  # which SciPy changes in place
         latest.loss = float(intermediate_result.fun)
         latest.n_epochs += 1
         if latest.n_epochs <= self.n_known:
@@ -114,18 +114,18 @@ class _LbfgsFit:
                 raise StopIteration
 
     def _so_far(self) -> Result:
-        return dataclasses.replace(self.latest)
+        return dataclasses.replace(self.latest, parameters=self._parameters())
 
     def _position(self) -> LbfgsHistory:
         assert self.evaluations is not None
-        row_major = self.problem.network.to_row_major(self.latest.parameters)
-        return self.evaluations.position(self.latest.n_epochs, row_major)
+        return self.evaluations.position(self.latest.n_epochs, self._parameters())
 
-    def _with_real(self, x: np.ndarray) -> np.ndarray:
-        """Flat vector with the parameters `x` in place of its own; padding unchanged."""
-        flat = self.problem.parameters.copy()
-        flat[self.real] = x
-        return flat
+    def _parameters(self) -> np.ndarray:
+        """Flat vector after the latest iteration."""
+        if self.point is None:
+            return self.problem.parameters
+        parameters: np.ndarray = self.objective.parameters_of(self.point)
+        return parameters
 
     def _refuse_overflow(self, result: Result) -> None:
         problem = self.problem

@@ -14,7 +14,6 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp.functions.schedules import ADAPTIVE, check_convergence
-from fastbp.plan.network import NetworkPlan
 from fastbp.plan.training import SolverState, TrainingPlan
 from fastbp.training.call_stack import warn
 from fastbp.training.checkpoint_state import LbfgsHistory, TrainingState
@@ -98,18 +97,15 @@ class _MinibatchFit:
 
     def _trainer(self) -> Any:
         problem, rows = self.problem, self.problem.rows
-        parameters, state = problem.parameters, problem.state
-        if self.resumed is not None:
-            parameters = problem.network.from_row_major(self.resumed.parameters)
-            state = _with_layout(problem.network, self.resumed.state)
+        start: Problem | TrainingState = problem if self.resumed is None else self.resumed
         return problem.engine.Trainer(
             problem.network,
             self.training,
             rows.X,
             rows.targets,
             rows.sample_weight,
-            parameters,
-            state,
+            start.parameters,
+            start.state,
             problem.n_jobs,
             rows.index,
         )
@@ -119,9 +115,7 @@ class _MinibatchFit:
             resumed.loss_curve.tolist(), resumed.best, resumed.n_stale, converged=resumed.converged
         )
         if self.validation is not None:
-            best = resumed.best_parameters
-            of_network = None if best is None else self.problem.network.from_row_major(best)
-            self.validation.resume(resumed, of_network)
+            self.validation.resume(resumed)
 
     def _train(self, interruption: Interruption) -> None:
         """Run chunks of steps until training ends for any reason."""
@@ -206,7 +200,7 @@ class _MinibatchFit:
         )
 
     def _so_far(self) -> Result:
-        """Result so far; its arrays are the trainer's own."""
+        """Result so far; its parameters may be those that early stopping keeps."""
         curve, validation = list(self.trainer.loss_curve), self.validation
         result = Result(
             parameters=self.trainer.result,
@@ -223,35 +217,21 @@ class _MinibatchFit:
         return result
 
     def _position(self) -> TrainingState:
-        return _position(self.problem.network, self.trainer, self.validation)
-
-
-def _position(network: NetworkPlan, trainer: Any, validation: Validation | None) -> TrainingState:
-    """State needed to resume after the epoch that has just ended; copies."""
-    state = trainer.state()
-    plain = np.array([network.to_row_major(moment) for moment in state.moments], network.dtype)
-    moments = plain.reshape(len(state.moments), network.row_major.n_parameters)
-    best = None if validation is None else validation.best_parameters
-    return TrainingState(
-        parameters=network.to_row_major(trainer.parameters),
-        state=dataclasses.replace(state, moments=moments),
-        loss_curve=np.array(trainer.loss_curve),
-        best=trainer.best_monitored,
-        n_stale=trainer.n_stale,
-        converged=trainer.status == "converged",
-        scores=None if validation is None else np.array(validation.scores),
-        best_score=None if validation is None else validation.best_score,
-        best_parameters=None if best is None else network.to_row_major(best),
-        result=network.to_row_major(trainer.result if best is None else best),
-    )
-
-
-def _with_layout(network: NetworkPlan, state: SolverState) -> SolverState:
-    """Convert a state of row-major moments to the layout of this network."""
-    moments = np.zeros((len(state.moments), network.n_parameters), network.dtype)
-    for own, moment in zip(moments, state.moments, strict=True):
-        own[:] = network.from_row_major(moment)
-    return dataclasses.replace(state, moments=moments)
+        """State needed to resume after the epoch that has just ended; copies."""
+        trainer, validation = self.trainer, self.validation
+        best = None if validation is None else validation.best_parameters
+        return TrainingState(
+            parameters=trainer.parameters,
+            state=trainer.state(),
+            loss_curve=np.array(trainer.loss_curve),
+            best=trainer.best_monitored,
+            n_stale=trainer.n_stale,
+            converged=trainer.status == "converged",
+            scores=None if validation is None else np.array(validation.scores),
+            best_score=None if validation is None else validation.best_score,
+            best_parameters=None if best is None else best.copy(),
+            result=trainer.result if best is None else best.copy(),
+        )
 
 
 def adapt_rate(

@@ -19,9 +19,10 @@ from functools import lru_cache
 import numpy as np
 from numba import types
 
+from fastbp.engines.cpu.layout import MatrixOrder, aligned_zeros, panel_layout
 from fastbp.engines.cpu.simd import Vector
 from fastbp.engines.cpu.tile import TILE_ROWS
-from fastbp.plan.network import FIELD, Kind, MatrixOrder, NetworkPlan, aligned_zeros, padded
+from fastbp.plan.network import FIELD, Kind, NetworkPlan, padded
 
 # Columns of the table of buffers.
 ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE, CONSTANT, N_BUFFER_FIELDS = range(6)
@@ -60,12 +61,13 @@ RULE_SIZE = 32  # values of a thread's coefficients: threads share no cache line
 ) = range(11)
 # Fields of ops, as constants that kernels can read.
 KIND, CODE, SOURCE, DESTINATION = FIELD["kind"], FIELD["code"], FIELD["source"], FIELD["target"]
-N_IN, N_OUT, OFFSET = FIELD["n_in"], FIELD["n_out"], FIELD["offset"]
-ROWS, COLS, LD, LAYOUT = FIELD["rows"], FIELD["cols"], FIELD["ld"], FIELD["layout"]
+N_IN, N_OUT = FIELD["n_in"], FIELD["n_out"]
 TRAINING, PREDICTION = FIELD["training"], FIELD["prediction"]
 DENSE, ELEMENTWISE, ROW, LOSS, NOISE, ADD, PARAMETRIC, GROUP = (int(kind) for kind in Kind)
 OTHER, OP_CONSTANTS, LEARNED = FIELD["other"], FIELD["constants"], FIELD["learned"]
 SYNC = FIELD["sync"]
+# After these come ``ParameterLayout.columns``: the op's block of parameters as this engine stores it.
+OFFSET, ROWS, COLS, LD, LAYOUT = range(len(FIELD), len(FIELD) + 5)
 IN_MAJOR = int(MatrixOrder.IN_MAJOR)
 
 GROUP_BYTES = 1 << 20  # activations that a thread takes through the network at a time: half of a usual L2
@@ -126,7 +128,7 @@ class Arena:
 
 def bytes_per_row(network: NetworkPlan) -> int:
     """Work memory that training takes for a row of the batch."""
-    operands = sum(op.cols for op in (*network.dense, *network.parametric))
+    operands = sum(block.cols for block in panel_layout(network).blocks)
     return (2 * sum(network.widths) + operands) * network.dtype.itemsize
 
 
@@ -193,9 +195,9 @@ def plan_arena(
     transposed = np.zeros(len(network.ops), dtype=np.int64)
     offsets = np.zeros(N_SPECIAL, dtype=np.int64)
     if training:
-        for i, op in enumerate(network.ops):
-            if op.cols:
-                transposed[i] = take(padded(op.cols, panel) * panels * panel)
+        for i, block in enumerate(panel_layout(network).blocks):
+            if block.cols:
+                transposed[i] = take(padded(block.cols, panel) * panels * panel)
         offsets[TARGET_STRIDE] = padded(network.n_targets, lanes) * panel
         offsets[TARGET] = take(panels * offsets[TARGET_STRIDE])
         offsets[WEIGHT] = take(panels * panel)
@@ -231,30 +233,28 @@ def plan_tiles(
     panel = 2 * lanes
     rows_padded = padded(rows, panel)
     tables = [NO_TILES]
-    for op, right in zip(network.ops, transposed, strict=True):
+    for op, block, right in zip(network.ops, panel_layout(network).blocks, transposed, strict=True):
         if not (op.cols and op.learned):
             continue
-        in_major = op.layout == IN_MAJOR
+        in_major, ld = block.order == IN_MAJOR, block.ld
         if op.kind == Kind.PARAMETRIC:
             left = np.array((ones, 0))
         else:
             left = buffers[op.source, ACTIVATION:] if in_major else buffers[op.target, DELTA:]
-        n_down, n_across = -(-op.rows // TILE_ROWS), -(-op.cols // panel)
-        block = max(1, BLOCK_BYTES // (TILE_ROWS * rows_padded * network.dtype.itemsize))
+        n_down, n_across = -(-block.rows // TILE_ROWS), -(-block.cols // panel)
+        n_together = max(1, BLOCK_BYTES // (TILE_ROWS * rows_padded * network.dtype.itemsize))
         down, across = (grid.ravel() for grid in np.meshgrid(np.arange(n_down), np.arange(n_across)))
-        order = np.lexsort((down, across, down // block))
+        order = np.lexsort((down, across, down // n_together))
         down, across = down[order], across[order]
-        first, column = down * op.rows // n_down, across * panel
+        first, column = down * block.rows // n_down, across * panel
         table = np.zeros((len(down), N_TILE_FIELDS), np.int64)
         table[:, TILE_LEFT] = left[0] + first * panel
         table[:, TILE_JUMP] = left[1] - panel + 1
         table[:, TILE_RIGHT] = right + column * rows_padded
-        table[:, TILE_HEIGHT] = (down + 1) * op.rows // n_down - first
-        table[:, TILE_REGISTERS] = np.where(op.cols - column > lanes, 2, 1)
-        table[:, TILE_PARAMETERS] = (
-            op.offset + column // op.ld * op.rows * op.ld + first * op.ld + column % op.ld
-        )
-        table[:, TILE_PITCH] = op.ld
+        table[:, TILE_HEIGHT] = (down + 1) * block.rows // n_down - first
+        table[:, TILE_REGISTERS] = np.where(block.cols - column > lanes, 2, 1)
+        table[:, TILE_PARAMETERS] = block.offset + column // ld * block.rows * ld + first * ld + column % ld
+        table[:, TILE_PITCH] = ld
         n_inputs = 0 if op.kind == Kind.PARAMETRIC else op.n_in
         table[:, TILE_BIAS_ROW] = n_inputs - first if in_major else -1
         table[:, TILE_BIAS_COL] = n_inputs - column if op.bias and not in_major else -1

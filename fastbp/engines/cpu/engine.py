@@ -13,15 +13,16 @@ from fastbp.engines.cpu import step as kernel
 from fastbp.engines.cpu.arena import RULE_SIZE, SYNCED, lanes_of, pass_rows, plan_arena, prediction_rows
 from fastbp.engines.cpu.batch_norm import synced_address
 from fastbp.engines.cpu.execution import new_execution
+from fastbp.engines.cpu.layout import aligned_zeros, panel_layout, row_major_layout
 from fastbp.engines.cpu.op_table import link
 from fastbp.engines.cpu.pace import recall, remember
 from fastbp.engines.cpu.predict import predict
 from fastbp.engines.cpu.threads import Kernel, Threads, useful_threads
 from fastbp.engines.fit_state import FitState
 from fastbp.engines.flat_data import MOST_ROWS, ROW_NUMBER, Inputs, as_inputs, as_weights, flat_view
-from fastbp.engines.loss_value import LossValue
+from fastbp.engines.objective import FullBatch, LossValue
 from fastbp.engines.shuffle import shuffle_order
-from fastbp.plan.network import NetworkPlan, aligned_zeros, padded
+from fastbp.plan.network import NetworkPlan, padded
 from fastbp.plan.training import SolverState, TrainingPlan
 
 DEVICE = "cpu"
@@ -29,6 +30,7 @@ CURVE_CAPACITY = 1 << 16  # epochs that one call of the kernel may finish
 LOSS_BYTES = 4 << 20  # of the activations of a pass where only the loss is wanted
 NO_ROWS, NO_LOSSES = np.empty(0, ROW_NUMBER), np.empty(0)  # of a prediction, and its targets and weights:
 NO_VALUES = {np.dtype(kind): flat_view([], kind) for kind in (np.float32, np.float64)}
+FEW_ROWS = 64  # whose prediction is not worth the conversion of the parameters
 PREDICTION_FLOPS = 5e9  # until Python looks around again: a fraction of a second
 
 
@@ -40,7 +42,7 @@ class _Batches:
     ) -> None:
         if len(targets) > MOST_ROWS:
             raise ValueError(f"X has {len(targets)} rows, more than the {MOST_ROWS} that can be trained on.")
-        self.network = network
+        self.network, self.layout = network, panel_layout(network)
         self.inputs = inputs
         self.targets = flat_view(targets, network.dtype)
         self.weights = as_weights(sample_weight, network)
@@ -95,9 +97,9 @@ class _Batches:
         return result
 
     def _network_with(self, parameters: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The members of ``arguments.Network``."""
+        """The members of ``arguments.Network``, with parameters in this engine's layout."""
         arena = self.arena
-        tables = link(self.network), arena.buffers, arena.transposed, arena.tiles, arena.offsets
+        tables = link(self.layout), arena.buffers, arena.transposed, arena.tiles, arena.offsets
         return (*tables, parameters, self.workspace, self._losses)
 
     def __enter__(self):
@@ -126,7 +128,7 @@ class Trainer(_Batches, FitState):
 
     Attributes
     ----------
-    parameters : flat vector, live
+    parameters : flat vector, a new array
     loss_curve, failure
         See `FitState`.
     """
@@ -149,7 +151,7 @@ class Trainer(_Batches, FitState):
         if not any(op.sync for op in network.ops):
             rows = pass_rows(network, rows)
         _Batches.__init__(self, network, inputs, targets, sample_weight, rows, n_jobs)
-        self._parameters[:] = parameters
+        self._parameters[:] = self.layout.pack(np.asarray(parameters, network.dtype))
         if state is not None and state.solver == training.solver:
             self._set_state(state)
         if self._execution["shuffles"][0]:
@@ -158,10 +160,11 @@ class Trainer(_Batches, FitState):
     def _allocate(self) -> None:
         super()._allocate()
         network, training = self.network, self.training
-        self._parameters = aligned_zeros(network.n_parameters, network.dtype)
-        self._moments = aligned_zeros(training.n_moments * network.n_parameters, network.dtype)
+        n = self.layout.size
+        self._parameters = aligned_zeros(n, network.dtype)
+        self._moments = aligned_zeros(training.n_moments * n, network.dtype)
         stored = training.batch_size > self.pass_rows or np.isfinite(training.clip_norm)
-        gradient = aligned_zeros(network.n_parameters if stored else 0, network.dtype)
+        gradient = aligned_zeros(n if stored else 0, network.dtype)
         penalties, factors = np.zeros(2 * len(self.arena.tiles)), np.zeros(self.team.n_threads * RULE_SIZE)
         self._curve = np.zeros(min(CURVE_CAPACITY, training.max_epochs))
         fields = batches(self.n_rows, training.batch_size, self.pass_rows, self.total_weight)
@@ -180,17 +183,17 @@ class Trainer(_Batches, FitState):
 
     @property
     def parameters(self) -> np.ndarray:
-        """Flat vector, live."""
-        return self._parameters
+        """Flat vector, a new array."""
+        return self.layout.unpack(self._parameters)
 
     def _get_moments(self) -> np.ndarray:
-        return self._moments.reshape(-1, self.network.n_parameters)
+        return self.layout.unpack(self._moments.reshape(-1, self.layout.size))
 
     def _set_moments(self, moments: np.ndarray) -> None:
-        self._moments[:] = moments.ravel()
+        self._moments[:] = self.layout.pack(moments).ravel()
 
     def _get_average(self) -> np.ndarray:
-        return self._moments[-self.network.n_parameters :]
+        return self.layout.unpack(self._moments[-self.layout.size :])
 
     def train(self, max_steps: int, stop_at_epoch_end: bool = False) -> int:
         """Make up to `max_steps` steps; fewer when training ends or, if asked, when an epoch ends."""
@@ -218,7 +221,7 @@ class Trainer(_Batches, FitState):
         return kernel.train(thread, n_threads, max_steps, stop_at_epoch_end, *self._arguments)
 
 
-class Objective(_Batches):
+class Objective(_Batches, FullBatch):
     """The objective on all rows and its gradient, for repeated calls.
 
     Parameters as in `Trainer`; `alpha`, `l2` are the penalties' strengths.
@@ -233,14 +236,16 @@ class Objective(_Batches):
         rows = pass_rows(network, inputs.n_rows, self.most_bytes)
         super().__init__(network, inputs, targets, sample_weight, rows, n_jobs)
         self._loaded = False
-        self._penalty = alpha / self.total_weight + l2
-        self._penalised = network.mask(biases=False)
+        self._set_penalty(alpha, l2)
 
-    def __call__(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        """Loss and flat gradient (a fresh array, padding zero) at a flat parameter vector."""
-        flat = aligned_zeros(self.network.n_parameters, self.network.dtype)
-        flat[:] = parameters
-        gradient = aligned_zeros(self.network.n_parameters, self.network.dtype)
+    def _pack(self, vector: np.ndarray) -> np.ndarray:
+        return self.layout.pack(vector)
+
+    def _unpack(self, flat: np.ndarray) -> np.ndarray:
+        return self.layout.unpack(flat)
+
+    def _mean_loss(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
+        gradient = aligned_zeros(self.layout.size, self.network.dtype)
 
         def run(thread: int, n_threads: int) -> float:
             return self._run(thread, n_threads, flat, gradient)
@@ -248,9 +253,7 @@ class Objective(_Batches):
         self._next_slice()
         loss = self._at_pace(run, ("loss and gradient", self.network.dtype), lambda loss: 1)
         self._loaded = self.pass_rows == self.n_rows
-        weights = np.where(self._penalised, flat, 0)
-        gradient += flat.dtype.type(self._penalty) * weights
-        return loss + 0.5 * self._penalty * float(weights @ weights), gradient
+        return loss, gradient
 
     def _run(self, thread: int, n_threads: int, flat: np.ndarray, gradient: np.ndarray) -> float:
         return kernel.loss_and_gradient(
@@ -311,9 +314,13 @@ def forward(
     out = np.empty((inputs.n_rows, width), network.dtype)
     if not inputs.n_rows:
         return np.empty(0, np.intp) if largest else out
+    layout = row_major_layout(network)
+    if inputs.n_rows > FEW_ROWS:
+        layout = panel_layout(network)
+        parameters = layout.pack(parameters)
     panel = 2 * lanes_of(network.dtype)
     flops_per_row = network.flops_per_row / 3
-    table = link(network)
+    table = link(layout)
     flat, no_values = out.reshape(-1), NO_VALUES[network.dtype]
     team = Threads(
         n_jobs, useful_threads(flops_per_row * inputs.n_rows, padded(inputs.n_rows, panel) // panel)

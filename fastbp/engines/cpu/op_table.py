@@ -5,24 +5,28 @@ from functools import lru_cache
 import numpy as np
 
 from fastbp.engines.cpu import lowering
+from fastbp.engines.cpu.arena import LAYOUT
+from fastbp.engines.cpu.layout import ParameterLayout
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
 from fastbp.functions.parametric import PARAMETRICS
-from fastbp.plan.network import FIELD, Kind, NetworkPlan
+from fastbp.plan.network import Kind
 
-# Columns that the CPU adds.
-FORWARD, BACKWARD, DERIVATIVE_OF, LEARNS, ACCUMULATES = range(len(FIELD), len(FIELD) + 5)
+# Columns after those of the layout.
+FORWARD, BACKWARD, DERIVATIVE_OF, LEARNS, ACCUMULATES = range(LAYOUT + 1, LAYOUT + 6)
 
 
 @lru_cache(maxsize=64)
-def link(network: NetworkPlan) -> np.ndarray:
-    """The table of ops with the CPU's columns.
+def link(layout: ParameterLayout) -> np.ndarray:
+    """The table of a network's ops with the CPU's columns.
 
-    FORWARD and BACKWARD, addresses of the op's function; DERIVATIVE_OF, the buffer whose values its
-    derivative is a function of; LEARNS, whether weights lie below the op's input, so that deltas go on there;
-    ACCUMULATES, whether deltas from another op are there already when this one adds its own.
+    First those of the blocks of parameters (``ParameterLayout.columns``); then FORWARD and BACKWARD,
+    addresses of the op's function; DERIVATIVE_OF, the buffer whose values its derivative is a function of;
+    LEARNS, whether weights lie below the op's input, so that deltas go on there; ACCUMULATES, whether deltas
+    from another op are there already when this one adds its own.
     """
+    network = layout.network
     more = np.zeros((len(network.ops), 5), np.int64)
     learns = {0: 0}
     for row, op in zip(more, network.ops, strict=True):
@@ -51,4 +55,4 @@ def link(network: NetworkPlan) -> np.ndarray:
         if reads is not None:
             row[4] = reads in filled
             filled.add(reads)
-    return np.hstack([network.table, more])
+    return np.hstack([network.table, layout.columns, more])

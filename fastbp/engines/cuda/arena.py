@@ -85,7 +85,6 @@ def arena_layout(
     Parameters
     ----------
     network : NetworkPlan
-        Row-major.
     selection : Selection
         Prediction needs nothing but parameters and activations.
     stored : bool

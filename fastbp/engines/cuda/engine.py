@@ -1,7 +1,6 @@
 """The CUDA engine: owns the memory of a fit on the GPU and launches the kernel.
 
-The same names as ``fastbp.engines.cpu.engine``. Parameters come and go as the flat vector of the given
-plan; on the device they are row-major matrices.
+The same names as ``fastbp.engines.cpu.engine``. Parameters lie on the device as in the plan.
 """
 
 from typing import Any
@@ -22,7 +21,7 @@ from fastbp.engines.cuda.program import training_program
 from fastbp.engines.cuda.step import TILING, units_of_step
 from fastbp.engines.cuda.target import cuda
 from fastbp.engines.fit_state import FitState
-from fastbp.engines.loss_value import LossValue
+from fastbp.engines.objective import FullBatch, LossValue
 from fastbp.plan.network import NetworkPlan
 from fastbp.plan.training import SolverState, TrainingPlan
 
@@ -48,7 +47,7 @@ class _Session:
         index: np.ndarray | None = None,
         training: TrainingPlan | None = None,
     ) -> None:
-        self.network, self.plan, self.selection = network, network.row_major, selection
+        self.network, self.selection = network, selection
         dtype = network.dtype
         weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
         flat = np.ascontiguousarray(targets, dtype=dtype).reshape(-1)
@@ -91,7 +90,7 @@ class _Session:
 
     def _program(self, stored: bool) -> Program:
         """The program whose arena lies in shared memory, where that has room; the plan alone decides."""
-        sizes = (self.plan, self.selection, TILING, self.pass_rows, self.n_passes, stored)
+        sizes = (self.network, self.selection, TILING, self.pass_rows, self.n_passes, stored)
         small = training_program(*sizes, only_small=True)
         return small if is_resident(small, self.network.dtype) else training_program(*sizes)
 
@@ -108,7 +107,7 @@ class _Session:
         program, layout = self.program, self.program.layout
         values = {
             "arena_size": layout.size,
-            "n_parameters": self.plan.n_parameters,
+            "n_parameters": self.network.n_parameters,
             "moments": layout.moments,
             "gradient": layout.gradient,
             "coefficients": layout.coefficients,
@@ -129,14 +128,13 @@ class _Session:
             self._arena[offset : offset + values.size].copy_to_device(values)
 
     def _send(self, offset: int, vector: np.ndarray) -> None:
-        """A vector of the given plan into the arena."""
-        plain = np.ascontiguousarray(self.network.to_row_major(vector), dtype=self.network.dtype)
-        self._place(offset, plain)
+        """A flat vector into the arena."""
+        self._place(offset, np.ascontiguousarray(vector, dtype=self.network.dtype))
 
     def _fetch(self, offset: int) -> np.ndarray:
-        """A vector of the given plan from the arena."""
-        plain = self._arena[offset : offset + self.plan.n_parameters].copy_to_host()
-        return self.network.from_row_major(plain)
+        """A flat vector from the arena."""
+        vector: np.ndarray = self._arena[offset : offset + self.network.n_parameters].copy_to_host()
+        return vector
 
     def _run(self, cursor: Cursor, n_steps: int) -> None:
         """Up to `n_steps` steps from `cursor` on; the records are then on the host."""
@@ -208,13 +206,13 @@ class Trainer(_Session, FitState):
     def _place_constant_means(self, parameters: np.ndarray) -> None:
         """Parameters that no step moves are their own mean."""
         if self.selection.averages:
-            for op, row in zip(self.plan.parametric, self.network.rows(parameters), strict=True):
+            for op, row in zip(self.network.parametric, self.network.rows(parameters), strict=True):
                 if not op.learned:
                     self._place(self._moment(self.selection.n_states) + op.offset, row.ravel())
 
     def _moment(self, number: int) -> int:
         """Where in the arena one of them begins."""
-        return self.program.layout.moments + number * self.plan.n_parameters
+        return self.program.layout.moments + number * self.network.n_parameters
 
     @property
     def parameters(self) -> np.ndarray:
@@ -257,7 +255,7 @@ class Trainer(_Session, FitState):
         return done
 
 
-class Objective(_Session):
+class Objective(_Session, FullBatch):
     """The objective on all rows and its gradient, for repeated calls; see the CPU engine's ``Objective``."""
 
     def __init__(
@@ -270,20 +268,13 @@ class Objective(_Session):
         orders = Orders(n, 0, shuffle=False, end=1)
         rows = dense_rows(X, network)
         super().__init__(network, select_gradients(network), rows, targets, sample_weight, n, orders)
-        self._penalty = alpha / self.total_weight + l2
-        self._penalised = network.mask(biases=False)
+        self._set_penalty(alpha, l2)
 
-    def __call__(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        """Loss and flat gradient (a fresh array, padding zero) at a flat parameter vector."""
-        flat = np.asarray(parameters, dtype=self.network.dtype)
+    def _mean_loss(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
         self._send(0, flat)
         self._fit["status"], self._fit["step_of_epoch"], self._fit["curve_used"] = RUNNING, 0, 0
         self._run(Cursor(0, 0, 0), 1)
-        loss = float(self._launch["step_loss"])
-        gradient = self._fetch(self.program.layout.gradient)
-        weights = np.where(self._penalised, flat, 0)
-        gradient += flat.dtype.type(self._penalty) * weights
-        return loss + 0.5 * self._penalty * float(weights @ weights), gradient
+        return float(self._launch["step_loss"]), self._fetch(self.program.layout.gradient)
 
 
 class Loss(LossValue, Objective):

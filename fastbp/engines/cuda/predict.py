@@ -32,13 +32,12 @@ class Predictor:
     """
 
     def __init__(self, network: NetworkPlan, n_rows: int, layer: int | str | None, largest: bool) -> None:
-        self._network, self._plan = network, network.row_major
-        plan, dtype = self._plan, network.dtype
-        n_ops, selection = plan.n_ops_until(layer), select_prediction(plan)
-        self._width = 1 if largest else plan.ops[n_ops - 1].n_out
+        self._network, dtype = network, network.dtype
+        n_ops, selection = network.n_ops_until(layer), select_prediction(network)
+        self._width = 1 if largest else network.ops[n_ops - 1].n_out
         # Rows of a block: from the plan alone, so that a row's bits do not depend on its neighbours.
-        self._block = min(max(BLOCK_BYTES // (elements_per_row(plan) * dtype.itemsize), 1), n_rows)
-        program, self._result = prediction_program(plan, selection, TILING, self._block, n_ops, largest)
+        self._block = min(max(BLOCK_BYTES // (elements_per_row(network) * dtype.itemsize), 1), n_rows)
+        program, self._result = prediction_program(network, selection, TILING, self._block, n_ops, largest)
         self._inputs, self._n_phases = program.layout.activations[0], len(program.phases)
         team = choose_team(program, dtype)
         if team.kind == "resident":
@@ -79,8 +78,8 @@ class Predictor:
 
     def __call__(self, parameters: np.ndarray, values: Any) -> np.ndarray:
         """The outputs for rows `values`, a flat vector of the host or of the device."""
-        n_inputs, width, arena = self._plan.n_inputs, self._width, self._arena
-        plain = np.ascontiguousarray(self._network.to_row_major(parameters), dtype=self._network.dtype)
+        n_inputs, width, arena = self._network.n_inputs, self._width, self._arena
+        plain = np.ascontiguousarray(parameters, dtype=self._network.dtype)
         arena[: plain.size].copy_to_device(plain)
         n_rows = values.size // n_inputs
         flat = np.empty(n_rows * width, self._network.dtype)
