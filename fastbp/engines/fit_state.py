@@ -46,7 +46,7 @@ class FitState(ABC):
     @property
     @abstractmethod
     def parameters(self) -> np.ndarray:
-        """Flat vector."""
+        """Flat vector, a new array."""
 
     @abstractmethod
     def _get_moments(self) -> np.ndarray:

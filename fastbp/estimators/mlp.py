@@ -226,7 +226,7 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         options, network = prepared.options, prepared.network
         model = self._copy()
         model.__dict__ = attributes = self._known_attributes(prepared)
-        model._store(StoredWeights(network, result.parameters.copy()))
+        model._store(StoredWeights(network, result.parameters))
         attributes |= {
             "_memory": None,
             "n_layers_": len(model.coefs_) + 1,

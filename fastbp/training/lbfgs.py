@@ -123,7 +123,7 @@ class _LbfgsFit:
     def _parameters(self) -> np.ndarray:
         """Flat vector after the latest iteration."""
         if self.point is None:
-            return self.problem.parameters
+            return self.problem.parameters.copy()
         parameters: np.ndarray = self.objective.parameters_of(self.point)
         return parameters
 

@@ -200,10 +200,11 @@ class _MinibatchFit:
         )
 
     def _so_far(self) -> Result:
-        """Result so far; its parameters may be those that early stopping keeps."""
+        """Result so far; its arrays are its own."""
         curve, validation = list(self.trainer.loss_curve), self.validation
+        best = None if validation is None else validation.best_parameters
         result = Result(
-            parameters=self.trainer.result,
+            parameters=self.trainer.result if best is None else best.copy(),
             loss=curve[-1] if curve else float("nan"),
             n_epochs=len(curve),
             loss_curve=curve,
@@ -212,8 +213,6 @@ class _MinibatchFit:
         )
         if validation is not None:
             result.scores, result.best_score = list(validation.scores), validation.best_score
-            if validation.best_parameters is not None:
-                result.parameters = validation.best_parameters
         return result
 
     def _position(self) -> TrainingState:

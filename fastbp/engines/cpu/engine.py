@@ -30,7 +30,7 @@ CURVE_CAPACITY = 1 << 16  # epochs that one call of the kernel may finish
 LOSS_BYTES = 4 << 20  # of the activations of a pass where only the loss is wanted
 NO_ROWS, NO_LOSSES = np.empty(0, ROW_NUMBER), np.empty(0)  # of a prediction, and its targets and weights:
 NO_VALUES = {np.dtype(kind): flat_view([], kind) for kind in (np.float32, np.float64)}
-FEW_ROWS = 64  # whose prediction is not worth the conversion of the parameters
+FEW_ROWS = 1024  # predicted with the vector itself: column panels are no faster, and take a conversion
 PREDICTION_FLOPS = 5e9  # until Python looks around again: a fraction of a second
 
 
@@ -151,7 +151,7 @@ class Trainer(_Batches, FitState):
         if not any(op.sync for op in network.ops):
             rows = pass_rows(network, rows)
         _Batches.__init__(self, network, inputs, targets, sample_weight, rows, n_jobs)
-        self._parameters[:] = self.layout.pack(np.asarray(parameters, network.dtype))
+        self.layout.pack_into(self._parameters, parameters)
         if state is not None and state.solver == training.solver:
             self._set_state(state)
         if self._execution["shuffles"][0]:
@@ -190,7 +190,7 @@ class Trainer(_Batches, FitState):
         return self.layout.unpack(self._moments.reshape(-1, self.layout.size))
 
     def _set_moments(self, moments: np.ndarray) -> None:
-        self._moments[:] = self.layout.pack(moments).ravel()
+        self.layout.pack_into(self._moments.reshape(-1, self.layout.size), moments)
 
     def _get_average(self) -> np.ndarray:
         return self.layout.unpack(self._moments[-self.layout.size :])

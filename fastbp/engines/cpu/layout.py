@@ -11,6 +11,7 @@ Predictions of few rows read the row-major vector, which may be the user's own a
 block: the same kernels, the same bits, and nothing to convert.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -21,6 +22,7 @@ import numpy as np
 from fastbp.plan.network import Kind, NetworkPlan, Op, padded
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+MOST_PLACES = 1 << 14  # parameters of networks that one call of NumPy converts; larger ones go by blocks
 
 
 class MatrixOrder(IntEnum):
@@ -81,17 +83,34 @@ class ParameterLayout:
             A new array of the same dtype; padding is zero.
         """
         shape = (*vectors.shape[:-1], self.size)
-        flat = aligned_zeros(int(np.prod(shape)), vectors.dtype).reshape(shape)
+        flat = aligned_zeros(math.prod(shape), vectors.dtype).reshape(shape)
+        self.pack_into(flat, vectors)
+        return flat
+
+    def pack_into(self, flat: np.ndarray, vectors: np.ndarray) -> None:
+        """The same into an array whose padding is zero."""
+        if self.size <= MOST_PLACES:
+            flat.T[self._places] = vectors.T
+            return
         for own, plain in self._parts(flat, vectors):
             own[...] = plain
-        return flat
 
     def unpack(self, flat: np.ndarray) -> np.ndarray:
         """Inverse of `pack`: a new array of row-major vectors."""
+        if self.size <= MOST_PLACES:
+            return flat.take(self._places, axis=-1)
         vectors = np.empty((*flat.shape[:-1], self.network.n_parameters), flat.dtype)
         for own, plain in self._parts(flat, vectors):
             plain[...] = own
         return vectors
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """Where each parameter of a row-major vector lies in this layout."""
+        places, here = np.empty(self.network.n_parameters, np.intp), np.arange(self.size)
+        for own, plain in self._parts(here, places):
+            plain[...] = own
+        return places
 
     def _parts(self, flat: np.ndarray, vectors: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield views of the same parameters in this layout and in the row-major one, of equal shapes."""
@@ -145,5 +164,5 @@ def aligned_zeros(n: int, dtype: np.dtype) -> np.ndarray:
     """Vector of zeros, aligned to a cache line."""
     dtype = np.dtype(dtype)
     raw = np.zeros(n * dtype.itemsize + ALIGNMENT, dtype=np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
+    start = -raw.__array_interface__["data"][0] % ALIGNMENT
     return raw[start : start + n * dtype.itemsize].view(dtype)

@@ -216,10 +216,10 @@ class Trainer(_Session, FitState):
 
     @property
     def parameters(self) -> np.ndarray:
-        """Flat vector; fetched from the GPU after training, at the first look."""
+        """Flat vector, a new array; fetched from the GPU after training, at the first look."""
         if self._latest is None:
             self._latest = self._fetch(0)
-        return self._latest
+        return self._latest.copy()
 
     def _get_moments(self) -> np.ndarray:
         moments = [self._fetch(self._moment(i)) for i in range(self.selection.n_moments)]
