@@ -88,7 +88,8 @@ def bytes_per_parameter(n_moments: int | None, dtype: np.dtype) -> int:
     """Minimum number of bytes per parameter in training.
 
     Weights and the moments of the solver, at the end of a fit both in the engine's memory and in the result.
-    `None` means L-BFGS: SciPy works on float64 vectors, the point, the gradient and a pair for each iteration.
+    `None` means L-BFGS: SciPy works on float64 vectors, the point, the gradient and a pair for each
+    iteration.
     """
     itemsize = np.dtype(dtype).itemsize
     return 2 * itemsize + (4 * 8 if n_moments is None else 2 * n_moments * itemsize)
