@@ -71,7 +71,8 @@ class Op:
         layout = panel_layout(network)
         table = link(layout).copy()
         table[:, FIELD["training"]] = np.arange(len(table)) == len(table) - 2
-        tiles = arena.tiles[arena.tiles[:, TILE_PARAMETERS] >= layout.blocks[len(table) - 2].offset]
+        last = layout.blocks[network.ops.index(network.dense[-1])]
+        tiles = arena.tiles[arena.tiles[:, TILE_PARAMETERS] >= last.offset]
         self.rows, self.registers = rows, -(-rows // lanes_of(network.dtype))
         rng = np.random.default_rng(0)
         self.work = arena.allocate(network)

@@ -15,6 +15,7 @@ Every engine is a module with the same few names:
 - ``loss_and_gradient(network, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None)``
 
 Where there is an `index`, it holds the numbers of the rows of X, targets and weights that are meant.
+Flat vectors that come and go are those of the plan, row-major; how an engine stores them is its own business.
 """
 
 from types import ModuleType
