@@ -23,6 +23,7 @@ from fastbp.estimators.targets import Targets
 from fastbp.plan.network import NetworkPlan
 from fastbp.training.float_errors import silent
 
+PLAIN = frozenset((type(None), str, float, bool, int))
 OF_ENGINES = ("device", "n_jobs")  # the parameters that say where predictions are computed
 
 
@@ -161,15 +162,15 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         return stored.are(self.coefs_, self.intercepts_, self._feature_params())
 
     def _plain_parameters(self) -> tuple | None:
-        """Values besides the weights that a plan depends on, to find changes in a microsecond.
+        """Types and values besides the weights that a plan depends on, to find changes in a microsecond.
 
         None if equality is not enough: for values that are not plain, or without intercepts, which may have
         been edited.
         """
         given = self.__dict__
         values = (given.get("out_activation_"), *[given.get(name) for name in with_role("predicts")])
-        plain = all(value is None or type(value) in (str, float, bool, int) for value in values)
-        return values if plain and self.fit_intercept is True else None
+        types = tuple(map(type, values))  # 0 equals False, but is refused in its place
+        return (types, values) if PLAIN.issuperset(types) and self.fit_intercept is True else None
 
     def _check_X(self, X, network: NetworkPlan):
         X = validated(self, X, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")
