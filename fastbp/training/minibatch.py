@@ -97,7 +97,7 @@ class _MinibatchFit:
         return result
 
     def _trainer(self) -> Any:
-        problem, rows = self.problem, self.problem.rows
+        problem = self.problem
         parameters, state = problem.parameters, problem.state
         if self.resumed is not None:
             parameters = problem.network.from_row_major(self.resumed.parameters)
@@ -105,13 +105,10 @@ class _MinibatchFit:
         return problem.engine.Trainer(
             problem.network,
             self.training,
-            rows.X,
-            rows.targets,
-            rows.sample_weight,
+            problem.rows,
             parameters,
             state,
             problem.n_jobs,
-            rows.index,
         )
 
     def _resume(self, resumed: TrainingState) -> None:
