@@ -16,6 +16,7 @@ from scipy import sparse
 from tolerances import ONE_STEP, TEN_STEPS
 
 from fastbp.engines.cpu import engine
+from fastbp.engines.dataset import Dataset
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS
 from fastbp.functions.loss_entry import POSITIVE
 from fastbp.functions.losses import LOSSES
@@ -212,6 +213,7 @@ def _data(network, seed):
 def results(e, combination, dtype, X, targets, weight, start):
     """What an engine `e` computes: (what, values, their tolerances by dtype), again and again."""
     network, training = combination.network(dtype), combination.training()
+    rows = Dataset(X, targets, weight)
 
     def layers(what, flat, tolerance):
         for number, (coef, intercept) in enumerate(zip(*network.unpack(flat), strict=True), start=1):
@@ -221,13 +223,11 @@ def results(e, combination, dtype, X, targets, weight, start):
             yield f"features {number} {what}", row, tolerance
 
     if combination.solver == "lbfgs":  # SciPy's, given the loss of all rows and its gradient
-        loss, gradient = e.loss_and_gradient(
-            network, start, X, targets, weight, training.alpha, training.l2, n_jobs=1
-        )
+        loss, gradient = e.loss_and_gradient(network, start, rows, training.alpha, training.l2, n_jobs=1)
         yield "loss", np.array(loss), ONE_STEP
         yield from layers("of the gradient", gradient, ONE_STEP)
         return
-    with e.Trainer(network, training, X, targets, weight, start, n_jobs=1) as trainer:
+    with e.Trainer(network, training, rows, start, n_jobs=1) as trainer:
         for steps, tolerance, what in ((1, ONE_STEP, "after 1 step"), (9, TEN_STEPS, "after 10 steps")):
             if trainer.train(steps) != steps:
                 raise ArithmeticError(f"{e.__name__} stopped before 10 steps: {trainer.status}")

@@ -377,8 +377,9 @@ def forward(network, parameters, X, layer=None, n_jobs=None, largest=False):
     return result.argmax(axis=1) if largest else result.astype(network.dtype)
 
 
-def loss_and_gradient(network, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None):
+def loss_and_gradient(network, parameters, rows, alpha, l2, n_jobs=None):
     """The objective over all rows and its flat gradient."""
+    X, targets, sample_weight = rows.X, rows.targets, rows.sample_weight
     denominator = len(targets) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64).sum()
     value, *gradients = batch_loss_and_gradient(
         network, *unpack64(network, parameters), X, targets, sample_weight, denominator, alpha, l2
@@ -389,9 +390,9 @@ def loss_and_gradient(network, parameters, X, targets, sample_weight, alpha, l2,
 class Objective:
     """`loss_and_gradient` of the same rows again and again."""
 
-    def __init__(self, network, X, targets, sample_weight, alpha, l2, n_jobs=None):
+    def __init__(self, network, rows, alpha, l2, n_jobs=None):
         self.network = network
-        self.arguments = (X, targets, sample_weight, alpha, l2, n_jobs)
+        self.arguments = (rows, alpha, l2, n_jobs)
 
     def __enter__(self):
         return self
@@ -424,13 +425,13 @@ N_STATES = {
 class Trainer:
     """Mini-batch training, one step after the other."""
 
-    def __init__(self, network, training, X, targets, sample_weight, parameters, state=None, n_jobs=None):
+    def __init__(self, network, training, rows, parameters, state=None, n_jobs=None):
         self.network = network
         self.training = training
-        self.X = dense_float64(X)
-        self.targets = np.asarray(targets, dtype=np.float64)
+        self.X = dense_float64(rows.X)
+        self.targets = np.asarray(rows.targets, dtype=np.float64)
         self.n_rows = len(self.targets)
-        self.weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        self.weight = None if rows.sample_weight is None else np.asarray(rows.sample_weight, dtype=np.float64)
         self.mean_weight = 1.0 if self.weight is None else self.weight.mean()
         self._theta = np.array(parameters, dtype=np.float64)
         if state is None:

@@ -21,6 +21,7 @@ from fastbp.engines.cpu import engine, step
 from fastbp.engines.cpu.arguments import Network, network_type
 from fastbp.engines.cpu.call import ACTIVATION, LOSS, call_activation
 from fastbp.engines.cpu.vector_memory import pointer
+from fastbp.engines.dataset import Dataset
 
 
 def control_of(**changes):
@@ -92,7 +93,7 @@ def test_a_call_that_does_not_fit_its_signature_is_not_compiled(dtype):
 def test_what_is_called_by_address_gets_the_types_that_kernels_make(dtype):
     network = make_network(dtype)
     X, targets, start = make_data(network, 40)
-    trainer = engine.Trainer(network, make_training(), X, targets, None, start, n_jobs=1)
+    trainer = engine.Trainer(network, make_training(), Dataset(X, targets), start, n_jobs=1)
 
     @jit
     def count(arrays):

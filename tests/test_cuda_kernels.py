@@ -17,6 +17,7 @@ from fastbp.engines.cuda.step import make_kernel
 from fastbp.engines.cuda.target import SIMULATOR, cuda
 from fastbp.engines.cuda.typed import Typed
 from fastbp.engines.cuda.uniforms import make_uniform, op_key, step_key
+from fastbp.engines.dataset import Dataset
 from fastbp.functions import random
 from fastbp.functions.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.losses import LOSSES, find_loss, loss_names
@@ -281,7 +282,7 @@ def test_held_rows_give_the_same_bits_and_are_sent_once(free, monkeypatch):
 
 def assert_same_gradient(network, weighted=True):
     X, targets, weights, parameters = make_data(network)
-    arguments = (network, parameters, X, targets, weights if weighted else None, 0.3, 0.2)
+    arguments = (network, parameters, Dataset(X, targets, weights if weighted else None), 0.3, 0.2)
     (loss, gradient), wanted = engine.loss_and_gradient(*arguments), reference.loss_and_gradient(*arguments)
     assert gradient.dtype == network.dtype
     assert_allclose(loss, wanted[0], **tolerance(network))
@@ -322,13 +323,14 @@ def test_gradient_of_many_shapes_by_every_team(hidden, bias, team):
 
 def test_an_objective_is_asked_again_and_in_several_passes(monkeypatch, team):
     network = make_network()
-    X, targets, weights, parameters = make_data(network)
+    *arrays, parameters = make_data(network)
+    rows = Dataset(*arrays)
     monkeypatch.setattr(engine, "PASS_BYTES", 2 * engine.elements_per_row(network) * 8)
-    with engine.Objective(network, X, targets, weights, 0.3, 0.2) as objective:
+    with engine.Objective(network, rows, 0.3, 0.2) as objective:
         assert (objective.pass_rows, objective.n_passes) == (2, 5)
         for factor in (1.0, 0.5, 1.0):
             flat = factor * parameters
-            wanted = reference.loss_and_gradient(network, flat, X, targets, weights, 0.3, 0.2)
+            wanted = reference.loss_and_gradient(network, flat, rows, 0.3, 0.2)
             loss, gradient = objective(flat)
             assert_allclose(loss, wanted[0], **SAME_ARITHMETIC)
             assert_allclose(gradient, wanted[1], **SAME_ARITHMETIC)
@@ -341,7 +343,7 @@ def train(module, network, training, n_steps, weighted=True, state=None, chunks=
     """Parameters, loss curve, state and the parameters that training is for, after `n_steps` steps."""
     X, targets, weights, parameters = make_data(network)
     weights = weights if weighted else None
-    with module.Trainer(network, training, X, targets, weights, parameters, state) as trainer:
+    with module.Trainer(network, training, Dataset(X, targets, weights), parameters, state) as trainer:
         assert sum(trainer.train(n_steps // chunks) for _ in range(chunks)) == n_steps
         result = np.array(trainer.result if training.averages else trainer.parameters)
         return np.array(trainer.parameters), list(trainer.loss_curve), trainer.state(), result
@@ -463,7 +465,7 @@ def test_biases_are_neither_penalised_nor_decayed(team):
     training = make_training(solver="sgd", momentum=0.0, l1=0.05, weight_decay=0.3, shuffle=False)
     X, targets, weights, parameters = make_data(network)
     weights[: training.batch_size] = 0
-    with engine.Trainer(network, training, X, targets, weights, parameters) as trainer:
+    with engine.Trainer(network, training, Dataset(X, targets, weights), parameters) as trainer:
         trainer.train(1)
         after = trainer.parameters
     assert_array_equal(after != parameters, network.mask(biases=False))
@@ -560,7 +562,7 @@ def test_a_batch_without_weight_leaves_the_running_moments_alone():
     X, targets, weights, parameters = make_data(network)
     weights[:3] = 0
     training = make_training(batch_size=3, shuffle=False, alpha=0.0, l2=0.0)
-    with engine.Trainer(network, training, X, targets, weights, parameters) as trainer:
+    with engine.Trainer(network, training, Dataset(X, targets, weights), parameters) as trainer:
         trainer.train(1)
         assert_array_equal(network.rows(trainer.parameters)[0], network.rows(parameters)[0])
         trainer.train(1)
@@ -661,11 +663,11 @@ def test_too_little_memory_is_told_with_sizes(monkeypatch):
 def test_a_state_goes_on_with_the_same_bits():
     network, training = make_network(), make_training(max_epochs=1)
     X, targets, weights, parameters = make_data(network)
-    with engine.Trainer(network, training, X, targets, weights, parameters) as trainer:
+    with engine.Trainer(network, training, Dataset(X, targets, weights), parameters) as trainer:
         trainer.train(100)
         assert trainer.status == "max_epochs"
         middle, state = trainer.parameters, trainer.state()
-    with engine.Trainer(network, training, X, targets, weights, middle, state) as trainer:
+    with engine.Trainer(network, training, Dataset(X, targets, weights), middle, state) as trainer:
         trainer.train(100)
         found = trainer.parameters
     whole, *_ = train(engine, network, replace(training, max_epochs=100), 6)
@@ -677,10 +679,10 @@ def test_a_state_of_the_cpu_goes_on_here():
     X, targets, weights, parameters = make_data(network)
     results = []
     for second in (cpu, engine):
-        with cpu.Trainer(network, training, X, targets, weights, parameters) as trainer:
+        with cpu.Trainer(network, training, Dataset(X, targets, weights), parameters) as trainer:
             trainer.train(100)
             middle, state = trainer.parameters, trainer.state()
-        with second.Trainer(network, training, X, targets, weights, middle, state) as trainer:
+        with second.Trainer(network, training, Dataset(X, targets, weights), middle, state) as trainer:
             trainer.train(100)
             results.append(np.array([trainer.parameters, trainer.result]))
     assert_allclose(*results, **SAME_ARITHMETIC)
@@ -708,7 +710,7 @@ def ends_as_on_the_cpu(status, chunk):
     X, targets, weights, parameters = make_data(network)
     ends = []
     for module in (cpu, engine):
-        with module.Trainer(network, training, X, targets, weights, parameters) as trainer:
+        with module.Trainer(network, training, Dataset(X, targets, weights), parameters) as trainer:
             done = 0
             while trainer.status == "running":
                 done += trainer.train(chunk)
@@ -724,7 +726,7 @@ def test_epochs_one_by_one_with_a_reported_value():
     X, targets, weights, parameters = make_data(network)
     ends = []
     for module in (cpu, engine):
-        with module.Trainer(network, training, X, targets, weights, parameters) as trainer:
+        with module.Trainer(network, training, Dataset(X, targets, weights), parameters) as trainer:
             steps = []
             for monitored in (3.0, 2.0, 2.5, 2.1):
                 steps += [trainer.train(2, True), trainer.train(50, True)]
@@ -740,7 +742,7 @@ def test_parameters_that_overflow_behind_a_finite_loss_are_found():
     network = make_network(activation="identity")
     training = make_training(solver="sgd", momentum=0.0, learning_rate_init=1e308)
     X, targets, weights, parameters = make_data(network)
-    with engine.Trainer(network, training, 1e3 * X, targets, weights, parameters) as trainer:
+    with engine.Trainer(network, training, Dataset(1e3 * X, targets, weights), parameters) as trainer:
         assert trainer.train(1) == 1
         assert trainer.status == "non_finite"
         assert trainer.failure == (1, 1)

@@ -21,6 +21,7 @@ from scipy import sparse
 from tolerances import ONE_STEP, TEN_STEPS
 
 from fastbp.engines.cpu import engine
+from fastbp.engines.dataset import Dataset
 from fastbp.functions.activations import ACTIVATIONS
 from fastbp.functions.noise import NOISES
 from fastbp.functions.schedules import RATE_SCHEDULES
@@ -49,10 +50,11 @@ def weights_of(network, trainer):
 
 def assert_same_training(network, training, n, weight=None, n_jobs=1, container=np.asarray):
     X, targets, start = make_data(network, n)
-    args = (targets, weight, start)
     with (
-        engine.Trainer(network, training, container(X), *args, n_jobs=n_jobs) as fast,
-        reference.Trainer(network, training, X, *args) as slow,
+        engine.Trainer(
+            network, training, Dataset(container(X), targets, weight), start, n_jobs=n_jobs
+        ) as fast,
+        reference.Trainer(network, training, Dataset(X, targets, weight), start) as slow,
     ):
         for steps, tolerance in ((1, ONE_STEP), (9, TEN_STEPS)):
             assert fast.train(steps) == slow.train(steps) == steps
@@ -87,7 +89,8 @@ def test_every_regularisation_is_one():
     ends = {}
     for name, row in rows.items():
         network, training = row.network(np.float64), row.training()
-        with reference.Trainer(network, training, *row.data(np.float64, seed=0)) as trainer:
+        *data, start = row.data(np.float64, seed=0)
+        with reference.Trainer(network, training, Dataset(*data), start) as trainer:
             trainer.train(10)
             ends[name] = network.unpack(trainer.result if training.averages else trainer.parameters)[0][1]
     for name, other in itertools.combinations(ends, 2):
@@ -132,8 +135,8 @@ def test_schedules(learning_rate, batch, dtype):
     assert_same_training(network, make_training(batch_size=batch, learning_rate=learning_rate), n=2 * batch)
     X, targets, start = make_data(network, 2 * batch)
     with (
-        engine.Trainer(network, training, X, targets, None, start) as fast,
-        reference.Trainer(network, training, X, targets, None, start) as slow,
+        engine.Trainer(network, training, Dataset(X, targets), start) as fast,
+        reference.Trainer(network, training, Dataset(X, targets), start) as slow,
     ):
         # A tolerance that no epoch meets: the rule stops, or lowers the rate until it stops.
         assert fast.train(10_000) == slow.train(10_000) < 10_000
@@ -255,8 +258,8 @@ def test_tied_pieces(n, dtype):
             coef[:, 1::3], intercept[1::3] = coef[:, 2::3], intercept[2::3]
             coef[:, 0::3], intercept[0::3] = coef[:, 2::3], intercept[2::3] - 1
     start = network.pack(coefs, intercepts)
-    fast = engine.loss_and_gradient(network, start, X, targets, None, 0.0, 0.0)
-    slow = reference.loss_and_gradient(network, start, X, targets, None, 0.0, 0.0)
+    fast = engine.loss_and_gradient(network, start, Dataset(X, targets), 0.0, 0.0)
+    slow = reference.loss_and_gradient(network, start, Dataset(X, targets), 0.0, 0.0)
     for a, b in zip(fast, slow, strict=True):
         assert_allclose(a, b, **ONE_STEP[network.dtype.name])
     for gradient, k in zip(network.unpack(fast[1])[0], network.pieces, strict=True):
@@ -290,7 +293,7 @@ def test_no_noise_in_predictions_and_full_gradients(dtype):
         a, b = (engine.forward(network, start, X, layer) for network in (quiet, noisy))
         assert_array_equal(a, b)
     a, b = (
-        engine.loss_and_gradient(network, start, X, targets, None, 0.1, 0.0) for network in (quiet, noisy)
+        engine.loss_and_gradient(network, start, Dataset(X, targets), 0.1, 0.0) for network in (quiet, noisy)
     )
     assert a[0] == b[0]
     assert_array_equal(a[1], b[1])
@@ -315,8 +318,8 @@ def test_averages_of_the_weights(n_jobs, average, dtype):
     training = make_training(solver="adam", average=name, average_params=params, max_epochs=6)
     X, targets, start = make_data(network, 3 * 16)
     with (
-        engine.Trainer(network, training, X, targets, None, start, n_jobs=n_jobs) as fast,
-        reference.Trainer(network, training, X, targets, None, start) as slow,
+        engine.Trainer(network, training, Dataset(X, targets), start, n_jobs=n_jobs) as fast,
+        reference.Trainer(network, training, Dataset(X, targets), start) as slow,
     ):
         for _ in range(6):
             assert fast.train(3) == slow.train(3) == 3

@@ -148,6 +148,14 @@ def test_predictions_stay_within_the_range_of_the_targets():
     assert_allclose(more.target_mean_, [10.0])
 
 
+def test_assigned_weights_compute_the_standardised_target():
+    X = np.linspace(-1, 1, 100)[:, None]
+    y = 3 * X[:, 0] + 10
+    model = BPRegressor((), target_scaling="standard", max_iter=2).fit(X, y)
+    model.coefs_, model.intercepts_ = [np.array([[3.0]]) / y.std()], [np.zeros(1)]
+    assert_allclose(model.predict(X), y)
+
+
 @pytest.mark.parametrize("scoring", [None, "loss", "neg_root_mean_squared_error"])
 def test_early_stopping_on_scaled_targets(scoring):
     X, y = load_diabetes(return_X_y=True)

@@ -156,6 +156,7 @@ def kernels(record: Recorder) -> None:
     from numba import typeof
 
     from fastbp.engines.cpu import engine, step
+    from fastbp.engines.dataset import Dataset
 
     class Called(Exception):
         pass
@@ -176,12 +177,12 @@ def kernels(record: Recorder) -> None:
         with (
             suppress(Called),
             engine.Trainer(
-                network, make_training(shuffle=False), X, targets, None, start, n_jobs=1
+                network, make_training(shuffle=False), Dataset(X, targets), start, n_jobs=1
             ) as trainer,
         ):
             trainer.train(1)
         with suppress(Called):
-            engine.loss_and_gradient(network, start, X, targets, None, 0.0, 0.0, n_jobs=1)
+            engine.loss_and_gradient(network, start, Dataset(X, targets), 0.0, 0.0, n_jobs=1)
         with suppress(Called):
             engine.forward(network, start, X, n_jobs=1)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fastbp.engines.dataset import Dataset
 from fastbp.plan.network import NetworkPlan
 
 
@@ -73,9 +74,9 @@ class FullBatch(ABC):
 class LossValue:
     """Mixin before an engine's `Objective`: the loss without penalties."""
 
-    def __init__(self, network: NetworkPlan, X, targets, sample_weight, n_jobs=None, index=None) -> None:
+    def __init__(self, network: NetworkPlan, rows: Dataset, n_jobs: int | None = None) -> None:
         objective: Any = super()
-        objective.__init__(network, X, targets, sample_weight, 0.0, 0.0, n_jobs, index)
+        objective.__init__(network, rows, 0.0, 0.0, n_jobs)
 
     def value(self, parameters: np.ndarray) -> float:
         """At a flat vector."""

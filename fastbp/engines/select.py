@@ -6,16 +6,17 @@ see them.
 Every engine is a module with the same few names:
 
 - ``DEVICE``, its name
-- ``Trainer(network, training, X, targets, sample_weight, parameters, state=None, n_jobs=None, index=None)``
-- ``Objective(network, X, targets, sample_weight, alpha, l2, n_jobs=None, index=None)``
-- ``Loss(network, X, targets, sample_weight, n_jobs=None, index=None)``
+- ``Trainer(network, training, rows, parameters, state=None, n_jobs=None)``
+- ``Objective(network, rows, alpha, l2, n_jobs=None)``
+- ``Loss(network, rows, n_jobs=None)``
 - ``forward(network, parameters, X, layer=None, n_jobs=None, largest=False)``
 - ``hold(network, X, index=None)``: what `forward` takes in place of rows that are asked for again and again
 - ``rows_of(X, dtypes)``, ``to_host(values)``, of "cuda" only: for arrays that lie on the GPU
-- ``loss_and_gradient(network, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None)``
+- ``loss_and_gradient(network, parameters, rows, alpha, l2, n_jobs=None)``
 
-Where there is an `index`, it holds the numbers of the rows of X, targets and weights that are meant.
-Flat vectors that come and go are those of the plan, row-major; how an engine stores them is its own business.
+`rows` is a ``fastbp.engines.dataset.Dataset``; `index` holds the indices of the rows of X that are meant,
+None for all. Flat vectors that come and go are those of the plan, row-major; how an engine stores them is its
+own business.
 """
 
 from types import ModuleType

@@ -13,7 +13,7 @@ from fastbp.estimators.parameter_checks import naming
 from fastbp.estimators.targets import Targets
 from fastbp.functions.losses import default_output
 from fastbp.plan.network import NetworkPlan
-from fastbp.training.dataset import accuracy
+from fastbp.training.metrics import accuracy
 
 
 @dataclass(frozen=True)

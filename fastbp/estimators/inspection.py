@@ -13,6 +13,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch
 
+from fastbp.engines.dataset import Dataset
 from fastbp.engines.select import get_engine, on_gpu
 from fastbp.estimators import initial_weights, precision
 from fastbp.estimators.fitted_weights import StoredWeights
@@ -302,23 +303,17 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
             raise ValueError(
                 f"coefs_[-1] makes {network.n_outputs} outputs, but y and loss ask for {targets.n_outputs}."
             )
+        rows = Dataset(X, targets.encode(y, network), targets.weights(sample_weight, X, y))
         loss, gradient = self._engine(X).loss_and_gradient(
-            network,
-            parameters,
-            X,
-            targets.encode(y, network),
-            targets.weights(sample_weight, X, y),
-            options.alpha,
-            options.l2,
-            n_jobs=self.n_jobs,
+            network, parameters, rows, options.alpha, options.l2, n_jobs=self.n_jobs
         )
         coefs, intercepts = network.unpack(gradient)
         if options.l1 > 0:
             for own, slope in zip(self.coefs_, coefs, strict=True):
                 loss += options.l1 * float(np.abs(own).sum())
                 slope += options.l1 * np.sign(own)
-        rows = [row.copy() for row in network.rows(gradient)]
-        return Bunch(loss=float(loss), coefs=coefs, intercepts=intercepts, feature_params=rows)
+        feature_params = [row.copy() for row in network.rows(gradient)]
+        return Bunch(loss=float(loss), coefs=coefs, intercepts=intercepts, feature_params=feature_params)
 
     @property
     def _n_features_out(self) -> int:

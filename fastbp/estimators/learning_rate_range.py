@@ -177,13 +177,9 @@ def _losses(prepared: PreparedFit, rates: np.ndarray) -> tuple[list[float], bool
     with prepared.engine.Trainer(
         prepared.network,
         training,
-        rows.X,
-        rows.targets,
-        rows.sample_weight,
+        rows,
         prepared.parameters,
-        None,
-        options.n_jobs,
-        rows.index,
+        n_jobs=options.n_jobs,
     ) as trainer:
         position = 0
         for rate in rates:

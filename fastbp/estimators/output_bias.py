@@ -7,10 +7,10 @@ So the first epochs are not spent on finding it (Karpathy, "A recipe for trainin
 import numpy as np
 from scipy.optimize import brentq
 
+from fastbp.engines.dataset import Dataset
 from fastbp.functions.activations import ACTIVATIONS
 from fastbp.functions.loss_entry import Loss
 from fastbp.plan.network import NetworkPlan
-from fastbp.training.dataset import Dataset
 
 # Open range of an activation's values; of those that do not increase everywhere, for z > 0.
 RANGES = {

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
+from fastbp.engines.dataset import Dataset
 from fastbp.engines.select import get_engine
 from fastbp.estimators import initial_weights, precision, seeds
 from fastbp.estimators.batch_size import check_for_norm, size_for_norm
@@ -30,11 +31,10 @@ from fastbp.plan.network import Kind, NetworkPlan
 from fastbp.plan.network_size import refuse_too_large
 from fastbp.plan.planner import hidden_activations, pieces_of
 from fastbp.plan.training import TrainingPlan, rule_of
-from fastbp.training import dataset
 from fastbp.training.call_stack import warn
 from fastbp.training.callback_events import FitTasks
 from fastbp.training.checkpoint_state import ACCUMULATED, FitOrigin, SavedFit, begin_fit, fit_settings
-from fastbp.training.dataset import Dataset
+from fastbp.training.validation_split import split
 
 FEWEST_ROWS_TO_SPLIT = 20  # with fewer rows, a preset trains on all of them
 
@@ -247,7 +247,7 @@ def _set_rows_aside(prepared: PreparedFit) -> None:
         stratified = prepared.targets.stratified
         if stratified and of_preset:
             stratified = bool(np.unique(rows.targets, return_counts=True)[1].min() > 1)
-        rows, held_out = dataset.split(rows, options.validation_fraction, prepared.random_state, stratified)
+        rows, held_out = split(rows, options.validation_fraction, prepared.random_state, stratified)
         prepared.rows, prepared.held_out = rows, held_out
         # The user has not chosen to split, or any other split would be no better.
         free = of_preset or (rows.targets == held_out.targets[0]).all()

@@ -17,7 +17,7 @@ from fastbp.estimators.targets import Targets
 from fastbp.functions.losses import LOSSES, default_output
 from fastbp.plan.network import NetworkPlan
 from fastbp.presets import takes_scaled_targets
-from fastbp.training.dataset import d2_pinball, r_squared
+from fastbp.training.metrics import d2_pinball, r_squared
 
 Scales = tuple[np.ndarray, ...]  # mean, scale and range of each target
 

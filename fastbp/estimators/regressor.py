@@ -24,8 +24,8 @@ from fastbp.estimators.scaling import (
 from fastbp.estimators.type_hints import Count, Flag, PerLayer, RandomState, Real, Scoring
 from fastbp.estimators.validation_rows import ValidationArguments
 from fastbp.functions.losses import default_output
-from fastbp.training.dataset import d2_pinball
 from fastbp.training.float_errors import silent
+from fastbp.training.metrics import d2_pinball
 
 
 class BPRegressor(RegressorMixin, BackPropagation):
@@ -246,6 +246,8 @@ class BPRegressor(RegressorMixin, BackPropagation):
         Names of the features, if X has names that are all strings.
     target_mean_, target_scale_, target_range_ : ndarrays of shapes (n_targets,), (n_targets,), (2, n_targets)
         Mean, scale and range (lowest, highest) of the targets; only with ``target_scaling="standard"``.
+        `coefs_` and `intercepts_`, assigned ones too, compute the standardised target: predictions are the
+        network's outputs times the scale plus the mean, within the range.
     n_layers_ : int
         Number of layers, including input and output.
     n_outputs_ : int

@@ -4,8 +4,8 @@ from typing import Any
 
 from sklearn.metrics import check_scoring
 
+from fastbp.engines.dataset import Dataset
 from fastbp.estimators.options import REGRESSOR, Options
-from fastbp.training.dataset import Dataset
 
 # Metrics relative to the best constant, or between classes: undefined if all targets are equal. Some are 0
 # then, which no epoch improves.

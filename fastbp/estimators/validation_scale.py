@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from fastbp.engines.dataset import Dataset
 from fastbp.training.call_stack import warn
-from fastbp.training.dataset import Dataset
 
 MOST_ROWS, MOST_COLUMNS = 1000, 256  # of a sample, spread evenly
 FEWEST_TRAINING_ROWS, FEWEST_ROWS, FEWEST_VALUES = 20, 5, 20  # needed to judge a scale

@@ -12,10 +12,10 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _get_feature_names
 
+from fastbp.engines.dataset import Dataset
 from fastbp.engines.select import get_engine, on_gpu
 from fastbp.estimators.input_checks import on_host
 from fastbp.estimators.prepare import PreparedFit
-from fastbp.training.dataset import Dataset
 from fastbp.training.early_stopping import Score
 from fastbp.training.float_errors import users_own
 
@@ -48,8 +48,7 @@ def validation_score(
     elif options.scoring is None:
         yield own_score
     else:
-        all_rows = held_out.X, held_out.targets, held_out.sample_weight
-        with engine.Loss(network, *all_rows, options.n_jobs, held_out.index) as loss:
+        with engine.Loss(network, held_out, options.n_jobs) as loss:
             yield lambda flat: -loss.value(flat)
 
 

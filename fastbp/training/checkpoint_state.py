@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from fastbp.engines.dataset import Dataset
 from fastbp.functions.solvers import SOLVERS
 from fastbp.functions.values import python_number
 from fastbp.plan.network import NetworkPlan
 from fastbp.plan.training import SolverState
-from fastbp.training.dataset import Dataset
 
 
 @dataclass

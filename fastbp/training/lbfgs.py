@@ -44,10 +44,10 @@ class _LbfgsFit:
         self.evaluations = _Evaluations(problem.resumed) if keeps else None
 
     def run(self) -> Result:
-        problem, plan, rows = self.problem, self.plan, self.problem.rows
+        problem, plan = self.problem, self.plan
         solution = None
         objective = problem.engine.Objective(
-            problem.network, rows.X, rows.targets, rows.sample_weight, plan.alpha, plan.l2, problem.n_jobs
+            problem.network, problem.rows, plan.alpha, plan.l2, problem.n_jobs
         )
         with Interruption() as self.interruption, objective as self.objective:
             start = objective.begin_search(problem.parameters)

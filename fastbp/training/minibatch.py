@@ -96,18 +96,15 @@ class _MinibatchFit:
         return result
 
     def _trainer(self) -> Any:
-        problem, rows = self.problem, self.problem.rows
+        problem = self.problem
         start: Problem | TrainingState = problem if self.resumed is None else self.resumed
         return problem.engine.Trainer(
             problem.network,
             self.training,
-            rows.X,
-            rows.targets,
-            rows.sample_weight,
+            problem.rows,
             start.parameters,
             start.state,
             problem.n_jobs,
-            rows.index,
         )
 
     def _resume(self, resumed: TrainingState) -> None:

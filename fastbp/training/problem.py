@@ -7,11 +7,11 @@ from types import ModuleType
 
 import numpy as np
 
+from fastbp.engines.dataset import Dataset
 from fastbp.plan.network import NetworkPlan
 from fastbp.plan.training import LbfgsPlan, SolverState, TrainingPlan
 from fastbp.training.callback_events import FitTasks
 from fastbp.training.checkpoint_state import LbfgsHistory, TrainingState
-from fastbp.training.dataset import Dataset
 from fastbp.training.early_stopping import Score
 from fastbp.training.progress import Progress
 

@@ -18,6 +18,7 @@ from fastbp.engines.cpu.op_table import link
 from fastbp.engines.cpu.pace import recall, remember
 from fastbp.engines.cpu.predict import predict
 from fastbp.engines.cpu.threads import Kernel, Threads, useful_threads
+from fastbp.engines.dataset import Dataset
 from fastbp.engines.fit_state import FitState
 from fastbp.engines.flat_data import MOST_ROWS, ROW_NUMBER, Inputs, as_inputs, as_weights, flat_view
 from fastbp.engines.objective import FullBatch, LossValue
@@ -37,15 +38,14 @@ PREDICTION_FLOPS = 5e9  # until Python looks around again: a fraction of a secon
 class _Batches:
     """What training and full-batch gradients share: data, arena, team."""
 
-    def __init__(
-        self, network: NetworkPlan, inputs: Inputs, targets, sample_weight, pass_rows: int, n_jobs
-    ) -> None:
-        if len(targets) > MOST_ROWS:
-            raise ValueError(f"X has {len(targets)} rows, more than the {MOST_ROWS} that can be trained on.")
+    def __init__(self, network: NetworkPlan, rows: Dataset, pass_rows: int, n_jobs: int | None) -> None:
+        n_all = len(rows.targets)
+        if n_all > MOST_ROWS:
+            raise ValueError(f"X has {n_all} rows, more than the {MOST_ROWS} that can be trained on.")
         self.network, self.layout = network, panel_layout(network)
-        self.inputs = inputs
-        self.targets = flat_view(targets, network.dtype)
-        self.weights = as_weights(sample_weight, network)
+        self.inputs = inputs = as_inputs(rows.X, network, rows.index)
+        self.targets = flat_view(rows.targets, network.dtype)
+        self.weights = as_weights(rows.sample_weight, network)
         self.n_rows = self.inputs.n_rows
         self.total_weight = float(self.n_rows)
         if self.weights.size > 0:
@@ -116,15 +116,13 @@ class Trainer(_Batches, FitState):
     ----------
     network : NetworkPlan
     training : TrainingPlan
-    X : C-contiguous array of shape (n, n_inputs) or CSR matrix, of the network's dtype
-    targets : array of shape (n, n_targets)
-    sample_weight : array of shape (n,) or None
+    rows : Dataset
+        X is a C-contiguous array of shape (n, n_inputs) or a CSR matrix, of the network's dtype; targets have
+        the shape (n, n_targets).
     parameters : flat vector, copied
     state : SolverState or None
-        To go on from; None begins afresh.
+        To resume from; None starts afresh.
     n_jobs : int or None
-    index : array of int or None
-        Numbers of the rows to train on; None: all.
 
     Attributes
     ----------
@@ -137,25 +135,21 @@ class Trainer(_Batches, FitState):
         self,
         network: NetworkPlan,
         training: TrainingPlan,
-        X,
-        targets,
-        sample_weight,
+        rows: Dataset,
         parameters: np.ndarray,
         state: SolverState | None = None,
         n_jobs: int | None = None,
-        index: np.ndarray | None = None,
     ) -> None:
         FitState.__init__(self, training)
-        inputs = as_inputs(X, network, index)
-        rows = training.batch_size  # all of a batch where an op needs the whole
+        n_pass = training.batch_size  # all of a batch where an op needs the whole
         if not any(op.sync for op in network.ops):
-            rows = pass_rows(network, rows)
-        _Batches.__init__(self, network, inputs, targets, sample_weight, rows, n_jobs)
+            n_pass = pass_rows(network, n_pass)
+        _Batches.__init__(self, network, rows, n_pass, n_jobs)
         self.layout.pack_into(self._parameters, parameters)
         if state is not None and state.solver == training.solver:
             self._set_state(state)
         if self._execution["shuffles"][0]:
-            shuffle_order(self.order, inputs.index, training.seed, int(self._fit["epochs"]))
+            shuffle_order(self.order, self.inputs.index, training.seed, int(self._fit["epochs"]))
 
     def _allocate(self) -> None:
         super()._allocate()
@@ -230,11 +224,9 @@ class Objective(_Batches, FullBatch):
     most_bytes: int | None = None  # of the activations of a pass
 
     def __init__(
-        self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None, index=None
+        self, network: NetworkPlan, rows: Dataset, alpha: float, l2: float, n_jobs: int | None = None
     ) -> None:
-        inputs = as_inputs(X, network, index)
-        rows = pass_rows(network, inputs.n_rows, self.most_bytes)
-        super().__init__(network, inputs, targets, sample_weight, rows, n_jobs)
+        super().__init__(network, rows, pass_rows(network, len(rows), self.most_bytes), n_jobs)
         self._loaded = False
         self._set_penalty(alpha, l2)
 
@@ -277,10 +269,10 @@ class Loss(LossValue, Objective):
 
 
 def loss_and_gradient(
-    network: NetworkPlan, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None
+    network: NetworkPlan, parameters: np.ndarray, rows: Dataset, alpha: float, l2: float, n_jobs=None
 ) -> tuple[float, np.ndarray]:
     """The objective on all rows and its gradient, once."""
-    with Objective(network, X, targets, sample_weight, alpha, l2, n_jobs) as objective:
+    with Objective(network, rows, alpha, l2, n_jobs) as objective:
         return objective(parameters)
 
 

@@ -20,6 +20,7 @@ from fastbp.engines.cuda.predict import forward, hold
 from fastbp.engines.cuda.program import training_program
 from fastbp.engines.cuda.step import TILING, units_of_step
 from fastbp.engines.cuda.target import cuda
+from fastbp.engines.dataset import Dataset
 from fastbp.engines.fit_state import FitState
 from fastbp.engines.objective import FullBatch, LossValue
 from fastbp.plan.network import NetworkPlan
@@ -39,23 +40,21 @@ class _Session:
         self,
         network: NetworkPlan,
         selection: Selection,
-        X,
-        targets,
-        sample_weight,
+        rows: Dataset,
         batch: int,
         orders: Orders,
-        index: np.ndarray | None = None,
         training: TrainingPlan | None = None,
     ) -> None:
         self.network, self.selection = network, selection
-        dtype = network.dtype
-        weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
-        flat = np.ascontiguousarray(targets, dtype=dtype).reshape(-1)
-        self.rows = DeviceData(X, flat, weights, orders.n_rows, len(targets))
+        dtype, given = network.dtype, rows.sample_weight
+        weights = None if given is None else np.ascontiguousarray(given, dtype=dtype)
+        targets = np.ascontiguousarray(rows.targets, dtype=dtype)
+        X = dense_rows(rows.X, network)
+        self.data = DeviceData(X, targets.reshape(-1), weights, len(rows), len(targets))
         self.batch = batch
         self.total_weight = float(self.n_rows)
         if weights is not None:
-            own = weights if index is None else weights[index]
+            own = weights if rows.index is None else weights[rows.index]
             self.total_weight = float(own.sum(dtype=np.float64))
         self.pass_rows = max(min(batch, PASS_BYTES // (elements_per_row(network) * dtype.itemsize)), 1)
         if selection.batch_norm:  # which needs all of a batch at once
@@ -66,7 +65,7 @@ class _Session:
         self.team: LaunchConfig = choose_team(self.program, dtype)
         arena_bytes = self.program.layout.size * dtype.itemsize + 8 * CURVE_CAPACITY
         free = device_memory.free_memory()
-        self._loader: Loader | None = make_loader(self.rows, batch, orders, arena_bytes, free)
+        self._loader: Loader | None = make_loader(self.data, batch, orders, arena_bytes, free)
         self._arena = cuda.to_device(np.zeros(self.program.layout.size, dtype))
         self._place(self.program.layout.constants, np.array(network.constants, dtype))
         fields = batches(self.n_rows, batch, self.pass_rows, self.total_weight)
@@ -96,7 +95,7 @@ class _Session:
 
     @property
     def n_rows(self) -> int:
-        return self.rows.n
+        return self.data.n
 
     @property
     def _tables(self) -> tuple[Any, ...]:
@@ -118,7 +117,7 @@ class _Session:
             "penalty_tiles": program.penalty_tiles,
             "tile_rows": TILING.rows_of_tile,
             "has_solver": self.selection.solver is not None,
-            "has_weights": self.rows.weights is not None,
+            "has_weights": self.data.weights is not None,
         }
         return new_records(LAUNCH, values)
 
@@ -179,24 +178,19 @@ class Trainer(_Session, FitState):
         self,
         network: NetworkPlan,
         training: TrainingPlan,
-        X,
-        targets,
-        sample_weight,
+        rows: Dataset,
         parameters: np.ndarray,
         state: SolverState | None = None,
         n_jobs: int | None = None,
-        index: np.ndarray | None = None,
     ) -> None:
         FitState.__init__(self, training)
-        n = len(targets) if index is None else len(index)
+        n = len(rows)
         if state is not None and state.solver != training.solver:
             state = None
         end = training.max_epochs + (0 if state is None else state.n_epochs)
-        orders = Orders(n, training.seed, training.shuffle and training.batch_size < n, end, index)
+        orders = Orders(n, training.seed, training.shuffle and training.batch_size < n, end, rows.index)
         selection = select_training(network, training)
-        rows = dense_rows(X, network)
-        sizes = training.batch_size, orders, index, training
-        _Session.__init__(self, network, selection, rows, targets, sample_weight, *sizes)
+        _Session.__init__(self, network, selection, rows, training.batch_size, orders, training)
         self._latest: np.ndarray | None = np.array(parameters, network.dtype)
         self._send(0, self._latest)
         self._place_constant_means(self._latest)
@@ -259,15 +253,12 @@ class Objective(_Session, FullBatch):
     """The objective on all rows and its gradient, for repeated calls; see the CPU engine's ``Objective``."""
 
     def __init__(
-        self, network: NetworkPlan, X, targets, sample_weight, alpha, l2, n_jobs=None, index=None
+        self, network: NetworkPlan, rows: Dataset, alpha: float, l2: float, n_jobs: int | None = None
     ) -> None:
-        if index is not None:  # few of the rows: only they are sent
-            X, targets = X[index], targets[index]
-            sample_weight = None if sample_weight is None else sample_weight[index]
-        n = len(targets)
+        n = len(rows)
         orders = Orders(n, 0, shuffle=False, end=1)
-        rows = dense_rows(X, network)
-        super().__init__(network, select_gradients(network), rows, targets, sample_weight, n, orders)
+        # With an index, these are few of the rows: only they are sent.
+        super().__init__(network, select_gradients(network), rows.taken(), n, orders)
         self._set_penalty(alpha, l2)
 
     def _mean_loss(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -282,8 +273,8 @@ class Loss(LossValue, Objective):
 
 
 def loss_and_gradient(
-    network: NetworkPlan, parameters, X, targets, sample_weight, alpha, l2, n_jobs=None
+    network: NetworkPlan, parameters: np.ndarray, rows: Dataset, alpha: float, l2: float, n_jobs=None
 ) -> tuple[float, np.ndarray]:
     """The objective on all rows and its gradient, once."""
-    with Objective(network, X, targets, sample_weight, alpha, l2, n_jobs) as objective:
+    with Objective(network, rows, alpha, l2, n_jobs) as objective:
         return objective(parameters)
