@@ -5,9 +5,10 @@ from functools import cache
 
 import numpy as np
 
-from fastbp.engines.compiler import address_of, jit
+from fastbp.engines.compiler import jit
 from fastbp.engines.cpu.arena import COLS, DENSE, IN_MAJOR, KIND, LAYOUT, LD, N_IN, OFFSET, ROWS
 from fastbp.engines.cpu.call import LIMIT_NORMS
+from fastbp.engines.cpu.formulas import compiled
 from fastbp.engines.cpu.vector_memory import lane_numbers, lanes, load, pointer, spread, store, sum_lanes
 from fastbp.functions.primitives import fma, select, sqrt
 
@@ -29,7 +30,7 @@ def limit_norms(team, table, params, limit):
 @cache
 def limit_norms_address(dtype: np.dtype) -> int:
     """Address of `limit_norms`."""
-    return address_of(limit_norms, LIMIT_NORMS.types_for(dtype))
+    return compiled(limit_norms, LIMIT_NORMS, dtype)
 
 
 @jit

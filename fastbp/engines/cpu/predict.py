@@ -8,7 +8,8 @@ from fastbp.engines.cpu.arguments import Data, Network
 from fastbp.engines.cpu.blocks import panels_of
 from fastbp.engines.cpu.float_mode import flush_subnormals, restore_mode
 from fastbp.engines.cpu.gather import gather_inputs
-from fastbp.engines.cpu.network import PREDICTING, forward
+from fastbp.engines.cpu.network import forward
+from fastbp.engines.cpu.ops.interface import PREDICTING, Span
 from fastbp.engines.cpu.transpose import scatter_block
 from fastbp.engines.cpu.vector_memory import advance, lanes, load, pointer, spread, store_first_lanes
 from fastbp.functions.activations import index_of_largest
@@ -48,7 +49,7 @@ def predict(network, data, block, first_row, last_row, stop, largest, out):
             starts[i] = (np.int64(index[row]) if index.shape[0] > 0 else row) * row_width
         gather_inputs(net, data, 0, n_registers)
         n_small = rows if rows <= net.offsets[FEW_ROWS_LIMIT] else 0
-        forward(net, 0, n_registers, PREDICTING, 0, stop, n_small, 0, 0)
+        forward(net, 0, stop, Span(0, n_registers, n_small, 0, 0, PREDICTING))
         for r in range(n_registers):
             source = advance(results.start, (r // 2) * results.stride + (r % 2) * step)
             if largest or width == 1:

@@ -1,0 +1,15 @@
+"""Columns that the CPU adds to the table of ops."""
+
+from fastbp.plan.network import FIELD
+
+(
+    NUMBER,  # of the op's kernels in ``ops.OPS``
+    WHOLE,  # whether these take all registers of a thread at once, or at most the two of one panel
+    FORWARD,  # address of the op's registered function
+    BACKWARD,
+    DERIVATIVE_OF,  # the buffer that holds the argument of its derivative
+    RUNS_BACKWARD,  # whether anything learns: the op itself, or what lies below it
+    LEARNS,  # whether parameters lie below the op, so that deltas go on there
+    ACCUMULATES,  # whether deltas from another op are there already when this one adds its own
+) = range(len(FIELD), len(FIELD) + 8)
+N_COLUMNS = 8
