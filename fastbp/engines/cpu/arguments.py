@@ -35,6 +35,18 @@ class Network(NamedTuple):
     losses: Any
 
 
+class Pointers(NamedTuple):
+    """The first elements of a network's arrays, all that its ops need: sizes are in the tables."""
+
+    table: Any
+    buffers: Any
+    transposed: Any
+    offsets: Any
+    params: Any
+    workspace: Any
+    losses: Any
+
+
 class Data(NamedTuple):
     """Rows of the user's arrays, which are flat.
 

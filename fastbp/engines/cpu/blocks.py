@@ -50,12 +50,6 @@ def panels_of(workspace, buffers, buffer, field):
 
 
 @jit
-def register_of(panels, r):
-    """Where register `r` of the rows begins: that of the first feature; the next lies a panel further."""
-    return advance(panels.start, (r // 2) * panels.stride + (r % 2) * lanes(panels.start))
-
-
-@jit
 def row_pitch(width, lanes):
     """Values from one of few rows to the next: a register more than needed, for other cache sets."""
     return (width + 2 * lanes - 1) // lanes * lanes

@@ -9,32 +9,32 @@ from fastbp.engines.compiler import jit
 from fastbp.engines.cpu.arena import GROUP_PANELS, PREDICTION, TRAINING
 from fastbp.engines.cpu.op_columns import NUMBER, RUNS_BACKWARD, WHOLE
 from fastbp.engines.cpu.ops import op_backward, op_forward
-from fastbp.engines.cpu.ops.interface import BY_ROW, PREDICTING, Span, part_of
+from fastbp.engines.cpu.ops.interface import BY_ROW, PREDICTING, Span, op_of, part_of, pointers_of
 
 
 @jit
 def forward(net, begin, stop, span):
     """Run ops begin … stop - 1, the first op of all on the inputs in buffer 0."""
-    table = net.table
     for o in range(begin, stop):
-        if table[o, PREDICTION if span.mode == PREDICTING else TRAINING]:
+        op = op_of(net, o)
+        if op[PREDICTION if span.mode == PREDICTING else TRAINING]:
             r = span.first
             while r < span.last:
-                end = end_of_panel(r, span.last) if table[o, WHOLE] == 0 else span.last
-                op_forward(table[o, NUMBER], net, o, part_of(span, r, end))
+                end = end_of_panel(r, span.last) if op[WHOLE] == 0 else span.last
+                op_forward(op[NUMBER], net, o, part_of(span, r, end))
                 r = end
 
 
 @jit
 def backward(net, begin, stop, span):
     """Run ops stop - 1 … begin: from the outputs' deltas to each layer's, and to the gradients' operands."""
-    table = net.table
     for o in range(stop - 1, begin - 1, -1):
-        if table[o, TRAINING] and table[o, RUNS_BACKWARD]:
+        op = op_of(net, o)
+        if op[TRAINING] and op[RUNS_BACKWARD]:
             r = span.first
             while r < span.last:
-                end = end_of_panel(r, span.last) if table[o, WHOLE] == 0 else span.last
-                op_backward(table[o, NUMBER], net, o, part_of(span, r, end))
+                end = end_of_panel(r, span.last) if op[WHOLE] == 0 else span.last
+                op_backward(op[NUMBER], net, o, part_of(span, r, end))
                 r = end
 
 
@@ -51,9 +51,12 @@ def end_of_group(net, r, last):
 
 
 @jit
-def forward_and_backward(net, first, last, n_small, key, row):
-    """All of a thread's part of a step before the gradients, a group of panels at a time."""
-    n_ops = net.table.shape[0]
+def forward_and_backward(network, first, last, n_small, key, row):
+    """All of a thread's part of a step before the gradients, a group of panels at a time.
+
+    `network` is an ``arguments.Network``; other functions here take its pointers.
+    """
+    net, n_ops = pointers_of(network), network.table.shape[0]
     start = first
     while start < last:
         end = end_of_group(net, start, last)

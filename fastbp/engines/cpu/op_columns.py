@@ -13,3 +13,4 @@ from fastbp.plan.network import FIELD
     ACCUMULATES,  # whether deltas from another op are there already when this one adds its own
 ) = range(len(FIELD), len(FIELD) + 8)
 N_COLUMNS = 8
+WIDTH = len(FIELD) + N_COLUMNS  # of the whole table

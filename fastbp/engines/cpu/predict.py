@@ -9,7 +9,7 @@ from fastbp.engines.cpu.blocks import panels_of
 from fastbp.engines.cpu.float_mode import flush_subnormals, restore_mode
 from fastbp.engines.cpu.gather import gather_inputs
 from fastbp.engines.cpu.network import forward
-from fastbp.engines.cpu.ops.interface import PREDICTING, Span
+from fastbp.engines.cpu.ops.interface import PREDICTING, Span, pointers_of
 from fastbp.engines.cpu.transpose import scatter_block
 from fastbp.engines.cpu.vector_memory import advance, lanes, load, pointer, spread, store_first_lanes
 from fastbp.functions.activations import index_of_largest
@@ -33,7 +33,7 @@ def predict(network, data, block, first_row, last_row, stop, largest, out):
     """
     mode = flush_subnormals()
     net, data = Network(*network), Data(*data)
-    w = pointer(net.workspace, 0)
+    pointers, w = pointers_of(net), pointer(net.workspace, 0)
     step = lanes(w)
     panel = 2 * step
     target, width = net.table[stop - 1, DESTINATION], net.table[stop - 1, N_OUT]
@@ -49,7 +49,7 @@ def predict(network, data, block, first_row, last_row, stop, largest, out):
             starts[i] = (np.int64(index[row]) if index.shape[0] > 0 else row) * row_width
         gather_inputs(net, data, 0, n_registers)
         n_small = rows if rows <= net.offsets[FEW_ROWS_LIMIT] else 0
-        forward(net, 0, stop, Span(0, n_registers, n_small, 0, 0, PREDICTING))
+        forward(pointers, 0, stop, Span(0, n_registers, n_small, 0, 0, PREDICTING))
         for r in range(n_registers):
             source = advance(results.start, (r // 2) * results.stride + (r % 2) * step)
             if largest or width == 1:

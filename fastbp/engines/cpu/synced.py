@@ -11,7 +11,7 @@ from fastbp.engines.cpu.call import SYNCED
 from fastbp.engines.cpu.formulas import compiled
 from fastbp.engines.cpu.network import backward, end_of_group, forward
 from fastbp.engines.cpu.ops.batch_norm import backward_by_batch, delta_sums, statistics
-from fastbp.engines.cpu.ops.interface import BY_BATCH, Span, part_of
+from fastbp.engines.cpu.ops.interface import BY_BATCH, Span, part_of, pointers_of
 
 
 @jit
@@ -34,12 +34,12 @@ def backward_by_groups(net, begin, stop, span):
         start = end
 
 
-def synced_forward_and_backward(team, net, first, last, n_registers, n_small, key, row, fraction):
+def synced_forward_and_backward(team, network, first, last, n_registers, n_small, key, row, fraction):
     """``network.forward_and_backward`` with stops where all threads wait.
 
     Kernels call it by address, so that only networks that need it wait for its compilation.
     """
-    table, n_threads, sync = net.table, team.n_threads, team.sync
+    net, table, n_threads, sync = pointers_of(network), network.table, team.n_threads, team.sync
     n_ops, span = table.shape[0], Span(first, last, n_small, key, row, BY_BATCH)
     begin = 0
     while begin < n_ops:

@@ -7,16 +7,14 @@ result does not depend on which thread computes them. With running statistics it
 
 from fastbp.engines.compiler import jit
 from fastbp.engines.cpu.arena import ACTIVATION, DELTA, DESTINATION, N_OUT, OFFSET, OTHER, SOURCE, WEIGHT
-from fastbp.engines.cpu.blocks import panels_of
 from fastbp.engines.cpu.ops import parametric
-from fastbp.engines.cpu.ops.interface import BY_BATCH
+from fastbp.engines.cpu.ops.interface import BY_BATCH, op_of, panels
 from fastbp.engines.cpu.ops.parametric import forward_with
 from fastbp.engines.cpu.vector_memory import (
     advance,
     lanes,
     load,
     load_scalar,
-    pointer,
     spread,
     store,
     store_scalar,
@@ -33,16 +31,17 @@ backward = parametric.backward  # with running statistics; else `backward_by_bat
 @jit
 def forward(net, o, span):
     """a = (z - mean) / sqrt(variance + ε), the batch's or the running ones."""
-    own = pointer(net.params, net.table[o, OFFSET])
+    op = op_of(net, o)
+    own = advance(net.params, op[OFFSET])
     if span.mode == BY_BATCH:
-        own = advance(pointer(net.workspace, 0), net.buffers[net.table[o, OTHER], ACTIVATION])
-    forward_with(net, o, span, own)
+        own = panels(net, op[OTHER], ACTIVATION).start
+    forward_with(net, op, span, own)
 
 
 @jit
 def total_weight(net, n_registers):
     """Sum of the weights of the batch's rows."""
-    w = pointer(net.workspace, 0)
+    w = net.workspace
     n_lanes = lanes(w)
     total = 0.0
     for r in range(n_registers):
@@ -56,13 +55,13 @@ def statistics(team, net, o, n_registers, fraction):
 
     A batch without weight takes the running ones, and leaves them alone.
     """
-    op, buffers, w = net.table[o], net.buffers, pointer(net.workspace, 0)
+    op, w = op_of(net, o), net.workspace
     n_lanes = lanes(w)
     panel = 2 * n_lanes
     n = op[N_OUT]
-    z, stride = panels_of(w, buffers, op[SOURCE], ACTIVATION)
-    found = advance(w, buffers[op[OTHER], ACTIVATION])
-    running = pointer(net.params, op[OFFSET])
+    z, stride = panels(net, op[SOURCE], ACTIVATION)
+    found = panels(net, op[OTHER], ACTIVATION).start
+    running = advance(net.params, op[OFFSET])
     weight = advance(w, net.offsets[WEIGHT])
     total = total_weight(net, n_registers)
     fraction = min(1.0, fraction * total)
@@ -93,13 +92,13 @@ def statistics(team, net, o, n_registers, fraction):
 @jit
 def delta_sums(team, net, o, n_registers):
     """Sums over the batch of a thread's features: of the deltas, and of deltas times outputs."""
-    op, buffers, w = net.table[o], net.buffers, pointer(net.workspace, 0)
+    op, w = op_of(net, o), net.workspace
     n_lanes = lanes(w)
     panel = 2 * n_lanes
     n = op[N_OUT]
-    a, stride = panels_of(w, buffers, op[DESTINATION], ACTIVATION)
-    delta, delta_stride = panels_of(w, buffers, op[DESTINATION], DELTA)
-    found = advance(w, buffers[op[OTHER], ACTIVATION])
+    a, stride = panels(net, op[DESTINATION], ACTIVATION)
+    delta, delta_stride = panels(net, op[DESTINATION], DELTA)
+    found = panels(net, op[OTHER], ACTIVATION).start
     for i in range(n * team.thread // team.n_threads, n * (team.thread + 1) // team.n_threads):
         plain, inner = spread(w, 0.0), spread(w, 0.0)
         for r in range(n_registers):
@@ -117,13 +116,13 @@ def backward_by_batch(net, o, span, n_registers):
 
     With x = (z - mean) r, weights w of the sum W: r (delta - w / W (sum delta + x sum(delta x))).
     """
-    op, buffers, w = net.table[o], net.buffers, pointer(net.workspace, 0)
+    op, w = op_of(net, o), net.workspace
     n_lanes = lanes(w)
     panel = 2 * n_lanes
     n = op[N_OUT]
-    a, stride = panels_of(w, buffers, op[DESTINATION], ACTIVATION)
-    delta, delta_stride = panels_of(w, buffers, op[DESTINATION], DELTA)
-    found = advance(w, buffers[op[OTHER], ACTIVATION])
+    a, stride = panels(net, op[DESTINATION], ACTIVATION)
+    delta, delta_stride = panels(net, op[DESTINATION], DELTA)
+    found = panels(net, op[OTHER], ACTIVATION).start
     total = total_weight(net, n_registers)
     part = 1.0 / total if total > 0.0 else 0.0
     for i in range(n):

@@ -8,12 +8,11 @@ import numpy as np
 from fastbp.engines.compiler import jit
 from fastbp.engines.cpu import call
 from fastbp.engines.cpu.arena import ACTIVATION, DELTA, DESTINATION, N_OUT, SOURCE
-from fastbp.engines.cpu.blocks import panels_of, register_of
 from fastbp.engines.cpu.call import call_activation, call_activation_backward
 from fastbp.engines.cpu.formulas import compiled
 from fastbp.engines.cpu.op_columns import BACKWARD, DERIVATIVE_OF, FORWARD
-from fastbp.engines.cpu.ops.interface import Linked
-from fastbp.engines.cpu.vector_memory import lanes, load, pointer, store
+from fastbp.engines.cpu.ops.interface import Linked, op_of, register
+from fastbp.engines.cpu.vector_memory import lanes, load, store
 from fastbp.functions.activations import ACTIVATIONS
 from fastbp.plan.network import Op
 
@@ -23,18 +22,18 @@ WHOLE = False
 @jit
 def forward(net, o, span):
     """a = f(z)."""
-    op, w = net.table[o], pointer(net.workspace, 0)
-    z = register_of(panels_of(w, net.buffers, op[SOURCE], ACTIVATION), span.first)
-    a = register_of(panels_of(w, net.buffers, op[DESTINATION], ACTIVATION), span.first)
+    op = op_of(net, o)
+    z = register(net, op[SOURCE], ACTIVATION, span.first)
+    a = register(net, op[DESTINATION], ACTIVATION, span.first)
     call_activation(op[FORWARD], (z, a, op[N_OUT], span.last - span.first))
 
 
 @jit
 def backward(net, o, span):
     """delta · f', in place."""
-    op, w = net.table[o], pointer(net.workspace, 0)
-    delta = register_of(panels_of(w, net.buffers, op[DESTINATION], DELTA), span.first)
-    v = register_of(panels_of(w, net.buffers, op[DERIVATIVE_OF], ACTIVATION), span.first)
+    op = op_of(net, o)
+    delta = register(net, op[DESTINATION], DELTA, span.first)
+    v = register(net, op[DERIVATIVE_OF], ACTIVATION, span.first)
     call_activation_backward(op[BACKWARD], (delta, v, op[N_OUT], span.last - span.first))
 
 

@@ -8,12 +8,11 @@ import numpy as np
 from fastbp.engines.compiler import jit
 from fastbp.engines.cpu import call
 from fastbp.engines.cpu.arena import ACTIVATION, DELTA, DESTINATION, N_IN, N_OUT, SOURCE
-from fastbp.engines.cpu.blocks import panels_of, register_of
 from fastbp.engines.cpu.call import call_group, call_group_backward
 from fastbp.engines.cpu.formulas import compiled
 from fastbp.engines.cpu.op_columns import BACKWARD, FORWARD
-from fastbp.engines.cpu.ops.interface import Linked
-from fastbp.engines.cpu.vector_memory import advance, lanes, load, pointer, store
+from fastbp.engines.cpu.ops.interface import Linked, op_of, register
+from fastbp.engines.cpu.vector_memory import advance, lanes, load, store
 from fastbp.functions.activations import GROUP_ACTIVATIONS
 from fastbp.plan.network import Op
 
@@ -23,21 +22,21 @@ WHOLE = False
 @jit
 def forward(net, o, span):
     """a[j] = f(z[k·j], …, z[k·j + k - 1])."""
-    op, w = net.table[o], pointer(net.workspace, 0)
+    op = op_of(net, o)
     n, k = op[N_OUT], op[N_IN] // op[N_OUT]
-    z = register_of(panels_of(w, net.buffers, op[SOURCE], ACTIVATION), span.first)
-    a = register_of(panels_of(w, net.buffers, op[DESTINATION], ACTIVATION), span.first)
+    z = register(net, op[SOURCE], ACTIVATION, span.first)
+    a = register(net, op[DESTINATION], ACTIVATION, span.first)
     call_group(op[FORWARD], (z, a, n, k, span.last - span.first))
 
 
 @jit
 def backward(net, o, span):
     """Deltas of the inputs, from the deltas of the outputs and the inputs."""
-    op, w = net.table[o], pointer(net.workspace, 0)
+    op = op_of(net, o)
     n, k = op[N_OUT], op[N_IN] // op[N_OUT]
-    delta = register_of(panels_of(w, net.buffers, op[DESTINATION], DELTA), span.first)
-    z = register_of(panels_of(w, net.buffers, op[SOURCE], ACTIVATION), span.first)
-    into = register_of(panels_of(w, net.buffers, op[SOURCE], DELTA), span.first)
+    delta = register(net, op[DESTINATION], DELTA, span.first)
+    z = register(net, op[SOURCE], ACTIVATION, span.first)
+    into = register(net, op[SOURCE], DELTA, span.first)
     call_group_backward(op[BACKWARD], (delta, z, into, n, k, span.last - span.first))
 
 

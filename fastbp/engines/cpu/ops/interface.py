@@ -3,7 +3,7 @@
 A module of this package has
 
 - ``forward(net, o, span)`` and ``backward(net, o, span)``, kernels with the same signature in every module:
-  op number `o` of the network `net` (``arguments.Network``) on the registers of a `Span`;
+  op number `o` of the network `net` (``arguments.Pointers``) on the registers of a `Span`;
 - ``link(op, dtype)``, which compiles the registered functions that an op of the plan names, and returns what
   its row in the table of ops holds of them, a `Linked`;
 - ``WHOLE``, whether its kernels take all registers of a thread at once, or at most the two of one panel.
@@ -12,6 +12,11 @@ A module of this package has
 from typing import Any, NamedTuple
 
 from fastbp.engines.compiler import jit
+from fastbp.engines.cpu.arena import N_BUFFER_FIELDS
+from fastbp.engines.cpu.arguments import Pointers
+from fastbp.engines.cpu.blocks import Panels
+from fastbp.engines.cpu.op_columns import WIDTH
+from fastbp.engines.cpu.vector_memory import advance, lanes, pointer
 
 PREDICTING, BY_ROW, BY_BATCH = range(3)
 
@@ -46,6 +51,45 @@ class Span(NamedTuple):
 def part_of(span, first, last):
     """The registers first … last - 1 of a span."""
     return Span(first, last, span.n_small, span.key, span.row, span.mode)
+
+
+@jit
+def pointers_of(net):
+    """The arrays of an ``arguments.Network`` as its ops take them."""
+    return Pointers(
+        pointer(net.table[0], 0),
+        pointer(net.buffers[0], 0),
+        pointer(net.transposed, 0),
+        pointer(net.offsets, 0),
+        pointer(net.params, 0),
+        pointer(net.workspace, 0),
+        pointer(net.losses, 0),
+    )
+
+
+@jit
+def op_of(net, o):
+    """The row of op `o` in the table of ops."""
+    return advance(net.table, o * WIDTH)
+
+
+@jit
+def panels(net, buffer, field):
+    """The activations (`field` ACTIVATION) or deltas (DELTA) of a buffer; its stride is the next field."""
+    place = advance(net.buffers, buffer * N_BUFFER_FIELDS + field)
+    return Panels(advance(net.workspace, place[0]), place[1])
+
+
+@jit
+def register(net, buffer, field, r):
+    """The first feature of register `r` of rows in these panels; the next feature lies a panel further."""
+    return register_in(panels(net, buffer, field), r)
+
+
+@jit
+def register_in(panels, r):
+    """The first feature of register `r` of rows in some panels."""
+    return advance(panels.start, (r // 2) * panels.stride + (r % 2) * lanes(panels.start))
 
 
 class Linked(NamedTuple):

@@ -17,12 +17,18 @@ from fastbp.engines.cpu.arena import (
     TARGET_STRIDE,
     WEIGHT,
 )
-from fastbp.engines.cpu.blocks import Panels, panels_of, register_of
+from fastbp.engines.cpu.blocks import Panels
 from fastbp.engines.cpu.call import call_loss
 from fastbp.engines.cpu.formulas import compiled
 from fastbp.engines.cpu.op_columns import FORWARD
-from fastbp.engines.cpu.ops.interface import Linked
-from fastbp.engines.cpu.vector_memory import advance, lanes, load, pointer, store_scalar, sum_lanes
+from fastbp.engines.cpu.ops.interface import Linked, op_of, register, register_in
+from fastbp.engines.cpu.vector_memory import (
+    advance,
+    lanes,
+    load,
+    store_scalar,
+    sum_lanes,
+)
 from fastbp.functions.losses import LOSSES
 from fastbp.plan.network import Op
 
@@ -32,17 +38,17 @@ WHOLE = False
 @jit
 def forward(net, o, span):
     """Weighted losses, summed by register, and their derivatives by the outputs."""
-    op, offsets, w = net.table[o], net.offsets, pointer(net.workspace, 0)
+    op, offsets, w = op_of(net, o), net.offsets, net.workspace
     targets = Panels(advance(w, offsets[TARGET]), offsets[TARGET_STRIDE])
     arguments = (
-        register_of(panels_of(w, net.buffers, op[SOURCE], ACTIVATION), span.first),
-        register_of(targets, span.first),
-        register_of(panels_of(w, net.buffers, op[SOURCE], DELTA), span.first),
+        register(net, op[SOURCE], ACTIVATION, span.first),
+        register_in(targets, span.first),
+        register(net, op[SOURCE], DELTA, span.first),
         advance(w, offsets[WEIGHT] + span.first * lanes(w)),
         op[N_OUT],
         span.last - span.first,
         advance(w, offsets[CONSTANTS]),
-        pointer(net.losses, span.first),
+        advance(net.losses, span.first),
     )
     call_loss(op[FORWARD], arguments)
 

@@ -19,12 +19,19 @@ from fastbp.engines.cpu.arena import (
     ROWS_PADDED,
     SOURCE,
 )
-from fastbp.engines.cpu.blocks import panels_of, register_of, transpose_registers_of
+from fastbp.engines.cpu.blocks import transpose_registers_of
 from fastbp.engines.cpu.call import call_parametric, call_parametric_backward
 from fastbp.engines.cpu.formulas import compiled
 from fastbp.engines.cpu.op_columns import BACKWARD, FORWARD
-from fastbp.engines.cpu.ops.interface import Linked
-from fastbp.engines.cpu.vector_memory import advance, lanes, load, load_scalar, pointer, spread, store
+from fastbp.engines.cpu.ops.interface import Linked, op_of, panels, register
+from fastbp.engines.cpu.vector_memory import (
+    advance,
+    lanes,
+    load,
+    load_scalar,
+    spread,
+    store,
+)
 from fastbp.functions.parametric import PARAMETRICS, Parametric
 from fastbp.plan.network import Op
 
@@ -34,30 +41,31 @@ WHOLE = False
 @jit
 def forward(net, o, span):
     """a = f(z, p, q) with the op's own parameters."""
-    forward_with(net, o, span, pointer(net.params, net.table[o, OFFSET]))
+    op = op_of(net, o)
+    forward_with(net, op, span, advance(net.params, op[OFFSET]))
 
 
 @jit
-def forward_with(net, o, span, own):
+def forward_with(net, op, span, own):
     """a = f(z, p, q) with the parameters at `own`."""
-    op, w = net.table[o], pointer(net.workspace, 0)
-    z = register_of(panels_of(w, net.buffers, op[SOURCE], ACTIVATION), span.first)
-    a = register_of(panels_of(w, net.buffers, op[DESTINATION], ACTIVATION), span.first)
+    z = register(net, op[SOURCE], ACTIVATION, span.first)
+    a = register(net, op[DESTINATION], ACTIVATION, span.first)
     call_parametric(op[FORWARD], (z, a, op[N_OUT], span.last - span.first, own))
 
 
 @jit
 def backward(net, o, span):
     """Deltas of the inputs, in place, and of the parameters, as the gradient's transposed operand."""
-    op, w = net.table[o], pointer(net.workspace, 0)
-    delta = register_of(panels_of(w, net.buffers, op[DESTINATION], DELTA), span.first)
-    z = register_of(panels_of(w, net.buffers, op[SOURCE], ACTIVATION), span.first)
-    of_own = panels_of(w, net.buffers, op[OTHER], DELTA)
-    own, to = pointer(net.params, op[OFFSET]), register_of(of_own, span.first)
-    call_parametric_backward(op[BACKWARD], (delta, z, op[N_OUT], span.last - span.first, own, to))
+    op = op_of(net, o)
+    delta = register(net, op[DESTINATION], DELTA, span.first)
+    z = register(net, op[SOURCE], ACTIVATION, span.first)
+    of_own = register(net, op[OTHER], DELTA, span.first)
+    own = advance(net.params, op[OFFSET])
+    call_parametric_backward(op[BACKWARD], (delta, z, op[N_OUT], span.last - span.first, own, of_own))
     if op[LEARNED]:
-        operand, rows_padded = advance(w, net.transposed[o]), net.offsets[ROWS_PADDED]
-        transpose_registers_of(of_own, op[COLS], operand, rows_padded, span.first, span.last)
+        operand, rows_padded = advance(net.workspace, net.transposed[o]), net.offsets[ROWS_PADDED]
+        of_own_panels = panels(net, op[OTHER], DELTA)
+        transpose_registers_of(of_own_panels, op[COLS], operand, rows_padded, span.first, span.last)
 
 
 def link(op: Op, dtype: np.dtype) -> Linked:
