@@ -6,7 +6,7 @@ A register stands for as many rows of the batch as it has lanes: register r lies
 from typing import Any, NamedTuple
 
 from fastbp.engines.compiler import jit
-from fastbp.engines.cpu.tile import TILE_ROWS, product
+from fastbp.engines.cpu.tile import TILE_ROWS, LeftOperand, Rows, product, rows_from
 from fastbp.engines.cpu.transpose import scatter_block, transpose_block
 from fastbp.engines.cpu.vector_memory import advance, lanes, load, store
 
@@ -30,17 +30,6 @@ class Block(NamedTuple):
     start: Any
     rows: Any
     ld: Any
-
-
-class Weights(NamedTuple):
-    """The left operand of `product`, a part of a parameter block; its parameters of these names."""
-
-    start: Any
-    row_stride: Any
-    col_stride: Any
-    k_total: Any
-    k_block: Any
-    jump: Any
 
 
 @jit
@@ -81,21 +70,8 @@ def tiles_times_panels(c, weights, b, add, n_rows, first, last):
         i = 0
         for tile in range(n_tiles):
             rows = height + (tile < taller)
-            product(
-                advance(to, i * panel),
-                panel,
-                advance(weights.start, i * weights.row_stride),
-                weights.row_stride,
-                weights.col_stride,
-                weights.k_total,
-                weights.k_block,
-                weights.jump,
-                of,
-                panel,
-                add,
-                rows,
-                registers,
-            )
+            part = rows_from(weights, i)
+            product(Rows(advance(to, i * panel), panel), part, Rows(of, panel), add, rows, registers)
             i += rows
         r += registers
 
@@ -122,7 +98,7 @@ def times_block(c, block, n, b, first, last, add):
             steps = min(block_rows, rows - k)
             tiles_times_panels(
                 Panels(advance(c.start, j * panel), c.stride),
-                Weights(advance(start, j * rows + k * ld), 1, ld, steps, block_rows, 0),
+                LeftOperand(advance(start, j * rows + k * ld), 1, ld, steps, block_rows, 0),
                 Panels(advance(b.start, k * panel), b.stride),
                 int(k > 0 or add != 0),
                 min(ld, n - j),
@@ -142,7 +118,7 @@ def times_transposed_block(c, block, n, cols, b, first, last, add):
             steps = min(block_cols, cols - k)
             tiles_times_panels(
                 Panels(advance(c.start, i * panel), c.stride),
-                Weights(advance(start, k * rows + i * ld), ld, 1, steps, ld, rows * ld - ld + 1),
+                LeftOperand(advance(start, k * rows + i * ld), ld, 1, steps, ld, rows * ld - ld + 1),
                 Panels(advance(b.start, k * panel), b.stride),
                 int(k > 0 or add != 0),
                 min(ROW_BLOCK, n - i),
@@ -179,17 +155,12 @@ def few_rows_times_block(c, block, n, b, n_rows, constant, scratch):
     block_rows = rows if ld <= panel else FEW_ROWS_BLOCK
     for k in range(0, rows, block_rows):
         for j in range(0, n_whole, panel):
+            steps = min(block_rows, rows - k)
+            weights = advance(start, j // ld * ld * rows + k * ld + j % ld)
             product(
-                advance(y, j),
-                y_pitch,
-                advance(scratch, k),
-                x_pitch,
-                1,
-                min(block_rows, rows - k),
-                rows,
-                0,
-                advance(start, j // ld * ld * rows + k * ld + j % ld),
-                ld,
+                Rows(advance(y, j), y_pitch),
+                LeftOperand(advance(scratch, k), x_pitch, 1, steps, rows, 0),
+                Rows(weights, ld),
                 int(k > 0),
                 n_rows,
                 1 if n_whole - j <= step else 2,

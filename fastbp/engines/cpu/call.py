@@ -19,7 +19,16 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from fastbp.engines.cpu.arguments import INT, REAL, network_type, real_type, table_type, team_type
+from fastbp.engines.cpu.arguments import (
+    INT,
+    REAL,
+    moments_type,
+    network_type,
+    real_type,
+    table_type,
+    team_type,
+    tile_type,
+)
 
 Kind = Callable[[types.Float], types.Type]  # the type of an argument, from the type of a network's numbers
 
@@ -151,20 +160,11 @@ LOSS = Prototype(
         "sums": doubles,
     }
 )
-# A tile of weights w with its gradient g, and the solver's states s, t, u (``lowering._update_loop``).
+# A solver's step on a tile (``lowering._update_loop``).
 TILE = Prototype(
     {
-        "w": values,
-        "g": values,
-        "ldg": integer,
-        "s": values,
-        "t": values,
-        "u": values,
-        "ld": integer,
-        "n_rows": integer,
-        "n_registers": integer,
-        "bias_row": integer,
-        "bias_col": integer,
+        "tile": tile_type,
+        "moments": moments_type,
         "coefficients": values,
         "regular": values,
         "rates": values,

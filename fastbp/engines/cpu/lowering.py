@@ -39,10 +39,11 @@ def _update_loop(update: Callable, n_states: int, options: StepOptions) -> Calla
     l1, decay, _, _, factors = options
     step_of = _jitable_step(update, options)
 
-    def loop(
-        w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, coefficients, regular, rates, sums
-    ):
-        step = lanes(w)
+    def loop(tile, moments, coefficients, regular, rates, sums):
+        w, ld, g, ldg = tile.w, tile.ld, tile.g, tile.ldg
+        n_rows, n_registers, bias_row, bias_col = tile.n_rows, tile.n_registers, tile.bias_row, tile.bias_col
+        s, t, u = moments
+        n_lanes = lanes(w)
         squares = spread(w, 0.0)
         sizes = spread(w, 0.0)
         c = (
@@ -57,9 +58,9 @@ def _update_loop(update: Callable, n_states: int, options: StepOptions) -> Calla
             is_bias_row = i == bias_row
             penalty = spread(w, 0.0 if is_bias_row else regular[PENALTY])
             for r in range(n_registers):
-                at = i * ld + r * step
+                at = i * ld + r * n_lanes
                 value = load(w, at)
-                is_bias = lane_numbers(w) == float(bias_col - r * step)
+                is_bias = lane_numbers(w) == float(bias_col - r * n_lanes)
                 l2 = select(is_bias, 0.0, penalty)
                 strength = share = factor = l2
                 if l1:
@@ -75,7 +76,7 @@ def _update_loop(update: Callable, n_states: int, options: StepOptions) -> Calla
                 third = load(u, at) if n_states > 2 else value
                 value, first, second, third, squares, sizes = step_of(
                     value,
-                    load(g, i * ldg + r * step),
+                    load(g, i * ldg + r * n_lanes),
                     first,
                     second,
                     third,
@@ -96,37 +97,36 @@ def _update_loop(update: Callable, n_states: int, options: StepOptions) -> Calla
     return loop
 
 
-def _accumulate_loop(
-    w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, c, regular, rates, sums
-):
+def _accumulate_loop(tile, moments, coefficients, regular, rates, sums):
     """Not a solver: adds the gradient of a tile to that of the whole batch, kept in `w`."""
-    step = lanes(w)
-    for i in range(n_rows):
-        for r in range(n_registers):
-            at = i * ld + r * step
-            store(w, at, load(w, at) + load(g, i * ldg + r * step))
+    w, ld, g, ldg = tile.w, tile.ld, tile.g, tile.ldg
+    n_lanes = lanes(w)
+    for i in range(tile.n_rows):
+        for r in range(tile.n_registers):
+            at = i * ld + r * n_lanes
+            store(w, at, load(w, at) + load(g, i * ldg + r * n_lanes))
 
 
 def _squares_loop(l1: bool) -> Callable:
     """Not a solver: the sum of squares of a tile's gradient, penalties included."""
     penalised = penalised_gradient(l1)
 
-    def loop(
-        w, g, ldg, s, t, u, ld, n_rows, n_registers, bias_row, bias_col, coefficients, regular, rates, sums
-    ):
-        step = lanes(w)
+    def loop(tile, moments, coefficients, regular, rates, sums):
+        w, ld, g, ldg = tile.w, tile.ld, tile.g, tile.ldg
+        n_rows, n_registers, bias_row, bias_col = tile.n_rows, tile.n_registers, tile.bias_row, tile.bias_col
+        n_lanes = lanes(w)
         squares = spread(w, 0.0)
         for i in range(n_rows):
             is_bias_row = i == bias_row
             penalty = spread(w, 0.0 if is_bias_row else regular[PENALTY])
             for r in range(n_registers):
-                value = load(w, i * ld + r * step)
-                is_bias = lane_numbers(w) == float(bias_col - r * step)
+                value = load(w, i * ld + r * n_lanes)
+                is_bias = lane_numbers(w) == float(bias_col - r * n_lanes)
                 l2 = select(is_bias, 0.0, penalty)
                 strength = l2
                 if l1:
                     strength = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[L1]))
-                gradient = penalised(value, load(g, i * ldg + r * step), l2, strength)
+                gradient = penalised(value, load(g, i * ldg + r * n_lanes), l2, strength)
                 squares = fma(gradient, gradient, squares)
         store_scalar(sums, 0, sum_lanes(squares))
 

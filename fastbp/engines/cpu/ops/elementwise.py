@@ -48,12 +48,12 @@ def link(op: Op, dtype: np.dtype) -> Linked:
 def functions(name: str, dtype: np.dtype) -> tuple[int, int]:
     """Addresses of an activation, forward and backward."""
     entry = ACTIVATIONS[name]
-    make_loop = forward_loop if entry.from_input else _in_place_loop
+    make_loop = _forward_loop if entry.from_input else _in_place_loop
     forward = compiled(make_loop(entry.value), call.ACTIVATION, dtype)
     return forward, compiled(_backward_loop(entry.backward), call.ACTIVATION_BACKWARD, dtype)
 
 
-def forward_loop(value: Callable) -> Callable:
+def _forward_loop(value: Callable) -> Callable:
     """The loop of ``call.ACTIVATION`` around a formula."""
 
     def loop(z, a, n_rows, n_registers):
