@@ -1,4 +1,4 @@
-"""What kernels are given, in groups: plain tuples from Python, whose types Numba finds soonest, and named
+"""The arguments of kernels, in groups: plain tuples from Python, whose types Numba finds soonest, and named
 tuples within kernels.
 """
 

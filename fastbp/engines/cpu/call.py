@@ -68,7 +68,7 @@ class Prototype:
     arguments: dict[str, Kind]
 
     def types_for(self, dtype: np.dtype) -> tuple[types.Type, ...]:
-        """What a function for networks of a dtype is compiled for."""
+        """The argument types of a function for networks of a dtype."""
         return self._types(real_type(dtype))
 
     def _types(self, real: types.Float) -> tuple[types.Type, ...]:
@@ -176,7 +176,7 @@ COEFFICIENTS = Prototype({"rate": double, "h": doubles, "step": double, "out": v
 SCHEDULE = Prototype({"step": double, "epoch_steps": double, "total": double, "p": doubles, "out": doubles})
 # ``post_step.limit_norms``
 LIMIT_NORMS = Prototype({"team": team_type, "table": table_type, "params": vector, "limit": double})
-# ``batch_norm.synced_forward_and_backward``
+# ``synced.synced_forward_and_backward``
 SYNCED = Prototype(
     {
         "team": team_type,
@@ -187,7 +187,7 @@ SYNCED = Prototype(
         "n_small": integer,
         "key": integer,
         "row": integer,
-        "share": double,
+        "fraction": double,
     }
 )
 call_activation, call_activation_backward = caller(ACTIVATION), caller(ACTIVATION_BACKWARD)

@@ -1,4 +1,4 @@
-"""Weight gradients, tile by tile over the whole batch, and what is done with each tile while it is hot.
+"""Weight gradients, tile by tile over the whole batch, and the solver's step while a tile is in cache.
 
 The tiles of all layers are listed in the arena; a thread takes a contiguous range of the list. A tile sums
 over all rows of the pass in their order, so the result does not depend on who computes it.
@@ -26,13 +26,13 @@ from fastbp.engines.cpu.tile import LeftOperand, Rows, product
 from fastbp.engines.cpu.vector_memory import advance, lanes, pointer
 from fastbp.functions.solvers import N_COEFFICIENTS
 
-# What is done with a tile of the gradient.
+# Uses of a tile of the gradient.
 APPLY, WRITE, ADD, APPLY_STORED, SQUARES = range(5)
 
 
 @jit
 def gradient_tiles(team, net, solver, n_rows, mode, function, rule):
-    """A thread's share of the tiles.
+    """The tiles of one thread.
 
     Parameters
     ----------

@@ -9,11 +9,11 @@ from numba.extending import register_jitable
 from fastbp.engines.cpu import call
 from fastbp.engines.cpu.formulas import compiled
 from fastbp.engines.cpu.vector_memory import (
+    broadcast,
     lane_numbers,
     lanes,
     load,
     load_scalar,
-    spread,
     store,
     store_scalar,
     sum_lanes,
@@ -23,7 +23,7 @@ from fastbp.functions.schedules import N_PARAMETERS, RATE_SCHEDULES, warmed_up
 from fastbp.functions.solvers import N_COEFFICIENTS, SOLVERS
 from fastbp.functions.step import StepOptions, penalised_gradient, regularised_step
 
-# What holds for all tiles of a step, whatever the solver; PENALTY is the strength of the L2 penalty.
+# Values for all tiles of a step, whatever the solver; PENALTY is the strength of the L2 penalty.
 PENALTY, L1, DECAY, LIMIT, SCALE = range(5)
 
 
@@ -44,33 +44,33 @@ def _update_loop(update: Callable, n_states: int, options: StepOptions) -> Calla
         n_rows, n_registers, bias_row, bias_col = tile.n_rows, tile.n_registers, tile.bias_row, tile.bias_col
         s, t, u = moments
         n_lanes = lanes(w)
-        squares = spread(w, 0.0)
-        sizes = spread(w, 0.0)
+        squares = broadcast(w, 0.0)
+        sizes = broadcast(w, 0.0)
         c = (
-            spread(w, coefficients[0]),
-            spread(w, coefficients[1]),
-            spread(w, coefficients[2]),
-            spread(w, coefficients[3]),
-            spread(w, coefficients[4]),
-            spread(w, coefficients[5]),
+            broadcast(w, coefficients[0]),
+            broadcast(w, coefficients[1]),
+            broadcast(w, coefficients[2]),
+            broadcast(w, coefficients[3]),
+            broadcast(w, coefficients[4]),
+            broadcast(w, coefficients[5]),
         )
         for i in range(n_rows):
             is_bias_row = i == bias_row
-            penalty = spread(w, 0.0 if is_bias_row else regular[PENALTY])
+            penalty = broadcast(w, 0.0 if is_bias_row else regular[PENALTY])
             for r in range(n_registers):
                 at = i * ld + r * n_lanes
                 value = load(w, at)
                 is_bias = lane_numbers(w) == float(bias_col - r * n_lanes)
                 l2 = select(is_bias, 0.0, penalty)
-                strength = share = factor = l2
+                strength = decayed = factor = l2
                 if l1:
-                    strength = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[L1]))
+                    strength = select(is_bias, 0.0, broadcast(w, 0.0 if is_bias_row else regular[L1]))
                 if decay:
-                    share = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[DECAY]))
+                    decayed = select(is_bias, 0.0, broadcast(w, 0.0 if is_bias_row else regular[DECAY]))
                 if factors:
-                    factor = spread(w, load_scalar(rates, 1 if is_bias_row else 0))
-                    factor = select(is_bias, spread(w, load_scalar(rates, 1)), factor)
-                limit, scale = spread(w, regular[LIMIT]), spread(w, regular[SCALE])
+                    factor = broadcast(w, load_scalar(rates, 1 if is_bias_row else 0))
+                    factor = select(is_bias, broadcast(w, load_scalar(rates, 1)), factor)
+                limit, scale = broadcast(w, regular[LIMIT]), broadcast(w, regular[SCALE])
                 first = load(s, at) if n_states > 0 else value
                 second = load(t, at) if n_states > 1 else value
                 third = load(u, at) if n_states > 2 else value
@@ -81,7 +81,7 @@ def _update_loop(update: Callable, n_states: int, options: StepOptions) -> Calla
                     second,
                     third,
                     c,
-                    (l2, strength, share, limit, scale, factor),
+                    (l2, strength, decayed, limit, scale, factor),
                     squares,
                     sizes,
                 )
@@ -115,17 +115,17 @@ def _squares_loop(l1: bool) -> Callable:
         w, ld, g, ldg = tile.w, tile.ld, tile.g, tile.ldg
         n_rows, n_registers, bias_row, bias_col = tile.n_rows, tile.n_registers, tile.bias_row, tile.bias_col
         n_lanes = lanes(w)
-        squares = spread(w, 0.0)
+        squares = broadcast(w, 0.0)
         for i in range(n_rows):
             is_bias_row = i == bias_row
-            penalty = spread(w, 0.0 if is_bias_row else regular[PENALTY])
+            penalty = broadcast(w, 0.0 if is_bias_row else regular[PENALTY])
             for r in range(n_registers):
                 value = load(w, i * ld + r * n_lanes)
                 is_bias = lane_numbers(w) == float(bias_col - r * n_lanes)
                 l2 = select(is_bias, 0.0, penalty)
                 strength = l2
                 if l1:
-                    strength = select(is_bias, 0.0, spread(w, 0.0 if is_bias_row else regular[L1]))
+                    strength = select(is_bias, 0.0, broadcast(w, 0.0 if is_bias_row else regular[L1]))
                 gradient = penalised(value, load(g, i * ldg + r * n_lanes), l2, strength)
                 squares = fma(gradient, gradient, squares)
         store_scalar(sums, 0, sum_lanes(squares))

@@ -9,7 +9,7 @@ from fastbp.plan.network import FIELD
     BACKWARD,
     DERIVATIVE_OF,  # the buffer that holds the argument of its derivative
     RUNS_BACKWARD,  # whether anything learns: the op itself, or what lies below it
-    LEARNS,  # whether parameters lie below the op, so that deltas go on there
+    LEARNS,  # whether parameters lie below the op, so that its deltas are needed
     ACCUMULATES,  # whether deltas from another op are there already when this one adds its own
 ) = range(len(FIELD), len(FIELD) + 8)
 N_COLUMNS = 8

@@ -12,10 +12,10 @@ from fastbp.engines.cpu.ops.interface import BY_BATCH, op_of, panels
 from fastbp.engines.cpu.ops.parametric import forward_with
 from fastbp.engines.cpu.vector_memory import (
     advance,
+    broadcast,
     lanes,
     load,
     load_scalar,
-    spread,
     store,
     store_scalar,
     sum_lanes,
@@ -68,13 +68,13 @@ def statistics(team, net, o, n_registers, fraction):
     for i in range(n * team.thread // team.n_threads, n * (team.thread + 1) // team.n_threads):
         mean, variance = load_scalar(running, i), load_scalar(running, n + i)
         if total > 0.0:
-            sums = spread(w, 0.0)
+            sums = broadcast(w, 0.0)
             for r in range(n_registers):
                 at = (r // 2) * stride + i * panel + (r % 2) * n_lanes
                 sums = fma(load(weight, r * n_lanes), load(z, at), sums)
             batch_mean = sum_lanes(sums) / total
-            center = spread(w, batch_mean)
-            sums = spread(w, 0.0)
+            center = broadcast(w, batch_mean)
+            sums = broadcast(w, 0.0)
             for r in range(n_registers):
                 at = (r // 2) * stride + i * panel + (r % 2) * n_lanes
                 d = load(z, at) - center
@@ -100,7 +100,7 @@ def delta_sums(team, net, o, n_registers):
     delta, delta_stride = panels(net, op[DESTINATION], DELTA)
     found = panels(net, op[OTHER], ACTIVATION).start
     for i in range(n * team.thread // team.n_threads, n * (team.thread + 1) // team.n_threads):
-        plain, inner = spread(w, 0.0), spread(w, 0.0)
+        plain, inner = broadcast(w, 0.0), broadcast(w, 0.0)
         for r in range(n_registers):
             at = i * panel + (r % 2) * n_lanes
             d = load(delta, (r // 2) * delta_stride + at)
@@ -126,11 +126,14 @@ def backward_by_batch(net, o, span, n_registers):
     total = total_weight(net, n_registers)
     part = 1.0 / total if total > 0.0 else 0.0
     for i in range(n):
-        factor = 1.0 / sqrt(spread(w, load_scalar(found, n + i)) + EPSILON)
-        plain, inner = spread(w, load_scalar(found, 2 * n + i)), spread(w, load_scalar(found, 3 * n + i))
+        factor = 1.0 / sqrt(broadcast(w, load_scalar(found, n + i)) + EPSILON)
+        plain, inner = (
+            broadcast(w, load_scalar(found, 2 * n + i)),
+            broadcast(w, load_scalar(found, 3 * n + i)),
+        )
         for r in range(span.first, span.last):
             at = i * panel + (r % 2) * n_lanes
-            share = load(w, net.offsets[WEIGHT] + r * n_lanes) * part
+            weight = load(w, net.offsets[WEIGHT] + r * n_lanes) * part
             d = load(delta, (r // 2) * delta_stride + at)
             x = load(a, (r // 2) * stride + at)
-            store(delta, (r // 2) * delta_stride + at, factor * (d - share * fma(x, inner, plain)))
+            store(delta, (r // 2) * delta_stride + at, factor * (d - weight * fma(x, inner, plain)))

@@ -26,10 +26,10 @@ from fastbp.engines.cpu.op_columns import BACKWARD, FORWARD
 from fastbp.engines.cpu.ops.interface import Linked, op_of, panels, register
 from fastbp.engines.cpu.vector_memory import (
     advance,
+    broadcast,
     lanes,
     load,
     load_scalar,
-    spread,
     store,
 )
 from fastbp.functions.parametric import PARAMETRICS, Parametric
@@ -87,8 +87,8 @@ def _forward_loop(entry: Parametric) -> Callable:
     def loop(z, a, n, n_registers, own):
         n_lanes = lanes(a)
         for i in range(n):
-            p = spread(a, load_scalar(own, i))
-            q = spread(a, load_scalar(own, n + i)) if two else p
+            p = broadcast(a, load_scalar(own, i))
+            q = broadcast(a, load_scalar(own, n + i)) if two else p
             for r in range(n_registers):
                 at = (2 * i + r) * n_lanes
                 store(a, at, value(load(z, at), p, q))
@@ -102,8 +102,8 @@ def _backward_loop(entry: Parametric) -> Callable:
     def loop(delta, z, n, n_registers, own, of_own):
         n_lanes = lanes(delta)
         for i in range(n):
-            p = spread(delta, load_scalar(own, i))
-            q = spread(delta, load_scalar(own, n + i)) if two else p
+            p = broadcast(delta, load_scalar(own, i))
+            q = broadcast(delta, load_scalar(own, n + i)) if two else p
             for r in range(n_registers):
                 at = (2 * i + r) * n_lanes
                 slope, of_p, of_q = backward(load(delta, at), load(z, at), p, q)
