@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from fastbp.engines.compiler import jit
 from fastbp.engines.cpu.arena import lanes_of
 from fastbp.engines.cpu.layout import aligned_zeros
-from fastbp.engines.cpu.tile import TILE_ROWS, product
+from fastbp.engines.cpu.tile import TILE_ROWS, LeftOperand, Rows, product
 from fastbp.engines.cpu.vector_memory import pointer
 
 STEPS = 320  # of k: with AVX-512 the panels of both sides take 54 KB
@@ -21,21 +21,8 @@ CALLS, SQUARE, TURNS = 5_000, 1024, 60
 @jit
 def repeat_tile(times, c, a, b, width, steps):
     for _ in range(times):
-        product(
-            pointer(c, 0),
-            width,
-            pointer(a, 0),
-            1,
-            TILE_ROWS,
-            steps,
-            steps,
-            0,
-            pointer(b, 0),
-            width,
-            0,
-            TILE_ROWS,
-            REGISTERS,
-        )
+        left = LeftOperand(pointer(a, 0), 1, TILE_ROWS, steps, steps, 0)
+        product(Rows(pointer(c, 0), width), left, Rows(pointer(b, 0), width), 0, TILE_ROWS, REGISTERS)
 
 
 def tile_and_product(dtype: str) -> tuple[float, float, float]:

@@ -126,24 +126,25 @@ def _fit(name: str, model: BPClassifier | BPRegressor, X, y) -> Piece:
 def _registered(dtype: np.dtype) -> Iterator[Piece]:
     """Yield all functions that a network may name."""
     from fastbp.engines.cpu import lowering
-    from fastbp.engines.cpu.batch_norm import synced_address
+    from fastbp.engines.cpu.ops import elementwise, group, loss, noise, parametric, row
     from fastbp.engines.cpu.post_step import limit_norms_address
+    from fastbp.engines.cpu.synced import synced_address
 
     def piece(kind: str, name: object, address: Callable, *arguments: object) -> Piece:
         return Piece(f"{kind} {name}, {dtype}", partial(address, *arguments, dtype))
 
     for name in ACTIVATIONS.names():
-        yield piece("activation", name, lowering.activation, name, False)
+        yield piece("activation", name, elementwise.functions, name)
     for name in ROW_ACTIVATIONS.names():
-        yield piece("activation", name, lowering.activation, name, True)
+        yield piece("activation", name, row.functions, name)
     for name in GROUP_ACTIVATIONS.names():
-        yield piece("activation", name, lowering.group_activation, name)
+        yield piece("activation", name, group.functions, name)
     for name in PARAMETRICS.names():
-        yield piece("parametric function", name, lowering.parametric, name)
+        yield piece("parametric function", name, parametric.functions, name)
     for name in NOISES.names():
-        yield piece("noise", name, lowering.noise, name)
+        yield piece("noise", name, noise.functions, name)
     for name in LOSSES.names():
-        yield piece("loss", name, lowering.loss, name)
+        yield piece("loss", name, loss.function, name)
     yield piece("norm", "batch", synced_address)
     yield piece("norms", "of units", limit_norms_address)
     yield piece("batches", "in passes", lowering.accumulate)

@@ -44,9 +44,9 @@ result = [coef.tolist() for coef in model.coefs_]
 TWO_KERNELS = """
 import numpy as np
 import fastbp
-from fastbp.engines.cpu import lowering
+from fastbp.engines.cpu.ops import elementwise
 
-lowering.activation({name!r}, False, np.dtype(np.float32))
+elementwise.functions({name!r}, np.dtype(np.float32))
 result = None
 """
 PROGRAM = """
@@ -408,6 +408,7 @@ def test_settings_without_effect_do_not(setting, value, monkeypatch):
 def test_processor_types_options_and_enclosed_functions_change_the_name():
     from fastbp.engines.compiler import OPTIONS
     from fastbp.engines.cpu import lowering
+    from fastbp.engines.cpu.ops import elementwise
     from fastbp.functions.activations import relu, scalar
     from fastbp.functions.solvers import adam
     from fastbp.functions.step import StepOptions
@@ -420,12 +421,12 @@ def test_processor_types_options_and_enclosed_functions_change_the_name():
     function, codegen = kernel.py_func, kernel.targetctx.codegen()
     names.append(kernel._cache.file_name((numba.int64, numba.float64), codegen))
     names.append(kernel_cache.KernelCache(function, OPTIONS).file_name((numba.int64,) * 2, codegen))
-    loops = [lowering._forward_loop(f) for f in (relu, scalar.tanh)]
+    loops = [elementwise._forward_loop(f) for f in (relu, scalar.tanh)]
     loops += [lowering._update_loop(adam, 2, StepOptions(l1=l1)) for l1 in (False, True)]
     loops += [lowering._update_loop(adam, 3, StepOptions())]
     names += [kernel_cache.KernelCache(loop, OPTIONS).file_name((), codegen) for loop in loops]
     assert len(set(names)) == len(names)
-    again = lowering._forward_loop(relu)
+    again = elementwise._forward_loop(relu)
     assert kernel_cache.KernelCache(again, OPTIONS).file_name((), codegen) in names
 
 

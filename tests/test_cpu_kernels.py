@@ -11,7 +11,7 @@ from fastbp.engines.cpu.arena import lanes_of
 from fastbp.engines.cpu.barrier import SYNC_SIZE, barrier
 from fastbp.engines.cpu.float_mode import flush_subnormals, restore_mode
 from fastbp.engines.cpu.simd import ARM, X86
-from fastbp.engines.cpu.tile import TILE_ROWS, product
+from fastbp.engines.cpu.tile import TILE_ROWS, LeftOperand, Rows, product
 from fastbp.engines.cpu.transpose import gather_block, scatter_block, transpose_block
 from fastbp.engines.cpu.vector_memory import advance, load, pointer, store, sum_lanes
 
@@ -23,21 +23,8 @@ RTOL = {np.float32: 1e-5, np.float64: 1e-13}
 def call_product(
     c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb, n_rows, n_registers, add=0
 ):
-    product(
-        pointer(c, 0),
-        ldc,
-        pointer(a, 0),
-        row_stride,
-        col_stride,
-        k_total,
-        k_block,
-        jump,
-        pointer(b, 0),
-        ldb,
-        add,
-        n_rows,
-        n_registers,
-    )
+    left = LeftOperand(pointer(a, 0), row_stride, col_stride, k_total, k_block, jump)
+    product(Rows(pointer(c, 0), ldc), left, Rows(pointer(b, 0), ldb), add, n_rows, n_registers)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_less
 from scipy.special import ndtr, ndtri
 from scipy.stats import chisquare
 
-import fastbp.engines.cpu.lowering  # noqa: F401  makes the formulas callable from compiled code
+import fastbp.engines.cpu.formulas  # noqa: F401  makes the formulas callable from compiled code
 from fastbp.engines.cpu.arena import lanes_of
 from fastbp.engines.cpu.uniforms import uniforms
 from fastbp.engines.cpu.vector_memory import load, pointer, store

@@ -51,5 +51,5 @@ def test_every_module_has_a_room():
 def test_cpu_and_cuda_stand_apart():
     """Only the choice of an engine knows both, and only when it is asked for one."""
     for engine, other in (("cpu", "cuda"), ("cuda", "cpu")):
-        for path in (PACKAGE / "engines" / engine).glob("*.py"):
+        for path in (PACKAGE / "engines" / engine).rglob("*.py"):
             assert not [name for name in imported(path) if name.startswith(f"fastbp.engines.{other}")], path

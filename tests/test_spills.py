@@ -11,7 +11,7 @@ from numba import types
 from bench.machine_code.listing import Loop, functions, loops
 from fastbp.engines.compiler import njit
 from fastbp.engines.cpu.simd import ARM
-from fastbp.engines.cpu.tile import TILE_ROWS, product
+from fastbp.engines.cpu.tile import TILE_ROWS, product, product_types
 
 BENCH = Path(__file__).resolve().parent.parent / "bench"
 
@@ -111,9 +111,8 @@ def assert_held_in_registers(found: list[Loop], rows: int) -> None:
 
 @pytest.mark.parametrize("dtype", [types.float32, types.float64], ids=str)
 def test_the_product_keeps_its_sums_in_registers_on_this_machine(dtype):
-    n, p = types.intp, types.CPointer(dtype)
     compiled = njit(product.py_func, nogil=True)
-    compiled.compile((p, n, p, n, n, n, n, n, p, n, n, n, n))
+    compiled.compile(product_types(dtype))
     (result,) = compiled.overloads.values()
     listing = functions(result.library.get_asm_str())
     found = [loop for function in listing for loop in loops(function, ARM)]

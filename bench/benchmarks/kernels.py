@@ -16,8 +16,9 @@ from fastbp.engines.cpu.arguments import Network, Solver, Team
 from fastbp.engines.cpu.barrier import SYNC_SIZE
 from fastbp.engines.cpu.gradient import APPLY_STORED, WRITE, gradient_tiles
 from fastbp.engines.cpu.layout import panel_layout
-from fastbp.engines.cpu.network import BY_ROW, backward, forward
+from fastbp.engines.cpu.network import backward, forward
 from fastbp.engines.cpu.op_table import link
+from fastbp.engines.cpu.ops.interface import BY_ROW, Span, pointers_of
 from fastbp.engines.cpu.vector_memory import pointer
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.solvers import SOLVERS
@@ -34,15 +35,17 @@ SAMPLES, SAMPLE_SECONDS = 7, 0.02
 @jit
 def repeat_forward(times, last, network):
     net = Network(*network)
+    pointers, span = pointers_of(net), Span(0, last, 0, 0, 0, BY_ROW)
     for _ in range(times):
-        forward(net, 0, last, BY_ROW, 0, net.table.shape[0], 0, 0, 0)
+        forward(pointers, 0, net.table.shape[0], span)
 
 
 @jit
 def repeat_backward(times, last, network):
     net = Network(*network)
+    pointers, span = pointers_of(net), Span(0, last, 0, 0, 0, BY_ROW)
     for _ in range(times):
-        backward(net, 0, last, 0, net.table.shape[0] - 1, 0, 0)
+        backward(pointers, 0, net.table.shape[0], span)
 
 
 @jit

@@ -24,7 +24,10 @@ from .listing import functions, loops
 from .targets import TARGETS, Target
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-FUNCTIONS = (["functions"], ["lowering"])  # modules whose loops belong to one registered function
+FOLDERS = ("fastbp", "engines", "cpu", "ops")
+# Modules whose loops belong to one registered function.
+FUNCTIONS = [[name] for name in ("functions", "lowering", "elementwise", "row", "group", "noise")]
+FUNCTIONS += [["parametric"], ["loss"]]
 FAMILIES = {"tile": "product"}  # others have the name of their module in fastbp.engines.cpu
 
 
@@ -94,7 +97,7 @@ class Recorder:
             if "cpython" in function.name or "cfunc" in function.name or code in self._known:
                 continue
             self._known.add(code)
-            place = [part for part in _parts(function.name) if part not in ("fastbp", "engines", "cpu")]
+            place = [part for part in _parts(function.name) if part not in FOLDERS]
             entry = {
                 "family": self._family(function.name, place),
                 "kernel": self.piece if place[:1] in FUNCTIONS and self.piece else kernel,
@@ -144,10 +147,8 @@ def product(record: Recorder) -> None:
 
     from fastbp.engines.cpu import tile
 
-    n = types.intp
     for dtype in (types.float32, types.float64):
-        p = types.CPointer(dtype)
-        tile.product.compile((p, n, p, n, n, n, n, n, p, n, n, n, n))
+        tile.product.compile(tile.product_types(dtype))
 
 
 def kernels(record: Recorder) -> None:

@@ -1,4 +1,4 @@
-"""What kernels are given, in groups: plain tuples from Python, whose types Numba finds soonest, and named
+"""The arguments of kernels, in groups: plain tuples from Python, whose types Numba finds soonest, and named
 tuples within kernels.
 """
 
@@ -29,6 +29,18 @@ class Network(NamedTuple):
     buffers: Any
     transposed: Any
     tiles: Any
+    offsets: Any
+    params: Any
+    workspace: Any
+    losses: Any
+
+
+class Pointers(NamedTuple):
+    """The first elements of a network's arrays, all that its ops need: sizes are in the tables."""
+
+    table: Any
+    buffers: Any
+    transposed: Any
     offsets: Any
     params: Any
     workspace: Any
@@ -88,6 +100,30 @@ class Solver(NamedTuple):
     factors: Any
 
 
+class Tile(NamedTuple):
+    """A tile of weights and its gradient.
+
+    Attributes
+    ----------
+    w, g : pointer
+        The first weight and its gradient.
+    ld, ldg : int
+        The distances from one row of them to the next.
+    n_rows, n_registers : int
+    bias_row, bias_col : int
+        The row or the column of the biases, beyond the tile or negative where there is none.
+    """
+
+    w: Any
+    ld: Any
+    g: Any
+    ldg: Any
+    n_rows: Any
+    n_registers: Any
+    bias_row: Any
+    bias_col: Any
+
+
 class Team(NamedTuple):
     """A thread among those that run a kernel together; `sync` is their barrier."""
 
@@ -102,6 +138,17 @@ INT, REAL = types.int64, types.float64
 def team_type(real: types.Float) -> types.Type:
     """The type of a `Team`."""
     return types.BaseTuple.from_types((INT, INT, INT[::1]), Team)
+
+
+def tile_type(real: types.Float) -> types.Type:
+    """The type of a `Tile`."""
+    p = types.CPointer(real)
+    return types.BaseTuple.from_types((p, INT, p, INT, INT, INT, INT, INT), Tile)
+
+
+def moments_type(real: types.Float) -> types.Type:
+    """The type of the pointers to a tile's three moments."""
+    return types.UniTuple(types.CPointer(real), 3)
 
 
 def table_type(real: types.Float) -> types.Type:

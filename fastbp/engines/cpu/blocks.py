@@ -6,7 +6,7 @@ A register stands for as many rows of the batch as it has lanes: register r lies
 from typing import Any, NamedTuple
 
 from fastbp.engines.compiler import jit
-from fastbp.engines.cpu.tile import TILE_ROWS, product
+from fastbp.engines.cpu.tile import TILE_ROWS, LeftOperand, Rows, product, rows_from
 from fastbp.engines.cpu.transpose import scatter_block, transpose_block
 from fastbp.engines.cpu.vector_memory import advance, lanes, load, store
 
@@ -32,17 +32,6 @@ class Block(NamedTuple):
     ld: Any
 
 
-class Weights(NamedTuple):
-    """The left operand of `product`, a part of a parameter block; its parameters of these names."""
-
-    start: Any
-    row_stride: Any
-    col_stride: Any
-    k_total: Any
-    k_block: Any
-    jump: Any
-
-
 @jit
 def panels_of(workspace, buffers, buffer, field):
     """The activations (`field` ACTIVATION) or deltas (DELTA) of a buffer; its stride is the next field."""
@@ -57,7 +46,7 @@ def row_pitch(width, lanes):
 
 @jit
 def block_length(k_total, ld):
-    """Steps of k in a block: about equal blocks, so that none is a mere rest, and multiples of ld."""
+    """Steps of k in a block: about equal blocks, none a small remainder, and multiples of ld."""
     n_blocks = -(-k_total // LONGEST_BLOCK)
     return -(-k_total // (n_blocks * ld)) * ld
 
@@ -68,34 +57,21 @@ def tiles_times_panels(c, weights, b, add, n_rows, first, last):
 
     Within a panel of the batch all tiles come one after another: the panel is then in first-level cache.
     """
-    step = lanes(c.start)
-    panel = 2 * step
+    n_lanes = lanes(c.start)
+    panel = 2 * n_lanes
     n_tiles = -(-n_rows // TILE_ROWS)
     height, taller = n_rows // n_tiles, n_rows % n_tiles
     r = first
     while r < last:
         half = r % 2
         registers = 2 if half == 0 and r + 1 < last else 1
-        to = advance(c.start, (r // 2) * c.stride + half * step)
-        of = advance(b.start, (r // 2) * b.stride + half * step)
+        to = advance(c.start, (r // 2) * c.stride + half * n_lanes)
+        of = advance(b.start, (r // 2) * b.stride + half * n_lanes)
         i = 0
         for tile in range(n_tiles):
             rows = height + (tile < taller)
-            product(
-                advance(to, i * panel),
-                panel,
-                advance(weights.start, i * weights.row_stride),
-                weights.row_stride,
-                weights.col_stride,
-                weights.k_total,
-                weights.k_block,
-                weights.jump,
-                of,
-                panel,
-                add,
-                rows,
-                registers,
-            )
+            part = rows_from(weights, i)
+            product(Rows(advance(to, i * panel), panel), part, Rows(of, panel), add, rows, registers)
             i += rows
         r += registers
 
@@ -112,7 +88,7 @@ def times_block(c, block, n, b, first, last, add):
     b : Panels, in
         Of as many features as the block has rows.
     add : int
-        1 to add to what stands in `c`.
+        1 to add to the values in `c`.
     """
     panel = 2 * lanes(c.start)
     start, rows, ld = block
@@ -122,7 +98,7 @@ def times_block(c, block, n, b, first, last, add):
             steps = min(block_rows, rows - k)
             tiles_times_panels(
                 Panels(advance(c.start, j * panel), c.stride),
-                Weights(advance(start, j * rows + k * ld), 1, ld, steps, block_rows, 0),
+                LeftOperand(advance(start, j * rows + k * ld), 1, ld, steps, block_rows, 0),
                 Panels(advance(b.start, k * panel), b.stride),
                 int(k > 0 or add != 0),
                 min(ld, n - j),
@@ -142,7 +118,7 @@ def times_transposed_block(c, block, n, cols, b, first, last, add):
             steps = min(block_cols, cols - k)
             tiles_times_panels(
                 Panels(advance(c.start, i * panel), c.stride),
-                Weights(advance(start, k * rows + i * ld), ld, 1, steps, ld, rows * ld - ld + 1),
+                LeftOperand(advance(start, k * rows + i * ld), ld, 1, steps, ld, rows * ld - ld + 1),
                 Panels(advance(b.start, k * panel), b.stride),
                 int(k > 0 or add != 0),
                 min(ROW_BLOCK, n - i),
@@ -155,85 +131,80 @@ def times_transposed_block(c, block, n, cols, b, first, last, add):
 def few_rows_times_block(c, block, n, b, n_rows, constant, scratch):
     """C = Wᵀ·B for a batch of up to TILE_ROWS rows: vectors run along the outputs, not along the batch.
 
-    So all lanes work. Each element is the same chain of additions as in `times_block`. Lanes behind `n_rows`
+    So all lanes work. Each element is the same chain of additions as in `times_block`. Lanes beyond `n_rows`
     repeat the first row.
 
     Parameters
     ----------
     c, b : Panels
-        One panel; `c` gets the `constant` behind its `n` features.
+        One panel; `c` gets the `constant` after its `n` features.
     scratch : pointer
         TILE_ROWS rows of inputs, a register's rows of outputs, each `row_pitch` long.
     """
     start, rows, ld = block
-    step = lanes(start)
-    panel = 2 * step
-    x_pitch, y_pitch = row_pitch(rows, step), row_pitch(n, step)
+    n_lanes = lanes(start)
+    panel = 2 * n_lanes
+    x_pitch, y_pitch = row_pitch(rows, n_lanes), row_pitch(n, n_lanes)
     y = advance(scratch, TILE_ROWS * x_pitch)
-    for k in range(0, rows, step):
+    for k in range(0, rows, n_lanes):
         of = advance(b.start, k * panel)
-        scatter_block(of, panel, advance(scratch, k), x_pitch, n_rows, min(step, rows - k))
+        scatter_block(of, panel, advance(scratch, k), x_pitch, n_rows, min(n_lanes, rows - k))
     # Whole vectors only; rows of another length than a panel's are the user's own, and end where they end.
-    n_whole = n if ld % step == 0 else n // step * step
+    n_whole = n if ld % n_lanes == 0 else n // n_lanes * n_lanes
     # Long rows of weights are read along, few at a time, as caches expect.
     block_rows = rows if ld <= panel else FEW_ROWS_BLOCK
     for k in range(0, rows, block_rows):
         for j in range(0, n_whole, panel):
+            steps = min(block_rows, rows - k)
+            weights = advance(start, j // ld * ld * rows + k * ld + j % ld)
             product(
-                advance(y, j),
-                y_pitch,
-                advance(scratch, k),
-                x_pitch,
-                1,
-                min(block_rows, rows - k),
-                rows,
-                0,
-                advance(start, j // ld * ld * rows + k * ld + j % ld),
-                ld,
+                Rows(advance(y, j), y_pitch),
+                LeftOperand(advance(scratch, k), x_pitch, 1, steps, rows, 0),
+                Rows(weights, ld),
                 int(k > 0),
                 n_rows,
-                1 if n_whole - j <= step else 2,
+                1 if n_whole - j <= n_lanes else 2,
             )
-    for j in range(0, n_whole, step):
+    for j in range(0, n_whole, n_lanes):
         first = load(y, j)
-        for i in range(n_rows, step):
+        for i in range(n_rows, n_lanes):
             store(y, i * y_pitch + j, first)
         transpose_block(advance(y, j), y_pitch, advance(c.start, j * panel), panel)
     if n_whole < n:
-        rest = Panels(advance(c.start, n_whole * panel), c.stride)
-        times_block(rest, Block(advance(start, n_whole), rows, ld), n - n_whole, b, 0, 1, 0)
+        remainder = Panels(advance(c.start, n_whole * panel), c.stride)
+        times_block(remainder, Block(advance(start, n_whole), rows, ld), n - n_whole, b, 0, 1, 0)
     store(c.start, n * panel, float(constant))
 
 
 @jit
 def transpose_registers_of(source, n, target, rows_padded, first, last):
     """Write `n` features of registers first … last as column panels (column panel, batch row, PANEL)."""
-    step = lanes(source.start)
-    panel = 2 * step
+    n_lanes = lanes(source.start)
+    panel = 2 * n_lanes
     for r in range(first, last):
-        start = advance(source.start, (r // 2) * source.stride + (r % 2) * step)
-        for f in range(0, n, step):
+        start = advance(source.start, (r // 2) * source.stride + (r % 2) * n_lanes)
+        for f in range(0, n, n_lanes):
             column = (f // panel) * rows_padded * panel + f % panel
             transpose_block(
-                advance(start, f * panel), panel, advance(target, column + r * step * panel), panel
+                advance(start, f * panel), panel, advance(target, column + r * n_lanes * panel), panel
             )
 
 
 @jit
 def add_panels(a, b, c, n, n_registers):
     """c = a + b, `n` features of one or two registers of rows."""
-    step = lanes(a)
+    n_lanes = lanes(a)
     for i in range(n):
         for r in range(n_registers):
-            at = (2 * i + r) * step
+            at = (2 * i + r) * n_lanes
             store(c, at, load(a, at) + load(b, at))
 
 
 @jit
 def copy_panels(a, c, n, n_registers):
     """c = a."""
-    step = lanes(a)
+    n_lanes = lanes(a)
     for i in range(n):
         for r in range(n_registers):
-            at = (2 * i + r) * step
+            at = (2 * i + r) * n_lanes
             store(c, at, load(a, at))

@@ -19,7 +19,16 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from fastbp.engines.cpu.arguments import INT, REAL, network_type, real_type, table_type, team_type
+from fastbp.engines.cpu.arguments import (
+    INT,
+    REAL,
+    moments_type,
+    network_type,
+    real_type,
+    table_type,
+    team_type,
+    tile_type,
+)
 
 Kind = Callable[[types.Float], types.Type]  # the type of an argument, from the type of a network's numbers
 
@@ -59,7 +68,7 @@ class Prototype:
     arguments: dict[str, Kind]
 
     def types_for(self, dtype: np.dtype) -> tuple[types.Type, ...]:
-        """What a function for networks of a dtype is compiled for."""
+        """The argument types of a function for networks of a dtype."""
         return self._types(real_type(dtype))
 
     def _types(self, real: types.Float) -> tuple[types.Type, ...]:
@@ -151,20 +160,11 @@ LOSS = Prototype(
         "sums": doubles,
     }
 )
-# A tile of weights w with its gradient g, and the solver's states s, t, u (``lowering._update_loop``).
+# A solver's step on a tile (``lowering._update_loop``).
 TILE = Prototype(
     {
-        "w": values,
-        "g": values,
-        "ldg": integer,
-        "s": values,
-        "t": values,
-        "u": values,
-        "ld": integer,
-        "n_rows": integer,
-        "n_registers": integer,
-        "bias_row": integer,
-        "bias_col": integer,
+        "tile": tile_type,
+        "moments": moments_type,
         "coefficients": values,
         "regular": values,
         "rates": values,
@@ -176,7 +176,7 @@ COEFFICIENTS = Prototype({"rate": double, "h": doubles, "step": double, "out": v
 SCHEDULE = Prototype({"step": double, "epoch_steps": double, "total": double, "p": doubles, "out": doubles})
 # ``post_step.limit_norms``
 LIMIT_NORMS = Prototype({"team": team_type, "table": table_type, "params": vector, "limit": double})
-# ``batch_norm.synced_forward_and_backward``
+# ``synced.synced_forward_and_backward``
 SYNCED = Prototype(
     {
         "team": team_type,
@@ -187,7 +187,7 @@ SYNCED = Prototype(
         "n_small": integer,
         "key": integer,
         "row": integer,
-        "share": double,
+        "fraction": double,
     }
 )
 call_activation, call_activation_backward = caller(ACTIVATION), caller(ACTIVATION_BACKWARD)

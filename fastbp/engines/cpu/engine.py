@@ -11,12 +11,12 @@ from fastbp.engines.control import batches, new_control, rules
 from fastbp.engines.cpu import lowering
 from fastbp.engines.cpu import step as kernel
 from fastbp.engines.cpu.arena import RULE_SIZE, SYNCED, lanes_of, pass_rows, plan_arena, prediction_rows
-from fastbp.engines.cpu.batch_norm import synced_address
 from fastbp.engines.cpu.execution import new_execution
 from fastbp.engines.cpu.layout import aligned_zeros, panel_layout, row_major_layout
 from fastbp.engines.cpu.op_table import link
 from fastbp.engines.cpu.pace import recall, remember
 from fastbp.engines.cpu.predict import predict
+from fastbp.engines.cpu.synced import synced_address
 from fastbp.engines.cpu.threads import Kernel, Threads, useful_threads
 from fastbp.engines.dataset import Dataset
 from fastbp.engines.fit_state import FitState

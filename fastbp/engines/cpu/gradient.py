@@ -1,4 +1,4 @@
-"""Weight gradients, tile by tile over the whole batch, and what is done with each tile while it is hot.
+"""Weight gradients, tile by tile over the whole batch, and the solver's step while a tile is in cache.
 
 The tiles of all layers are listed in the arena; a thread takes a contiguous range of the list. A tile sums
 over all rows of the pass in their order, so the result does not depend on who computes it.
@@ -20,18 +20,19 @@ from fastbp.engines.cpu.arena import (
     TILE_REGISTERS,
     TILE_RIGHT,
 )
+from fastbp.engines.cpu.arguments import Tile
 from fastbp.engines.cpu.call import call_tile
-from fastbp.engines.cpu.tile import product
+from fastbp.engines.cpu.tile import LeftOperand, Rows, product
 from fastbp.engines.cpu.vector_memory import advance, lanes, pointer
 from fastbp.functions.solvers import N_COEFFICIENTS
 
-# What is done with a tile of the gradient.
+# Uses of a tile of the gradient.
 APPLY, WRITE, ADD, APPLY_STORED, SQUARES = range(5)
 
 
 @jit
 def gradient_tiles(team, net, solver, n_rows, mode, function, rule):
-    """A thread's share of the tiles.
+    """The tiles of one thread.
 
     Parameters
     ----------
@@ -55,44 +56,23 @@ def gradient_tiles(team, net, solver, n_rows, mode, function, rule):
     n_tiles = tiles.shape[0]
     stored = mode == WRITE or mode == APPLY_STORED or mode == SQUARES
     first_sum = n_tiles if mode == SQUARES else 0
-    for tile in range(n_tiles * thread // n_threads, n_tiles * (thread + 1) // n_threads):
-        at, pitch = tiles[tile, TILE_PARAMETERS], tiles[tile, TILE_PITCH]
-        height, registers = tiles[tile, TILE_HEIGHT], tiles[tile, TILE_REGISTERS]
+    for i in range(n_tiles * thread // n_threads, n_tiles * (thread + 1) // n_threads):
+        tile = pointer(tiles[i], 0)
+        at, pitch = tile[TILE_PARAMETERS], tile[TILE_PITCH]
+        height, registers = tile[TILE_HEIGHT], tile[TILE_REGISTERS]
         g, ldg = (pointer(solver.gradient, at), pitch) if stored else (scratch, panel)
         if mode != APPLY_STORED and mode != SQUARES:
-            product(
-                g,
-                ldg,
-                advance(w, tiles[tile, TILE_LEFT]),
-                panel,
-                1,
-                n_rows,
-                panel,
-                tiles[tile, TILE_JUMP],
-                advance(w, tiles[tile, TILE_RIGHT]),
-                panel,
-                0,
-                height,
-                registers,
-            )
+            left = LeftOperand(advance(w, tile[TILE_LEFT]), panel, 1, n_rows, panel, tile[TILE_JUMP])
+            product(Rows(g, ldg), left, Rows(advance(w, tile[TILE_RIGHT]), panel), 0, height, registers)
         if mode != WRITE:
-            call_tile(
-                function,
-                (
-                    pointer(solver.gradient, at) if mode == ADD else pointer(net.params, at),
-                    g,
-                    ldg,
-                    pointer(solver.moments, at),
-                    pointer(solver.moments, n_parameters + at),
-                    pointer(solver.moments, 2 * n_parameters + at),
-                    pitch,
-                    height,
-                    registers,
-                    tiles[tile, TILE_BIAS_ROW],
-                    tiles[tile, TILE_BIAS_COL],
-                    rule,
-                    advance(rule, N_COEFFICIENTS),
-                    advance(w, offsets[CONSTANTS] + tiles[tile, TILE_RATES]),
-                    pointer(solver.penalties, first_sum + tile),
-                ),
+            into = pointer(solver.gradient, at) if mode == ADD else pointer(net.params, at)
+            moments = (
+                pointer(solver.moments, at),
+                pointer(solver.moments, n_parameters + at),
+                pointer(solver.moments, 2 * n_parameters + at),
             )
+            bias_row, bias_col = tile[TILE_BIAS_ROW], tile[TILE_BIAS_COL]
+            rates = advance(w, offsets[CONSTANTS] + tile[TILE_RATES])
+            sums = pointer(solver.penalties, first_sum + i)
+            weights = Tile(into, pitch, g, ldg, height, registers, bias_row, bias_col)
+            call_tile(function, (weights, moments, rule, advance(rule, N_COEFFICIENTS), rates, sums))

@@ -1,58 +1,49 @@
-"""The table of ops with the CPU's columns: addresses of functions, and how deltas pass."""
+"""The table of ops with the CPU's columns: kernels, addresses of functions, and how deltas pass."""
 
 from functools import lru_cache
 
 import numpy as np
 
-from fastbp.engines.cpu import lowering
-from fastbp.engines.cpu.arena import LAYOUT
 from fastbp.engines.cpu.layout import ParameterLayout
-from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
-from fastbp.functions.losses import LOSSES
-from fastbp.functions.noise import NOISES
-from fastbp.functions.parametric import PARAMETRICS
-from fastbp.plan.network import Kind
-
-# Columns after those of the layout.
-FORWARD, BACKWARD, DERIVATIVE_OF, LEARNS, ACCUMULATES = range(LAYOUT + 1, LAYOUT + 6)
+from fastbp.engines.cpu.op_columns import (
+    ACCUMULATES,
+    BACKWARD,
+    DERIVATIVE_OF,
+    FORWARD,
+    LEARNS,
+    N_COLUMNS,
+    NUMBER,
+    RUNS_BACKWARD,
+    WHOLE,
+)
+from fastbp.engines.cpu.ops import NUMBERS, OPS, key_of
 
 
 @lru_cache(maxsize=64)
 def link(layout: ParameterLayout) -> np.ndarray:
-    """The table of a network's ops with the CPU's columns.
+    """The table of ops with the CPU's columns; registered functions are compiled.
 
-    First those of the blocks of parameters (``ParameterLayout.columns``); then FORWARD and BACKWARD,
-    addresses of the op's function; DERIVATIVE_OF, the buffer whose values its derivative is a function of;
-    LEARNS, whether weights lie below the op's input, so that deltas go on there; ACCUMULATES, whether deltas
-    from another op are there already when this one adds its own.
+    First those of the blocks of parameters (``ParameterLayout.columns``), then those of ``op_columns``.
     """
     network = layout.network
-    more = np.zeros((len(network.ops), 5), np.int64)
+    more = np.zeros((len(network.ops), N_COLUMNS), np.int64)
+    table = np.hstack([network.table, layout.columns, more])
+    fills: list[int | None] = []
     learns = {0: 0}
-    for row, op in zip(more, network.ops, strict=True):
-        if op.kind == Kind.LOSS:
-            row[0] = lowering.loss(LOSSES.names()[op.code], network.dtype)
-        elif op.kind == Kind.ROW:
-            name = ROW_ACTIVATIONS.names()[op.code]
-            of = op.source if ROW_ACTIVATIONS[name].from_input else op.target
-            row[:3] = *lowering.activation(name, True, network.dtype), of
-        elif op.kind == Kind.ELEMENTWISE:
-            name = ACTIVATIONS.names()[op.code]
-            of = op.source if ACTIVATIONS[name].from_input else op.target
-            row[:3] = *lowering.activation(name, False, network.dtype), of
-        elif op.kind == Kind.NOISE:
-            row[:3] = *lowering.noise(NOISES.names()[op.code], network.dtype), op.target
-        elif op.kind == Kind.PARAMETRIC:
-            row[:2] = lowering.parametric(PARAMETRICS.names()[op.code], network.dtype)
-        elif op.kind == Kind.GROUP:
-            row[:3] = *lowering.group_activation(GROUP_ACTIVATIONS.names()[op.code], network.dtype), op.source
-        row[3] = learns[op.source] if op.kind != Kind.ADD else learns[op.other]
+    for row, op in zip(table, network.ops, strict=True):
+        module = OPS[key_of(op)]
+        linked = module.link(op, network.dtype)
+        below = learns[op.source if linked.fills is None else linked.fills]
+        own = int(op.cols > 0 and op.learned)
+        row[NUMBER], row[WHOLE] = NUMBERS[key_of(op)], module.WHOLE
+        row[FORWARD], row[BACKWARD], row[DERIVATIVE_OF] = linked[:3]
+        row[RUNS_BACKWARD], row[LEARNS] = own or below, below
         if op.target not in learns:
-            learns[op.target] = int(op.cols > 0 and op.learned) or learns[op.source]
+            learns[op.target] = own or learns[op.source]
+        fills.append(linked.fills)
     filled: set[int] = set()
-    for row, op in zip(more[::-1], network.ops[::-1], strict=True):
-        reads = {Kind.DENSE: op.source, Kind.ADD: op.other}.get(Kind(op.kind))
-        if reads is not None:
-            row[4] = reads in filled
-            filled.add(reads)
-    return np.hstack([network.table, layout.columns, more])
+    for row, buffer in zip(table[::-1], fills[::-1], strict=True):
+        if buffer is not None:
+            row[ACCUMULATES] = buffer in filled
+            filled.add(buffer)
+    return table

@@ -8,13 +8,16 @@ width: so a result has the same bits in whichever tile it falls, for a row alone
 number of threads.
 """
 
+from typing import Any, NamedTuple
+
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastbp.engines.compiler import jit
 from fastbp.engines.cpu.simd import FEW_REGISTERS, FUSED, Vector, call_llvm, llvm_type, splat
-from fastbp.engines.cpu.vector_memory import vector_address
+from fastbp.engines.cpu.vector_memory import advance, vector_address
 
 # Rows of a full tile: as many as leave the compiler registers enough for the broadcasts and the rows of B, of
 # 32 with AVX-512 and NEON, of 16 before. ``bench/spills.py`` shows for many processors that no register is
@@ -25,8 +28,30 @@ TILE_ROWS = 5 if FEW_REGISTERS else 10
 INT = ir.IntType(64)
 
 
+class Rows(NamedTuple):
+    """Rows of one or two registers: the first one's pointer, and the distance to the next in elements."""
+
+    start: Any
+    pitch: Any
+
+
+class LeftOperand(NamedTuple):
+    """The left operand of `product`: element (i, k) lies at ``i · row_stride + k · col_stride``.
+
+    After every `k_block` of the `k_total` steps of k, the next one lies `jump` elements further instead of
+    `col_stride`.
+    """
+
+    start: Any
+    row_stride: Any
+    col_stride: Any
+    k_total: Any
+    k_block: Any
+    jump: Any
+
+
 def _emit_tile(context, builder, vector: Vector, n_rows: int, n_registers: int, args) -> None:
-    """The loop over k for a tile of fixed size; leaves the builder behind it."""
+    """The loop over k for a tile of fixed size; leaves the builder after it."""
     c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb, add = args
     kind = llvm_type(vector)
     align = vector.dtype.bitwidth // 8
@@ -94,14 +119,20 @@ def _emit_tile(context, builder, vector: Vector, n_rows: int, n_registers: int, 
             builder.store(new[i][j], targets[i][j]).align = align
 
 
+@jit
+def rows_from(a, i):
+    """A left operand without its first `i` rows."""
+    start = advance(a.start, i * a.row_stride)
+    return LeftOperand(start, a.row_stride, a.col_stride, a.k_total, a.k_block, a.jump)
+
+
 @intrinsic
-def _product(
-    typingctx, c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb, add, n_rows, n_registers
-):
-    vector = Vector(c.dtype)
+def _product(typingctx, c, a, b, add, n_rows, n_registers):
+    vector = Vector(c.types[0].dtype)
 
     def codegen(context, builder, sig, args):
-        args, n_rows, n_registers = args[:-2], args[-2], args[-1]
+        *operands, add, n_rows, n_registers = args
+        flat = [part for operand in operands for part in cgutils.unpack_tuple(builder, operand)]
         done = builder.append_basic_block("done")
         size = builder.add(builder.mul(n_registers, INT(TILE_ROWS + 1)), n_rows)
         switch = builder.switch(size, done)
@@ -110,33 +141,39 @@ def _product(
                 case = builder.append_basic_block(f"tile{rows}x{registers}")
                 switch.add_case(INT(registers * (TILE_ROWS + 1) + rows), case)
                 builder.position_at_end(case)
-                _emit_tile(context, builder, vector, rows, registers, args)
+                _emit_tile(context, builder, vector, rows, registers, (*flat, add))
                 builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
 
     n = types.intp
-    return types.void(c, n, a, n, n, n, n, n, b, n, n, n, n), codegen
+    return types.void(c, a, b, n, n, n), codegen
 
 
 @jit
-def product(c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb, add, n_rows, n_registers):
+def product(c, a, b, add, n_rows, n_registers):
     """One tile of a matrix product.
 
     Parameters
     ----------
-    c : pointer, out or in/out
-        (n_rows, n_registers · lanes), rows `ldc` elements apart.
-    a : pointer, in
-        Element (i, k) lies at ``i · row_stride + k · col_stride``; but after every `k_block` steps of k the
-        next one lies `jump` elements on instead of `col_stride`.
-    b : pointer, in
-        (k_total, n_registers · lanes), rows `ldb` elements apart.
+    c : Rows, out or in/out
+        (n_rows, n_registers · lanes).
+    a : LeftOperand, in
+        (n_rows, k_total).
+    b : Rows, in
+        (k_total, n_registers · lanes).
     add : int
-        1 to go on from what stands in `c`: the chain of additions is the same as without the interruption.
+        1 to continue from the values in `c`: the chain of additions is the same as without the interruption.
     n_rows : int
         1 to TILE_ROWS.
     n_registers : int
         1 or 2.
     """
-    _product(c, ldc, a, row_stride, col_stride, k_total, k_block, jump, b, ldb, add, n_rows, n_registers)
+    _product(c, a, b, add, n_rows, n_registers)
+
+
+def product_types(real: types.Float) -> tuple[types.Type, ...]:
+    """The types of the arguments of `product` for numbers of type `real`."""
+    n, p = types.intp, types.CPointer(real)
+    rows = types.BaseTuple.from_types((p, n), Rows)
+    return rows, types.BaseTuple.from_types((p, n, n, n, n, n), LeftOperand), rows, n, n, n

@@ -49,7 +49,7 @@ def uniforms(typingctx, p, counter, stride, key):
 
 @jit
 def step_key(seed, step):
-    """The key of a step's noise: never 0, which stands for none."""
+    """The key of a step's noise: never 0, which means none."""
     return np.int64(mix64(mix64(np.uint64(seed) + NOISE * GOLDEN) + np.uint64(step) * GOLDEN) | np.uint64(1))
 
 

@@ -108,7 +108,7 @@ def store_scalar(typingctx, p, i, value):
 
 
 @intrinsic
-def spread(typingctx, p, value):
+def broadcast(typingctx, p, value):
     """A register of the pointer's type with `value` in every lane."""
     vector = Vector(p.dtype)
 
