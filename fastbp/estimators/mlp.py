@@ -8,7 +8,7 @@ import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -62,6 +62,22 @@ FITTED = (
 )
 
 
+class PendingFit(NamedTuple):
+    """A fit between its preparation and its result.
+
+    Attributes
+    ----------
+    prepared : PreparedFit
+    problem : Problem
+    memory : WarmStartState or None
+        State of the fit that it resumes.
+    """
+
+    prepared: PreparedFit
+    problem: Problem
+    memory: WarmStartState | None
+
+
 def has_partial_fit(estimator) -> bool:
     """Check for `available_if`: True, or AttributeError with the reason. Fits refuse unknown solvers."""
     if isinstance(estimator.solver, str) and estimator.solver == "lbfgs":
@@ -113,18 +129,26 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             name = "partial_fit" if given.incremental else "fit"
             n_epochs = 1 if given.incremental else self._options().max_iter
             tasks = FitTasks(self, given.X, given.y, given.sample_weight, name, n_epochs)
+        pending = self._begin_fit(given, tasks)
+        (result,) = fit([pending.problem])
+        self._adopt(pending, result)
+        if tasks is not None:
+            tasks.end()
+        return self
+
+    def _begin_fit(self, given: FitArguments, tasks: FitTasks | None = None) -> PendingFit:
+        """Check and encode the data and state the training problem; this object is not changed."""
         options = self._options()  # including changes by callbacks
         if given.incremental and "early_stopping" in options.of_preset:
             options = dataclasses.replace(options, early_stopping=False)  # a preset's is for complete fits
         prepared = prepare(self, options, given, tasks)
-        problem, memory = self._problem(prepared, tasks)
-        (result,) = fit([problem])
-        attributes, added = self._fitted(prepared, problem, memory, result)
+        return PendingFit(prepared, *self._problem(prepared, tasks))
+
+    def _adopt(self, pending: PendingFit, result: Result) -> None:
+        """Become the estimator that was fitted."""
+        attributes, added = self._fitted(*pending, result)
         extend(attributes, added)
         self.__dict__ = attributes
-        if tasks is not None:
-            tasks.end()
-        return self
 
     def _problem(
         self, prepared: PreparedFit, tasks: FitTasks | None

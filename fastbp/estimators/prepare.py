@@ -22,6 +22,7 @@ from fastbp.estimators.scaling import (
     n_rows_that_count,
     robust_scales,
 )
+from fastbp.estimators.shared_checks import SharedChecks, check_rows
 from fastbp.estimators.targets import Targets
 from fastbp.estimators.undefined_score import is_defined, refuse_undefined
 from fastbp.estimators.validation_rows import NO_ROWS, ValidationArguments
@@ -50,6 +51,7 @@ class FitArguments(NamedTuple):
     validation: ValidationArguments = NO_ROWS
     incremental: bool = False
     classes: Any = None
+    checks: SharedChecks | None = None
 
 
 @dataclass
@@ -158,9 +160,9 @@ def _encode(estimator: Any, options: Options, given: FitArguments) -> tuple[Prep
     dtype = precision.of_fit(options, estimator._fitted_dtype() if resumes else None)
     # Weights may have been assigned to an estimator that was never fitted.
     reset = not (resumes and hasattr(estimator, "n_features_in_"))
-    checker = estimator._copy()  # scikit-learn's validation sets attributes
-    X, y = checker._check_Xy(given.X, given.y, reset=reset, accept_sparse="csr", dtype=dtype, order="C")
-    X = canonical(X)
+    shares = given.checks is not None and reset
+    check = given.checks.rows if shares and given.checks is not None else check_rows
+    checker, X, y = check(estimator, given.X, given.y, reset, dtype)
     engine = get_engine(options.device, X)  # refuses unsupported input before anything is computed
     targets = estimator._learn_targets(options, y, known, resumes=resumes, incremental=incremental)
     sample_weight = targets.weights(given.sample_weight, X, y)

@@ -15,27 +15,37 @@ from fastbp.training.problem import Problem
 from fastbp.training.result import ADVICE, INTERRUPTED, NON_FINITE, OVERFLOW, Result, let_interrupt_through
 
 
-def fit_lbfgs(problem: Problem) -> Result:
+def fit_lbfgs(problem: Problem, interruption: Interruption | None = None) -> Result:
     """Minimise the loss over all rows by SciPy's L-BFGS-B.
 
     The engine computes in the dtype of the network; SciPy's own vectors are float64 points of the engine's
     ``Objective``. A fit from a checkpoint resumes by replaying the same path with known losses and
     gradients.
 
+    Parameters
+    ----------
+    problem : Problem
+    interruption : Interruption or None
+        Of a larger call, in another thread; None: a Ctrl-C is waited for here.
+
     Raises
     ------
     KeyboardInterrupt, ValueError
         See ``fastbp.training.fit``.
     """
-    return _LbfgsFit(problem).run()
+    if interruption is not None:
+        return _LbfgsFit(problem, interruption).run()
+    with Interruption() as interruption:
+        return _LbfgsFit(problem, interruption).run()
 
 
 class _LbfgsFit:
     """A running fit."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, interruption: Interruption) -> None:
         assert isinstance(problem.training, LbfgsPlan) and not isinstance(problem.resumed, TrainingState)
         self.problem, self.plan, self.tasks = problem, problem.training, problem.tasks
+        self.interruption = interruption
         self.latest = Result(problem.parameters, float("nan"), 0)  # but for its parameters
         self.point: np.ndarray | None = None  # of the latest iteration
         self.stopped = False  # by a callback
@@ -49,7 +59,7 @@ class _LbfgsFit:
         objective = problem.engine.Objective(
             problem.network, problem.rows, plan.alpha, plan.l2, problem.n_jobs
         )
-        with Interruption() as self.interruption, objective as self.objective:
+        with objective as self.objective:
             start = objective.begin_search(problem.parameters)
             try:
                 solution = scipy.optimize.minimize(

@@ -8,7 +8,7 @@ score, runs callbacks and applies the stopping rule. Nothing here runs once per 
 import dataclasses
 import time
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -42,58 +42,112 @@ def fit_minibatch(problem: Problem) -> Result:
     KeyboardInterrupt, ValueError
         See ``fastbp.training.fit``.
     """
-    with ExitStack() as scoring:
-        validation = None
-        if problem.score is not None:
-            score = scoring.enter_context(problem.score())
-            validation = Validation(score, problem.parameters if problem.start_counts else None)
-        return _MinibatchFit(problem, validation).run()
+    with Interruption() as interruption, MinibatchFit(problem) as running:
+        try:
+            while running.train_chunk():
+                interruption.check()
+        except KeyboardInterrupt:
+            running.interrupted = True
+        running.conclude()
+        running.interrupted = running.interrupted or interruption.pending  # in the last epoch
+    return running.result()
 
 
-class _MinibatchFit:
-    """A running fit."""
+class MinibatchFit:
+    """A running fit: a context manager that holds the trainer and the validation rows.
 
-    def __init__(self, problem: Problem, validation: Validation | None) -> None:
+    `train_chunk` until it returns False, then `conclude`, then, outside the context, `result`.
+
+    Attributes
+    ----------
+    chunk : int
+        Steps of the next chunk.
+    interrupted : bool
+        Whether training was ended by Ctrl-C.
+    """
+
+    def __init__(self, problem: Problem, chunk: int = 1) -> None:
         assert isinstance(problem.training, TrainingPlan) and not isinstance(problem.resumed, LbfgsHistory)
-        if validation is not None and problem.training.monitor_loss:
-            raise AssertionError("a validation score needs a training plan with the monitor 'external'")
-        self.problem, self.validation = problem, validation
+        self.problem = problem
         self.training: TrainingPlan = problem.training
         self.resumed: TrainingState | None = problem.resumed
         self.progress, self.tasks = problem.progress, problem.tasks
+        self.chunk = chunk
         self.stopped = self.interrupted = False  # by a callback, by Ctrl-C
         self.failure: str | None = None
+        self.validation: Validation | None = None
+        self._held = ExitStack()
 
-    def run(self) -> Result:
+    def __enter__(self) -> Self:
         problem = self.problem
-        with Interruption() as interruption, self._trainer() as self.trainer:
+        with ExitStack() as held:
+            if problem.score is not None:
+                if self.training.monitor_loss:
+                    raise AssertionError(
+                        "a validation score needs a training plan with the monitor 'external'"
+                    )
+                score = held.enter_context(problem.score())
+                self.validation = Validation(score, problem.parameters if problem.start_counts else None)
+            self.trainer = held.enter_context(self._trainer())
             if self.resumed is not None:
                 self._resume(self.resumed)
-            try:
-                self._train(interruption)
-            except KeyboardInterrupt:
-                self.interrupted = True
-            result, usable = self._check_result()
-            reached_last_epoch = self.trainer.status == "max_epochs"
-            if self.tasks is not None and self.failure is None and not self.interrupted:
-                self.tasks.keep_last()
-        self.interrupted = self.interrupted or interruption.pending  # in the last epoch
+            self._every_epoch = (
+                self.progress.every_epoch or self.validation is not None or self.tasks is not None
+            )
+            self._reported, self.rate = self.trainer.n_epochs, self.trainer.learning_rate
+            self._held = held.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._held.__exit__(*error)
+
+    @property
+    def runs(self) -> bool:
+        """Whether training has not come to an end."""
+        return self.trainer.status == "running" and self.failure is None and not self.stopped
+
+    def train_chunk(self) -> bool:
+        """Train for about `SECONDS_PER_CHUNK`; return whether training has not come to an end."""
+        if not self.runs:
+            return False
+        trainer = self.trainer
+        if self.tasks is not None:
+            self.tasks.begin_epoch(self._so_far)
+        started = time.perf_counter()
+        done = trainer.train(self.chunk, self._every_epoch)
+        elapsed = max(time.perf_counter() - started, 1e-9)
+        self.chunk = int(min(max(done * SECONDS_PER_CHUNK / elapsed, 1), LARGEST_GROWTH * self.chunk))
+        if trainer.n_epochs != self._reported:
+            self._reported = trainer.n_epochs
+            self._end_epoch(self._reported)
+        return self.runs
+
+    def conclude(self) -> None:
+        """Check and keep the result of the training, before the trainer's memory is given back."""
+        self._result, self._usable = self._check_result()
+        self._reached_last_epoch = self.trainer.status == "max_epochs"
+        if self.tasks is not None and self.failure is None and not self.interrupted:
+            self.tasks.keep_last()
+
+    def result(self) -> Result:
+        """Return the result; warn or raise ValueError or KeyboardInterrupt where training went wrong."""
+        problem = self.problem
         self.progress.close()
         if self.tasks is not None:
             self.tasks.close()
         if self.interrupted:
             let_interrupt_through(problem.is_stream)
         if self.failure is not None:
-            self._restore_or_raise(result, usable)
+            self._restore_or_raise(self._result, self._usable)
         elif self.interrupted:
             warn(INTERRUPTED)
-        elif reached_last_epoch and problem.warn_at_end and not self.stopped:
+        elif self._reached_last_epoch and problem.warn_at_end and not self.stopped:
             warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.training.max_epochs}) "
                 f"reached and the optimization hasn't converged yet. {TO_CONVERGE}",
                 ConvergenceWarning,
             )
-        return result
+        return self._result
 
     def _trainer(self) -> Any:
         problem = self.problem
@@ -113,24 +167,6 @@ class _MinibatchFit:
         )
         if self.validation is not None:
             self.validation.resume(resumed)
-
-    def _train(self, interruption: Interruption) -> None:
-        """Run chunks of steps until training ends for any reason."""
-        trainer, chunk = self.trainer, 1
-        every_epoch = self.progress.every_epoch or self.validation is not None or self.tasks is not None
-        reported = trainer.n_epochs
-        self.rate = trainer.learning_rate
-        while trainer.status == "running" and self.failure is None and not self.stopped:
-            interruption.check()
-            if self.tasks is not None:
-                self.tasks.begin_epoch(self._so_far)
-            started = time.perf_counter()
-            done = trainer.train(chunk, every_epoch)
-            elapsed = max(time.perf_counter() - started, 1e-9)
-            chunk = int(min(max(done * SECONDS_PER_CHUNK / elapsed, 1), LARGEST_GROWTH * chunk))
-            if trainer.n_epochs != reported:
-                reported = trainer.n_epochs
-                self._end_epoch(reported)
 
     def _end_epoch(self, number: int) -> None:
         """Score and report the epochs that have ended, and run callbacks."""

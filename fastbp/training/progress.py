@@ -95,23 +95,27 @@ class Lines(Progress):
         self._output.write(f"{text}\n")
 
 
-class Bar(Progress):
-    """One redrawn line: epochs, loss, validation score, time left."""
+class _RedrawnLine:
+    """One line with a bar, drawn again and again."""
 
     WIDTH = 24
     SECONDS_BETWEEN_DRAWINGS = 0.05
 
-    def __init__(self, n_epochs: int, output: Output, columns: int) -> None:
-        self.n_epochs = n_epochs
+    def __init__(self, n_total: int, output: Output, columns: int) -> None:
+        self.n_total = n_total
         self.started = time.perf_counter()
         self.drawn_at = float("-inf")
         self.line = ""
-        self.latest: tuple[int, float, float | None] | None = None
+        self.latest: tuple | None = None  # of its subclass's own
         self._output = output
         self._columns = columns - 1  # a line of full width may wrap
 
-    def epoch(self, number: int, loss: float, score: float | None = None) -> None:
-        self.latest = (number, loss, score)
+    def _texts(self) -> tuple[int, str, str]:
+        """How much of the total is done, and the texts before and after the bar."""
+        raise NotImplementedError
+
+    def _report(self, *latest: Any) -> None:
+        self.latest = latest
         now = time.perf_counter()
         if now - self.drawn_at >= self.SECONDS_BETWEEN_DRAWINGS:
             self.drawn_at = now
@@ -130,22 +134,53 @@ class Bar(Progress):
     def _draw(self) -> None:
         if self.latest is None:
             return
-        number, loss, score = self.latest
+        done, before, after = self._texts()
         elapsed = time.perf_counter() - self.started
-        left = elapsed * (self.n_epochs - number) / number
-        before = f"epoch {number}/{self.n_epochs} ["
-        after = f"] loss {loss:.4g}"
-        if score is not None:
-            after += f", validation {score:.4f}"
-        after += f", {elapsed:.1f} s, {left:.1f} s left"
+        left = f", {elapsed * (self.n_total - done) / done:.1f} s left" if done else ""
+        before, after = f"{before} [", f"] {after}, {elapsed:.1f} s{left}"
         width = max(min(self.WIDTH, self._columns - len(before) - len(after)), 0)
-        full = width * number // self.n_epochs
+        full = width * done // self.n_total
         self._write(f"{before}{'#' * full}{'.' * (width - full)}{after}"[: self._columns])
 
     def _write(self, line: str) -> None:
         # blanks overwrite the rest of a longer previous line
         self._output.write("\r" + line.ljust(len(self.line)), flush=True)
         self.line = line
+
+
+class Bar(_RedrawnLine, Progress):
+    """One redrawn line: epochs, loss, validation score, time left."""
+
+    def epoch(self, number: int, loss: float, score: float | None = None) -> None:
+        self._report(number, loss, score)
+
+    def _texts(self) -> tuple[int, str, str]:
+        assert self.latest is not None
+        number, loss, score = self.latest
+        validation = "" if score is None else f", validation {score:.4f}"
+        return number, f"epoch {number}/{self.n_total}", f"loss {loss:.4g}{validation}"
+
+
+class FleetProgress:
+    """Progress of many networks: silent, and the interface of the other."""
+
+    def report(self, n_networks: int, n_epochs: int) -> None:
+        """Report how many networks have ended, and the epochs of all networks together."""
+
+    def close(self) -> None:
+        """End the output."""
+
+
+class FleetBar(_RedrawnLine, FleetProgress):
+    """One redrawn line: networks, epochs of all together, time left."""
+
+    def report(self, n_networks: int, n_epochs: int) -> None:
+        self._report(n_networks, n_epochs)
+
+    def _texts(self) -> tuple[int, str, str]:
+        assert self.latest is not None
+        n_networks, n_epochs = self.latest
+        return n_networks, f"network {n_networks}/{self.n_total}", f"{n_epochs} epochs"
 
 
 def make_progress(verbose: bool | int, n_epochs: int) -> Progress:
@@ -155,3 +190,10 @@ def make_progress(verbose: bool | int, n_epochs: int) -> Progress:
     output = Output(sys.stdout)
     columns = None if verbose >= 2 else output.columns
     return Lines(output) if columns is None else Bar(n_epochs, output, columns)
+
+
+def make_fleet_progress(verbose: bool | int, n_networks: int) -> FleetProgress:
+    """Return the bar in a terminal or a notebook, else silence."""
+    output = Output(sys.stdout)
+    columns = output.columns if verbose else None
+    return FleetProgress() if columns is None else FleetBar(n_networks, output, columns)

@@ -17,7 +17,7 @@ from fastbp.engines.cpu.op_table import link
 from fastbp.engines.cpu.pace import recall, remember
 from fastbp.engines.cpu.predict import predict
 from fastbp.engines.cpu.synced import synced_address
-from fastbp.engines.cpu.threads import Kernel, Threads, useful_threads
+from fastbp.engines.cpu.threads import Kernel, Threads, available_threads, useful_threads
 from fastbp.engines.dataset import Dataset
 from fastbp.engines.fit_state import FitState
 from fastbp.engines.flat_data import MOST_ROWS, ROW_NUMBER, Inputs, as_inputs, as_weights, flat_view
@@ -25,6 +25,17 @@ from fastbp.engines.objective import FullBatch, LossValue
 from fastbp.engines.shuffle import shuffle_order
 from fastbp.plan.network import NetworkPlan, padded
 from fastbp.plan.training import SolverState, TrainingPlan
+
+__all__ = [
+    "Loss",
+    "Objective",
+    "Trainer",
+    "available_threads",
+    "forward",
+    "hold",
+    "loss_and_gradient",
+    "run_on_threads",
+]
 
 DEVICE = "cpu"
 CURVE_CAPACITY = 1 << 16  # epochs that one call of the kernel may finish
@@ -59,6 +70,7 @@ class _Batches:
         self._work = (type(self), network.dtype, network.flops_per_row, network.n_parameters, pass_rows)
         self._pace = recall(self._work, self.team.n_threads) if self.team.adapts else None
         self._wanted: int | None = None  # threads of the next slice; None: all
+        self._limit: int | None = None
         self._step_seconds = np.inf  # of the latest slice
         self._allocate()
 
@@ -78,7 +90,9 @@ class _Batches:
 
     def _next_slice(self) -> float:
         """How many steps to make before the number of threads is chosen again."""
-        if self._pace is None:
+        if self._limit is not None:
+            self._wanted = self._limit
+        if self._pace is None or self._limit is not None:
             return np.inf
         self._wanted, seconds = self._pace.choose()
         return max(1, int(seconds / self._step_seconds))
@@ -88,7 +102,7 @@ class _Batches:
         started = time.perf_counter()
         result = self.team.run(run, name, self._wanted)
         steps = steps_of(result)
-        if self._pace is not None and steps > 0:
+        if self._pace is not None and self._limit is None and steps > 0:
             seconds = time.perf_counter() - started
             if self._step_seconds < np.inf:  # the first also fills caches, and may load the kernel
                 self._pace.note(self.team.n_used, steps, seconds)
@@ -189,6 +203,10 @@ class Trainer(_Batches, FitState):
     def _get_average(self) -> np.ndarray:
         return self.layout.unpack(self._moments[-self.layout.size :])
 
+    def limit_threads(self, n_threads: int) -> None:
+        """Use at most that many threads from now on, rather than as many as are fastest."""
+        self._limit = n_threads
+
     def train(self, max_steps: int, stop_at_epoch_end: bool = False) -> int:
         """Make up to `max_steps` steps; fewer when training ends or, if asked, when an epoch ends."""
         self._fit["curve_used"] = 0
@@ -266,6 +284,14 @@ class Loss(LossValue, Objective):
     """The objective without penalties, for repeated calls, in small passes: they do not change its bits."""
 
     most_bytes = LOSS_BYTES
+
+
+def run_on_threads(work: Kernel, n_threads: int, n_jobs: int | None) -> None:
+    """Call ``work(thread, n_threads)`` on several threads, or on fewer where not all of them come.
+
+    With ``n_threads=0`` it has nothing to do; see `Threads.run`.
+    """
+    Threads(n_jobs, n_threads).run(work, run_on_threads)
 
 
 def loss_and_gradient(
