@@ -1,0 +1,124 @@
+"""joblib's side of a fused search: a backend that collects all calls before it answers the first."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import joblib
+from joblib.parallel import ParallelBackendBase
+
+from fastbp.model_selection import fusion
+from fastbp.model_selection.evaluation import DEFAULTS, Call, Evaluation, Parameters
+from fastbp.model_selection.fused import evaluate
+
+logger = logging.getLogger("fastbp.model_selection")
+
+ALL_AT_ONCE = 2**40  # calls in a batch
+
+
+class CollectedBatch:
+    """Calls of one batch, and joblib's future of their results."""
+
+    def __init__(self, backend: "FusingBackend", calls: list[Call], callback: Callable | None) -> None:
+        self.backend, self.calls, self.callback = backend, calls, callback
+        self.results: list[Any] | None = None
+
+    def get(self, timeout: float | None = None) -> list[Any]:
+        """Return the results, after all batches have been evaluated."""
+        if self.results is None:
+            self.backend.evaluate_collected()
+        if self.callback is not None:
+            self.callback(self.results)  # joblib counts completed batches
+        assert self.results is not None
+        return self.results
+
+
+class FusingBackend(ParallelBackendBase):
+    """Collects the calls of a search, and evaluates them together in the thread that asks for the results.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        Number of threads that train networks; None for as many as help.
+    others : dict
+        Arguments of `joblib.Parallel` for calls that cannot be fused.
+    """
+
+    supports_sharedmem = True
+    uses_threads = True
+
+    def __init__(self, n_jobs: int | None = None, others: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.n_jobs, self.others = n_jobs, others or {}
+        self.batches: list[CollectedBatch] = []
+        # Set by the search: the user's joblib configuration, for everything else within the search.
+        self.restore_configuration: Callable[[], None] = lambda: None
+
+    # --- joblib's protocol
+
+    def effective_n_jobs(self, n_jobs: int) -> int:
+        return 2  # with one, joblib would make the calls itself
+
+    def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
+        self.parallel = parallel
+        parallel.pre_dispatch = "all"
+        self.restore_configuration()
+        return self.effective_n_jobs(n_jobs)
+
+    def start_call(self) -> None:
+        self.batches = []
+
+    def stop_call(self) -> None:
+        self.batches = []
+
+    def compute_batch_size(self) -> int:
+        return ALL_AT_ONCE
+
+    def submit(self, func: Any, callback: Callable | None = None) -> CollectedBatch:
+        batch = CollectedBatch(self, func.items, callback)
+        self.batches.append(batch)
+        return batch
+
+    def apply_async(self, func: Any, callback: Callable | None = None) -> CollectedBatch:
+        """The name of `submit` before joblib 1.5."""
+        return self.submit(func, callback)
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:
+        self.batches = []
+
+    # --- The evaluation
+
+    def evaluate_collected(self) -> None:
+        calls = [call for batch in self.batches for call in batch.calls]
+        results = evaluate_calls(calls, self.n_jobs, self.others)
+        for batch in self.batches:
+            batch.results, results = results[: len(batch.calls)], results[len(batch.calls) :]
+
+
+def evaluate_calls(calls: list[Call], n_jobs: int | None, others: dict[str, Any]) -> list[Any]:
+    """Return the results of calls of a search, in their order."""
+    fused: list[Evaluation] = []
+    plain: list[int] = []
+    reasons: dict[str, int] = {}
+    split: dict[int, Parameters] = {}
+    for number, call in enumerate(calls):
+        reason = fusion.reason_against_call(call)
+        if reason is None:
+            _, (estimator, X, y), arguments = call
+            given = arguments.get("parameters")
+            parameters = split.get(id(given))
+            if parameters is None:
+                parameters = split[id(given)] = Parameters(estimator, given)
+            reason = fusion.reason_against_candidate(estimator, parameters)
+            if reason is None:
+                fused.append(Evaluation(number, estimator, X, y, DEFAULTS | arguments, parameters))
+        if reason is not None:
+            plain.append(number)
+            reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, count in reasons.items():
+        logger.debug("%d of %d evaluations are not fused: %s", count, len(calls), reason)
+    results: dict[int, Any] = {}
+    if plain:
+        results.update(zip(plain, joblib.Parallel(**others)(calls[number] for number in plain), strict=True))
+    results.update(evaluate(fused, n_jobs))
+    return [results[number] for number in range(len(calls))]
