@@ -1,7 +1,7 @@
 """Fast copies of unfitted estimators, as `sklearn.base.clone` makes them.
 
-scikit-learn deep-copies each of the sixty parameters and inspects the constructor's signature three times. In a
-search of small networks that takes as long as training them. Most values are immutable, and the names of a
+scikit-learn deep-copies each of the sixty parameters and inspects the constructor's signature three times. In
+a search of small networks that takes as long as training them. Most values are immutable, and the names of a
 class's parameters do not change.
 """
 
@@ -18,9 +18,9 @@ MAX_CLASSES = 64
 
 
 @lru_cache(MAX_CLASSES)
-def parameter_names_of(kind: type) -> frozenset[str]:
+def parameter_names_of(kind: Any) -> frozenset[str]:
     """The arguments of a class's constructor."""
-    return frozenset(kind._get_param_names())  # type: ignore[attr-defined]
+    return frozenset(kind._get_param_names())
 
 
 def is_immutable(value: Any) -> bool:
@@ -35,11 +35,11 @@ def copied(value: Any) -> Any:
 
 
 def cloned(estimator: Any) -> Any:
-    """Return an unfitted estimator with the same parameters, metadata requests, callbacks and output container.
+    """Return an unfitted copy: the same parameters, metadata requests, callbacks and output container.
 
     The same as scikit-learn's default, ``sklearn.base._clone_parametrized``.
     """
-    kind = type(estimator)
+    kind: Any = type(estimator)
     if kind.get_params is not BaseEstimator.get_params:
         values = estimator.get_params(deep=False)
     else:
@@ -65,7 +65,7 @@ def cloned(estimator: Any) -> Any:
 
 def set_parameters(estimator: Any, given: dict[str, Any]) -> None:
     """Set parameters as `set_params` does, to copies of the values as `clone` makes them."""
-    kind = type(estimator)
+    kind: Any = type(estimator)
     plain = kind.set_params is BaseEstimator.set_params and kind.get_params is BaseEstimator.get_params
     if plain and given.keys() <= parameter_names_of(kind):
         for name, value in given.items():

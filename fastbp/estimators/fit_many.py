@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 
 class FitJob(NamedTuple):
-    """An estimator and the arguments of its `fit`. Jobs with the same X and y *objects* share their checks."""
+    """An estimator and the arguments of its `fit`. Jobs with the same X and y objects share their checks."""
 
     estimator: Any
     X: Any

@@ -1,4 +1,4 @@
-"""One evaluation: a candidate trained and scored on one fold, as scikit-learn's `_fit_and_score` is asked to."""
+"""One evaluation: a candidate trained and scored on one fold, a call of scikit-learn's `_fit_and_score`."""
 
 from __future__ import annotations
 

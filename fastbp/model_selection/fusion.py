@@ -65,7 +65,7 @@ def reason_against_call(call: Call) -> str | None:
     """Return why a call cannot be fused, or None."""
     if not is_evaluation(call):
         return "it is not a call that this version knows"
-    _, (estimator, _, y), arguments = call
+    _, (_, _, y), arguments = call
     if arguments.get("return_estimator") or arguments.get("return_parameters"):
         return "the fitted estimators are asked for"
     error_score = arguments.get("error_score")

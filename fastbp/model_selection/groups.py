@@ -1,4 +1,4 @@
-"""Evaluations that share their rows and the steps before the network, which are fitted once for all of them."""
+"""Evaluations that share their rows and the steps before the network, which are fitted once for all."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -183,7 +183,7 @@ class Group:
 
     @cached_property
     def train_rows(self) -> Any:
-        """Training rows for the network's scores. A step's `fit_transform` may differ from its `transform`."""
+        """Training rows for scores; the `fit_transform` of a step may differ from its `transform`."""
         return self.transformed(self.fold.X_train)
 
     def whole(self, evaluation: Evaluation) -> Any:

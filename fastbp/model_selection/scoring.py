@@ -25,7 +25,7 @@ def takes_predictions_only(scorer: Any, score_params: dict[str, Any]) -> bool:
 
 
 def is_accuracy(scorer: Any) -> bool:
-    """Return whether a scorer is the accuracy of predicted labels, for classifiers without a score of their own."""
+    """Return whether a scorer is a classifier's own score, or the accuracy of its predicted labels."""
     if type(scorer) is _PassthroughScorer:
         return True
     return (

@@ -7,6 +7,7 @@ import joblib
 from joblib.parallel import get_active_backend
 from sklearn import model_selection
 from sklearn.model_selection import _search_successive_halving as halving
+from sklearn.utils import get_tags
 
 from fastbp.model_selection.fusion import reason_against_search
 from fastbp.model_selection.joblib_backend import FusingBackend
@@ -17,6 +18,7 @@ logger = logging.getLogger("fastbp.model_selection")
 class FusedSearch:
     """Mixin of the searches: runs scikit-learn's `fit` on a joblib backend that fuses its calls."""
 
+    estimator: Any
     n_jobs: int | None
     pre_dispatch: int | str
 
@@ -47,9 +49,15 @@ class FusedSearch:
         with configuration:
             return super().fit(X, y=y, **params)  # type: ignore[misc]
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        # A search has the `transform` of its estimator. scikit-learn's checks want the tags of it, too.
+        tags.transformer_tags = get_tags(self.estimator).transformer_tags
+        return tags
+
 
 def _n_threads(n_jobs: int | None) -> int | None:
-    """Return the number of threads that `n_jobs` stands for under joblib's configuration; None if it is free."""
+    """Return the number of threads that `n_jobs` means under joblib's configuration; None if it is free."""
     if n_jobs is None:
         _, n_jobs = get_active_backend()
     return None if n_jobs is None else joblib.effective_n_jobs(n_jobs)
@@ -59,7 +67,7 @@ class GridSearchCV(FusedSearch, model_selection.GridSearchCV):
     """`sklearn.model_selection.GridSearchCV` that trains all candidates on all folds as one job.
 
     Parameters, attributes and scores are scikit-learn's. The estimator is one of fastbp's, or a pipeline that
-    ends with one; others are searched as scikit-learn does it.
+    ends with one; others are searched by scikit-learn's own code.
 
     Notes
     -----
@@ -68,8 +76,8 @@ class GridSearchCV(FusedSearch, model_selection.GridSearchCV):
     The steps before the network are fitted once for each fold and each setting of their own parameters, so
     that candidates which share both share them, also where a step draws random numbers without a seed.
 
-    The times in ``cv_results_`` are shares: what was done for several fits is divided among them, in the joint
-    training in proportion to the rows seen times the weights. They add up to the time of the search.
+    The times in ``cv_results_`` are shares: what was done for several fits is divided among them, in the
+    joint training in proportion to the rows seen times the weights. They add up to the time of the search.
 
     What is not fused, and why, is logged at the level DEBUG by the logger ``fastbp.model_selection``.
 
