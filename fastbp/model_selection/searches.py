@@ -7,7 +7,6 @@ import joblib
 from joblib.parallel import get_active_backend
 from sklearn import model_selection
 from sklearn.model_selection import _search_successive_halving as halving
-from sklearn.utils import get_tags
 
 from fastbp.model_selection.fusion import reason_against_search
 from fastbp.model_selection.joblib_backend import FusingBackend
@@ -18,7 +17,6 @@ logger = logging.getLogger("fastbp.model_selection")
 class FusedSearch:
     """Mixin of the searches: runs scikit-learn's `fit` on a joblib backend that fuses its calls."""
 
-    estimator: Any
     n_jobs: int | None
     pre_dispatch: int | str
 
@@ -48,12 +46,6 @@ class FusedSearch:
         backend.restore_configuration = configuration.unregister
         with configuration:
             return super().fit(X, y=y, **params)  # type: ignore[misc]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()  # type: ignore[misc]
-        # A search has the `transform` of its estimator. scikit-learn's checks want the tags of it, too.
-        tags.transformer_tags = get_tags(self.estimator).transformer_tags
-        return tags
 
 
 def _n_threads(n_jobs: int | None) -> int | None:
