@@ -356,9 +356,20 @@ def test_the_steps_are_fitted_once_for_a_fold():
 
 
 def test_blocks_bound_the_memory(monkeypatch, count_fits):
-    monkeypatch.setattr(evaluation, "MAX_BYTES", 20_000)
-    both("GridSearchCV", pipeline(), {**GRID, "scale__with_std": [True, False]}, return_train_score=True)
-    assert sum(count_fits) == 24 and len(count_fits) > 3
+    grid = {**GRID, "scale__with_std": [True, False]}
+    for bound in (10_000, 3_000, 1):
+        monkeypatch.setattr(evaluation, "MAX_BYTES", bound)
+        count_fits.clear()
+        both("GridSearchCV", pipeline(), grid, return_train_score=True)
+        assert sum(count_fits) == 24 and len(count_fits) > 2
+
+
+def test_large_rows_do_not_part_the_candidates_of_a_fold(monkeypatch, count_fits):
+    wide = np.tile(X, 100)
+    monkeypatch.setattr(evaluation, "MAX_BYTES", 100_000)  # less than a fold's rows
+    grid = {"net__alpha": [1e-4, 1e-3, 1e-2, 1e-1]}
+    both("GridSearchCV", pipeline(classifier(hidden_layer_sizes=1)), grid, (wide, y))
+    assert count_fits == [4, 4, 4]
 
 
 # --- Failures
@@ -495,6 +506,28 @@ def test_a_subclass_with_its_own_fit(caplog, count_fits):
     with caplog.at_level(logging.DEBUG, "fastbp.model_selection"):
         both("GridSearchCV", Own((3,), max_iter=2, random_state=0), {"alpha": [0, 1]})
     assert "Own has a fit of its own" in caplog.text and count_fits == []
+
+
+def test_a_backend_of_other_machines(caplog, count_fits):
+    class Cluster(joblib.parallel.ParallelBackendBase):
+        def effective_n_jobs(self, n_jobs):
+            return 1
+
+    with joblib.parallel_config(Cluster()), caplog.at_level(logging.DEBUG, "fastbp.model_selection"):
+        both("GridSearchCV", pipeline(), GRID)
+    assert "Cluster distributes the fits" in caplog.text and count_fits == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"n_jobs": "two"}, {"error_score": "no"}, {"param_grid": 3}, {"cv": "x"}]
+)
+def test_invalid_parameters_of_a_search(options):
+    messages = []
+    for module in (model_selection, fused):
+        with pytest.raises(ValueError, match=f"The '{next(iter(options))}' parameter") as caught:
+            module.GridSearchCV(pipeline(), **{"param_grid": GRID, **options}).fit(X, y)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
 
 
 def test_without_targets():

@@ -13,7 +13,8 @@ from fastbp.model_selection.groups import Fold, Group, grouped
 from fastbp.model_selection.report import report_end, report_start
 from fastbp.model_selection.scoring import failed_scores, score
 
-# Bound of the rows and networks that are kept at a time. A group alone may be larger: a fold's rows.
+# Bound of the networks that are kept at a time, and of these with the rows of all groups but the last: the
+# rows of one fold may be larger than any bound.
 MAX_BYTES = 256 * 2**20
 
 
@@ -33,23 +34,26 @@ def evaluate(evaluations: Sequence[Evaluation], n_jobs: int | None) -> dict[int,
     """
     results: dict[int, dict[str, Any]] = {}
     waiting: list[Evaluation] = []
-    n_bytes = 0
+    of_rows = of_networks = 0
     fold: Fold | None = None
     last: tuple[int, int] | None = None
     prepared: list[Group] = []
     try:
         for group in grouped(evaluations):
+            if waiting and of_rows + of_networks > MAX_BYTES:
+                results.update(_evaluate_block(waiting, n_jobs))
+                waiting, of_rows, of_networks = [], 0, 0
             place = id(group.first.arguments["train"]), id(group.first.arguments["test"])
             prepared.append(group)
             fold, last = group.prepare(fold if place == last else None), place
-            of_rows = group.n_bytes
-            n_bytes += of_rows
+            n_bytes = group.n_bytes
+            of_rows += n_bytes
             for evaluation in list(group.evaluations):
                 waiting.append(evaluation)
-                n_bytes += network_bytes(evaluation)
-                if n_bytes > MAX_BYTES:
+                of_networks += network_bytes(evaluation)
+                if of_networks > MAX_BYTES:
                     results.update(_evaluate_block(waiting, n_jobs))
-                    waiting, n_bytes = [], of_rows
+                    waiting, of_rows, of_networks = [], n_bytes, 0
         results.update(_evaluate_block(waiting, n_jobs))
     finally:
         for group in prepared:

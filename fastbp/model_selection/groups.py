@@ -16,7 +16,11 @@ from sklearn.utils._array_api import device, get_namespace
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_samples
 
+from fastbp.engines.select import on_gpu
+from fastbp.estimators.classifier import BPClassifier
 from fastbp.estimators.cloning import copied
+from fastbp.estimators.regressor import BPRegressor
+from fastbp.estimators.shared_rows import SharedRows
 from fastbp.model_selection.evaluation import Evaluation
 
 
@@ -93,6 +97,7 @@ class Group:
             self.pipeline.set_params(**{name: copied(value) for name, value in parameters.items()})
         for evaluation in self.evaluations:
             evaluation.set_parameters()
+        self._predicts_only = type(self.first.network) in (BPClassifier, BPRegressor)
         started = time.perf_counter()
         if fold is None or fold.pairwise != get_tags(self.first.estimator).input_tags.pairwise:
             fold = Fold(self.first)
@@ -179,12 +184,17 @@ class Group:
         before = self.transform_time
         rows = self.transformed(self.fold.X_test)
         self.test_time = self.transform_time - before
-        return rows
+        return self._shared(rows)
 
     @cached_property
     def train_rows(self) -> Any:
         """Training rows for scores; the `fit_transform` of a step may differ from its `transform`."""
-        return self.transformed(self.fold.X_train)
+        return self._shared(self.transformed(self.fold.X_train))
+
+    def _shared(self, rows: Any) -> Any:
+        """Return rows that are validated once, if nobody but the network looks at them."""
+        shares = self._predicts_only and hasattr(rows, "shape") and not on_gpu(rows)
+        return SharedRows(rows) if shares else rows
 
     def whole(self, evaluation: Evaluation) -> Any:
         """Return the evaluation's fitted pipeline, or its network where there is none."""

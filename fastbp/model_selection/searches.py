@@ -1,6 +1,7 @@
 """The searches of `sklearn.model_selection` whose candidates are trained as one job."""
 
 import logging
+from numbers import Integral
 from typing import Any, Self
 
 import joblib
@@ -52,7 +53,7 @@ def _n_threads(n_jobs: int | None) -> int | None:
     """Return the number of threads that `n_jobs` means under joblib's configuration; None if it is free."""
     if n_jobs is None:
         _, n_jobs = get_active_backend()
-    return None if n_jobs is None else joblib.effective_n_jobs(n_jobs)
+    return joblib.effective_n_jobs(n_jobs) if isinstance(n_jobs, Integral) else None
 
 
 class GridSearchCV(FusedSearch, model_selection.GridSearchCV):
