@@ -30,6 +30,7 @@ import fastbp.model_selection as fused
 from fastbp import BPClassifier, BPRegressor
 from fastbp.callbacks import StopWhen
 from fastbp.model_selection import fused as evaluation
+from fastbp.model_selection import joblib_backend
 
 X, y = load_iris(return_X_y=True)
 X, y = X[::2], y[::2]
@@ -364,6 +365,17 @@ def test_blocks_bound_the_memory(monkeypatch, count_fits):
         assert sum(count_fits) == 24 and len(count_fits) > 2
 
 
+@pytest.mark.parametrize("max_calls", [1, 2, 5, 12])
+def test_only_so_many_calls_are_collected(monkeypatch, count_fits, max_calls):
+    monkeypatch.setattr(joblib_backend, "MAX_CALLS", max_calls)
+    grid = {"scale__with_std": [True, False], "net": [classifier(), LogisticRegression()]}
+    both("GridSearchCV", pipeline(), grid, cv=5)
+    assert sum(count_fits) == 10 and len(count_fits) >= 10 // max_calls
+    for kind in (fused.GridSearchCV, model_selection.GridSearchCV):
+        with pytest.raises(ValueError, match="hidden_layer_sizes"):
+            kind(pipeline(), {"net__hidden_layer_sizes": [3, 2, -1]}, error_score="raise").fit(X, y)
+
+
 def test_large_rows_do_not_part_the_candidates_of_a_fold(monkeypatch, count_fits):
     wide = np.tile(X, 100)
     monkeypatch.setattr(evaluation, "MAX_BYTES", 100_000)  # less than a fold's rows
@@ -484,13 +496,21 @@ def test_other_estimators_are_searched_by_scikit_learn(estimator, grid, reason, 
 
 
 def test_other_last_steps_in_a_search(caplog, count_fits):
-    grid = {"net": [LogisticRegression(max_iter=5), classifier(), Ridge()]}
+    grid = {"net": [LogisticRegression(), classifier(), Ridge()]}
     for start in (pipeline(), pipeline(LogisticRegression())):
         count_fits.clear()
         with caplog.at_level(logging.DEBUG, "fastbp.model_selection"):
             both("GridSearchCV", start, grid, n_jobs=2, scoring="neg_mean_squared_error")
         assert count_fits == [3]
     assert "3 of 9 evaluations are not fused: Ridge is not" in caplog.text
+
+
+def test_a_last_step_that_is_left_out(count_fits):
+    for module in (model_selection, fused):
+        for nothing in (None, "passthrough"):
+            search = module.GridSearchCV(pipeline(), {"net": [nothing]}, refit=False, scoring=lambda *_: 1.0)
+            assert search.fit(X, y).cv_results_["mean_test_score"] == 1
+    assert sum(count_fits) == 0
 
 
 def test_parameters_of_the_pipeline_itself(count_fits):
@@ -512,6 +532,11 @@ def test_a_backend_of_other_machines(caplog, count_fits):
     class Cluster(joblib.parallel.ParallelBackendBase):
         def effective_n_jobs(self, n_jobs):
             return 1
+
+        def submit(self, func, callback=None):
+            raise AssertionError("with one worker joblib calls the functions itself")
+
+        apply_async = submit
 
     with joblib.parallel_config(Cluster()), caplog.at_level(logging.DEBUG, "fastbp.model_selection"):
         both("GridSearchCV", pipeline(), GRID)

@@ -69,7 +69,7 @@ class Parameters:
     earlier : dict
         Parameters of the steps before, including steps that are replaced, with the names of the pipeline.
     others : tuple of str
-        Names of parameters of the pipeline itself.
+        Names of parameters of the pipeline itself, and of a last step that is left out.
     key : tuple
         Equal for candidates with equal `earlier` and the same `replacement`.
     """
@@ -85,7 +85,7 @@ class Parameters:
             names = [name for name, _ in estimator.steps]
             for name, value in (parameters or {}).items():
                 step, nested, own = name.partition("__")
-                if step not in names:
+                if step not in names or (name == names[-1] and value is None):
                     others.append(name)
                 elif step != names[-1]:
                     self.earlier[name] = value

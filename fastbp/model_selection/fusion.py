@@ -82,7 +82,7 @@ def reason_against_candidate(estimator: Any, parameters: Parameters) -> str | No
         if reason is not None:
             return reason
         if parameters.others:
-            return f"{parameters.others[0]} is not a parameter of a step"
+            return f"{parameters.others[0]} is a parameter of the pipeline itself"
         network = estimator.steps[-1][1]
     return reason_against_network(network if parameters.replacement is None else parameters.replacement)
 

@@ -1,4 +1,4 @@
-"""joblib's side of a fused search: a backend that collects all calls before it answers the first."""
+"""joblib's side of a fused search: a backend that collects calls and evaluates them together."""
 
 import logging
 from collections.abc import Callable
@@ -13,7 +13,9 @@ from fastbp.model_selection.fused import evaluate
 
 logger = logging.getLogger("fastbp.model_selection")
 
-ALL_AT_ONCE = 2**40  # calls in a batch
+# Calls that are collected before they are evaluated. Each holds a copy of the estimator, about ten kilobytes.
+MAX_CALLS = 4096
+N_BATCHES = 2  # that joblib makes of them
 
 
 class CollectedBatch:
@@ -24,7 +26,7 @@ class CollectedBatch:
         self.results: list[Any] | None = None
 
     def get(self, timeout: float | None = None) -> list[Any]:
-        """Return the results, after all batches have been evaluated."""
+        """Return the results, together with those of all batches that wait."""
         if self.results is None:
             self.backend.evaluate_collected()
         if self.callback is not None:
@@ -50,14 +52,14 @@ class FusingBackend(ParallelBackendBase):
     def __init__(self, n_jobs: int | None = None, others: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.n_jobs, self.others = n_jobs, others or {}
-        self.batches: list[CollectedBatch] = []
+        self.waiting: list[CollectedBatch] = []
         # Set by the search: the user's joblib configuration, for everything else within the search.
         self.restore_configuration: Callable[[], None] = lambda: None
 
     # --- joblib's protocol
 
     def effective_n_jobs(self, n_jobs: int) -> int:
-        return 2  # with one, joblib would make the calls itself
+        return N_BATCHES  # with one, joblib would make the calls itself
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
         self.parallel = parallel
@@ -66,17 +68,19 @@ class FusingBackend(ParallelBackendBase):
         return self.effective_n_jobs(n_jobs)
 
     def start_call(self) -> None:
-        self.batches = []
+        self.waiting = []
 
     def stop_call(self) -> None:
-        self.batches = []
+        self.waiting = []
 
     def compute_batch_size(self) -> int:
-        return ALL_AT_ONCE
+        return max(MAX_CALLS // N_BATCHES, 1)
 
     def submit(self, func: Any, callback: Callable | None = None) -> CollectedBatch:
         batch = CollectedBatch(self, func.items, callback)
-        self.batches.append(batch)
+        self.waiting.append(batch)
+        if sum(len(one.calls) for one in self.waiting) >= MAX_CALLS:
+            self.evaluate_collected()  # before joblib makes more of them
         return batch
 
     def apply_async(self, func: Any, callback: Callable | None = None) -> CollectedBatch:
@@ -84,15 +88,17 @@ class FusingBackend(ParallelBackendBase):
         return self.submit(func, callback)
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
-        self.batches = []
+        self.waiting = []
 
     # --- The evaluation
 
     def evaluate_collected(self) -> None:
-        calls = [call for batch in self.batches for call in batch.calls]
-        results = evaluate_calls(calls, self.n_jobs, self.others)
-        for batch in self.batches:
-            batch.results, results = results[: len(batch.calls)], results[len(batch.calls) :]
+        batches, self.waiting = self.waiting, []
+        calls = [call for batch in batches for call in batch.calls]
+        results = iter(evaluate_calls(calls, self.n_jobs, self.others))
+        for batch in batches:
+            batch.results = [next(results) for _ in batch.calls]
+            batch.calls = []
 
 
 def evaluate_calls(calls: list[Call], n_jobs: int | None, others: dict[str, Any]) -> list[Any]:
