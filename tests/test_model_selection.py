@@ -660,6 +660,22 @@ def test_callbacks_of_scikit_learn(count_fits):
     assert count_fits == [8, 8]
 
 
+def test_a_callback_of_a_searched_step(count_fits):
+    logs = []
+    for module in (model_selection, fused):
+        monitor = ScoringMonitor(scoring="accuracy")
+        inner = Pipeline([("scale", StandardScaler())]).set_callbacks(Recorder())
+        network = classifier(max_iter=2).set_callbacks(monitor)
+        for grid in (
+            {"net": [classifier(), network]},
+            {"scale": [inner, MinMaxScaler()], "net__alpha": [0, 1]},
+        ):
+            module.GridSearchCV(pipeline(), grid, cv=2, refit=False).fit(X, y)
+        logs.append([*inner._skl_callbacks[0].events, len(monitor.get_logs(select="all"))])
+    assert sorted(logs[0], key=repr) == sorted(logs[1], key=repr)
+    assert count_fits == [4, 8]
+
+
 def test_a_callback_of_the_network(count_fits):
     network = classifier(max_iter=30).set_callbacks(StopWhen(lambda epoch: epoch.number >= 2))
     _, ours = both("GridSearchCV", pipeline(network), GRID)

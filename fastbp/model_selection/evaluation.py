@@ -72,6 +72,8 @@ class Parameters:
         Names of parameters of the pipeline itself, and of a last step that is left out.
     key : tuple
         Equal for candidates with equal `earlier` and the same `replacement`.
+    observed : bool
+        Whether a step of the candidate's has callbacks.
     """
 
     def __init__(self, estimator: Any, parameters: dict[str, Any] | None) -> None:
@@ -94,8 +96,16 @@ class Parameters:
                 else:
                     self.replacement = value
         self.others = tuple(others)
+        self.observed = any(map(has_callbacks, [self.replacement, *self.earlier.values()]))
         replaced = None if self.replacement is None else id(self.replacement)
         self.key = replaced, tuple((name, value_key(value)) for name, value in sorted(self.earlier.items()))
+
+
+def has_callbacks(value: Any) -> bool:
+    """Return whether an estimator or one within it has callbacks."""
+    if not hasattr(value, "get_params") or isinstance(value, type):
+        return False
+    return any(hasattr(one, "_skl_callbacks") for one in (value, *value.get_params(deep=True).values()))
 
 
 def value_key(value: Any) -> tuple:
@@ -123,6 +133,8 @@ class Evaluation:
     arguments : dict
         The further arguments of `_fit_and_score`.
     parameters : Parameters
+    observed : bool
+        Whether callbacks see it.
     group : Group
         The evaluations with the same rows and the same steps before the network.
     error : Exception or None
@@ -137,6 +149,7 @@ class Evaluation:
     y: Any
     arguments: dict[str, Any]
     parameters: Parameters
+    observed: bool
     group: Group = field(init=False)
     error: Exception | None = None
     fit_time: float = 0.0

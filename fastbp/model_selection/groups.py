@@ -78,7 +78,7 @@ class Group:
         estimator = self.first.estimator
         # The pipeline whose steps before the last are fitted.
         self.pipeline: Pipeline | None = estimator if isinstance(estimator, Pipeline) else None
-        self.observed = is_observed(self.first)
+        self.observed = self.first.observed
         for evaluation in evaluations:
             evaluation.group = self
         self.error: Exception | None = None
@@ -226,22 +226,13 @@ def grouped(evaluations: Iterable[Evaluation]) -> Iterator[Group]:
     folds: dict[tuple, dict[tuple, list[Evaluation]]] = {}
     for evaluation in evaluations:
         arguments = evaluation.arguments
-        kind = evaluation.parameters.key, evaluation.number if is_observed(evaluation) else None
+        kind = evaluation.parameters.key, evaluation.number if evaluation.observed else None
         folds.setdefault((id(arguments["train"]), id(arguments["test"])), {}).setdefault(kind, []).append(
             evaluation
         )
     for kinds in folds.values():
         for members in kinds.values():
             yield Group(members)
-
-
-def is_observed(evaluation: Evaluation) -> bool:
-    """Return whether callbacks see the evaluation."""
-    estimator = evaluation.estimator
-    steps = [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else []
-    return any(
-        hasattr(one, "_skl_callbacks") for one in (evaluation.arguments.get("caller"), estimator, *steps)
-    )
 
 
 def bytes_of(rows: Any) -> int:

@@ -8,7 +8,7 @@ import joblib
 from joblib.parallel import ParallelBackendBase
 
 from fastbp.model_selection import fusion
-from fastbp.model_selection.evaluation import DEFAULTS, Call, Evaluation, Parameters
+from fastbp.model_selection.evaluation import DEFAULTS, Call, Evaluation, Parameters, has_callbacks
 from fastbp.model_selection.fused import evaluate
 
 logger = logging.getLogger("fastbp.model_selection")
@@ -106,18 +106,23 @@ def evaluate_calls(calls: list[Call], n_jobs: int | None, others: dict[str, Any]
     fused: list[Evaluation] = []
     plain: list[int] = []
     reasons: dict[str, int] = {}
-    split: dict[int, Parameters] = {}
+    observed: bool | None = None
+    candidates: dict[int, tuple[Parameters, str | None]] = {}
     for number, call in enumerate(calls):
         reason = fusion.reason_against_call(call)
         if reason is None:
             _, (estimator, X, y), arguments = call
             given = arguments.get("parameters")
-            parameters = split.get(id(given))
-            if parameters is None:
-                parameters = split[id(given)] = Parameters(estimator, given)
-            reason = fusion.reason_against_candidate(estimator, parameters)
+            if id(given) not in candidates:  # once for all folds
+                parameters = Parameters(estimator, given)
+                reason = fusion.reason_against_candidate(estimator, parameters)
+                candidates[id(given)] = parameters, reason
+            parameters, reason = candidates[id(given)]
             if reason is None:
-                fused.append(Evaluation(number, estimator, X, y, DEFAULTS | arguments, parameters))
+                if observed is None:  # all estimators are clones of one
+                    observed = hasattr(arguments.get("caller"), "_skl_callbacks") or has_callbacks(estimator)
+                sees = observed or parameters.observed
+                fused.append(Evaluation(number, estimator, X, y, DEFAULTS | arguments, parameters, sees))
         if reason is not None:
             plain.append(number)
             reasons[reason] = reasons.get(reason, 0) + 1
