@@ -1,4 +1,4 @@
-"""The fused searches: scores equal to the bit to those of scikit-learn's search, and the same behaviour."""
+"""The fused searches: scikit-learn's scores to the last bit, and its behaviour."""
 
 import io
 import logging
@@ -140,6 +140,7 @@ CASES = {
     "text labels": (pipeline(), GRID, (X, np.array(["a", "b", "c"])[y]), {}),
     "object labels": (classifier(), OWN_GRID, (X, np.array(["a", "b", "c"], object)[y]), {}),
     "float labels": (classifier(), OWN_GRID, (X, y + 0.0), {}),
+    "booleans": (pipeline(), GRID, (X, y > 0), {"return_train_score": True}),
     "two classes": (pipeline(), GRID, (X, y > 0), {"scoring": ["roc_auc", "f1"], "refit": "f1"}),
     "a list of labels": (pipeline(), GRID, (X.tolist(), y.tolist()), {}),
     "float32": (pipeline(), GRID, (X.astype(np.float32), y), {}),
@@ -366,7 +367,7 @@ def test_blocks_bound_the_memory(monkeypatch, count_fits):
 
 
 @pytest.mark.parametrize("max_calls", [1, 2, 5, 12])
-def test_only_so_many_calls_are_collected(monkeypatch, count_fits, max_calls):
+def test_the_number_of_collected_calls_is_bounded(monkeypatch, count_fits, max_calls):
     monkeypatch.setattr(joblib_backend, "MAX_CALLS", max_calls)
     grid = {"scale__with_std": [True, False], "net": [classifier(), LogisticRegression()]}
     both("GridSearchCV", pipeline(), grid, cv=5)
@@ -553,6 +554,21 @@ def test_invalid_parameters_of_a_search(options):
             module.GridSearchCV(pipeline(), **{"param_grid": GRID, **options}).fit(X, y)
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
+
+
+def test_a_subclass_with_its_own_predictions(count_fits):
+    class Own(BPClassifier):
+        def predict(self, X):
+            return np.asarray(X)[:, 0].round().astype(int) % 3
+
+    class Scored(BPClassifier):
+        def score(self, X, y, sample_weight=None):
+            return float(X.mean()) + self.loss_
+
+    for kind in (Own, Scored):
+        both("GridSearchCV", pipeline(kind(**SMALL)), GRID, return_train_score=True)
+        both("GridSearchCV", pipeline(kind(**SMALL)), GRID, scoring=["accuracy", "neg_log_loss"], refit=False)
+    assert count_fits == [12] * 4
 
 
 def test_without_targets():

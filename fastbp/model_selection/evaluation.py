@@ -58,7 +58,7 @@ def is_evaluation(call: Call) -> bool:
 
 
 class Parameters:
-    """The parameters of a candidate, those of the network apart from those of the steps before it.
+    """The parameters of a candidate, separated into the network's and the earlier steps'.
 
     Attributes
     ----------

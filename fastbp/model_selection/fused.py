@@ -30,7 +30,7 @@ def evaluate(evaluations: Sequence[Evaluation], n_jobs: int | None) -> dict[int,
     Raises
     ------
     Exception
-        With ``error_score="raise"``, that of the first fit in the order of scikit-learn's that failed.
+        With ``error_score="raise"``, the error of the first fit that failed, in scikit-learn's order.
     """
     results: dict[int, dict[str, Any]] = {}
     waiting: list[Evaluation] = []
@@ -57,7 +57,7 @@ def evaluate(evaluations: Sequence[Evaluation], n_jobs: int | None) -> dict[int,
         results.update(_evaluate_block(waiting, n_jobs))
     finally:
         for group in prepared:
-            group.end(failed=True)  # no more than a look at those that have ended
+            group.end(failed=True)  # does nothing where an evaluation has ended
     return results
 
 
@@ -74,7 +74,7 @@ def _evaluate_block(evaluations: list[Evaluation], n_jobs: int | None) -> dict[i
     for evaluation in evaluations:
         results[evaluation.number] = _result(evaluation)
         evaluation.group.finish()
-        evaluation.estimator = evaluation.error = None  # the network, and the frames of a traceback
+        evaluation.estimator = evaluation.error = None  # frees the network, and the frames of a traceback
     return results
 
 
@@ -86,7 +86,8 @@ def _train(evaluations: list[Evaluation], n_jobs: int | None) -> None:
         jobs.append(FitJob(evaluation.network, group.X_train, group.fold.y_train, group.fit_params))
     outcomes = fit_many(jobs, n_jobs) if jobs else []
     duration = time.perf_counter() - started
-    for evaluation, outcome, share in zip(evaluations, outcomes, shares(outcomes), strict=True):
+    n_rows = [evaluation.group.fold.n_train for evaluation in evaluations]
+    for evaluation, outcome, share in zip(evaluations, outcomes, shares(outcomes, n_rows), strict=True):
         group = evaluation.group
         evaluation.fit_time += duration * share
         evaluation.error = outcome if isinstance(outcome, Exception) else None
@@ -97,20 +98,23 @@ def _train(evaluations: list[Evaluation], n_jobs: int | None) -> None:
                 evaluation.error = error
 
 
-def shares(outcomes: list[Any]) -> np.ndarray:
+def shares(outcomes: list[Any], n_rows: list[int]) -> np.ndarray:
     """Return each network's part of the time of a joint training, in proportion to its work.
 
-    Work is counted as rows seen times weights. A fit that failed counts as the mean of the others.
+    Work is counted as rows seen times weights; `n_rows` are the training rows, all of which an iteration of
+    lbfgs sees. A fit that failed counts as the mean of the others.
     """
-    work = np.array([np.nan if isinstance(one, Exception) else _work(one) for one in outcomes])
+    work = np.array([_work(one, n) for one, n in zip(outcomes, n_rows, strict=True)])
     known = work[np.isfinite(work)]
     work[~np.isfinite(work)] = known.mean() if len(known) else 1.0
     return work / work.sum() if work.sum() > 0 else np.full(len(work), 1 / max(len(work), 1))
 
 
-def _work(network: Any) -> float:
-    n_rows = network.t_ or network.n_iter_  # lbfgs counts iterations over all rows
-    return float(n_rows) * sum(coef.size for coef in network.coefs_)
+def _work(outcome: Any, n_rows: int) -> float:
+    if isinstance(outcome, Exception):
+        return np.nan
+    n_seen = outcome.t_ or outcome.n_iter_ * n_rows
+    return float(n_seen) * sum(coef.size for coef in outcome.coefs_)
 
 
 def _result(evaluation: Evaluation) -> dict[str, Any]:
@@ -147,7 +151,7 @@ def _result(evaluation: Evaluation) -> dict[str, Any]:
 def network_bytes(evaluation: Evaluation) -> int:
     """Return an estimate of the memory of a network while it is trained: four vectors of its size.
 
-    Zero where the sizes cannot be told before its fit refuses them.
+    Zero for sizes that its fit will refuse.
     """
     group = evaluation.group
     try:

@@ -46,7 +46,7 @@ class Fold:
         self.score_params_test = _check_method_params(X, params=scores, indices=test)
         self.X_train, self.y_train = _safe_split(estimator, X, y, train)
         self.X_test, self.y_test = _safe_split(estimator, X, y, test, train)
-        self.n_test = _num_samples(self.X_test)
+        self.n_train, self.n_test = _num_samples(self.X_train), _num_samples(self.X_test)
         self.pairwise = get_tags(estimator).input_tags.pairwise
 
 
@@ -203,7 +203,7 @@ class Group:
         return evaluation.estimator
 
     def finish(self, n_evaluations: int = 1) -> None:
-        """Count finished evaluations, and let go of the rows after the last one."""
+        """Count finished evaluations, and free the rows after the last one."""
         self.n_left -= n_evaluations
         if self.n_left == 0:
             del self.fold
@@ -222,7 +222,7 @@ class Group:
 
 
 def grouped(evaluations: Iterable[Evaluation]) -> Iterator[Group]:
-    """Yield the groups, those of one fold one after the other."""
+    """Yield the groups, all groups of a fold one after the other."""
     folds: dict[tuple, dict[tuple, list[Evaluation]]] = {}
     for evaluation in evaluations:
         arguments = evaluation.arguments

@@ -26,7 +26,7 @@ class CollectedBatch:
         self.results: list[Any] | None = None
 
     def get(self, timeout: float | None = None) -> list[Any]:
-        """Return the results, together with those of all batches that wait."""
+        """Return the results; all batches that wait are evaluated together."""
         if self.results is None:
             self.backend.evaluate_collected()
         if self.callback is not None:

@@ -70,7 +70,8 @@ class GridSearchCV(FusedSearch, model_selection.GridSearchCV):
     that candidates which share both share them, also where a step draws random numbers without a seed.
 
     The times in ``cv_results_`` are shares: what was done for several fits is divided among them, in the
-    joint training in proportion to the rows seen times the weights. They add up to the time of the search.
+    joint training in proportion to the rows seen times the weights. Their sum is the time of all fits and
+    scores.
 
     What is not fused, and why, is logged at the level DEBUG by the logger ``fastbp.model_selection``.
 
