@@ -28,6 +28,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from tolerances import CLOSED_FORM, SAME_ARITHMETIC, SKLEARN
 
 from fastbp import BPClassifier, BPRegressor, learning_rate_range
+from fastbp import model_selection as fused
 from fastbp.callbacks import StopWhen
 from fastbp.functions.solvers import STOCHASTIC
 
@@ -452,6 +453,16 @@ def test_a_stop_at_the_first_number_that_is_not_finite():
     with pytest.warns(ConvergenceWarning, match="diverged.*best validation score"):
         stops.fit(X, y)
     assert np.isfinite(stops.predict(X)).all()
+
+
+def test_searches_that_train_all_candidates_as_one_job():
+    """With scikit-learn's scores."""
+    X, y = data.iris()
+    pipeline = make_pipeline(StandardScaler(), BPClassifier((8,), **SHORT))
+    grid = {"bpclassifier__alpha": [1e-4, 1.0], "bpclassifier__activation": ["relu", "tanh"]}
+    plain, ours = (Search(pipeline, grid, cv=3).fit(X, y) for Search in (GridSearchCV, fused.GridSearchCV))
+    assert_array_equal(ours.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
+    assert ours.best_params_ == plain.best_params_
 
 
 ON_GPU = """

@@ -15,6 +15,7 @@ FLOORS = (
     ("engines",),
     ("training",),
     ("estimators", "presets", "callbacks"),
+    ("model_selection",),
     ("__init__", "__main__", "demo", "precompile"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -20,6 +20,7 @@ from fastbp.estimators.fitted_weights import StoredWeights
 from fastbp.estimators.input_checks import blocks_of, canonical, validated
 from fastbp.estimators.options import Options, parameter_names, task_of, with_role
 from fastbp.estimators.parameter_checks import CheckedParameters
+from fastbp.estimators.shared_rows import SharedRows
 from fastbp.estimators.targets import Targets
 from fastbp.plan.network import NetworkPlan
 from fastbp.training.float_errors import silent
@@ -189,6 +190,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         def outputs(rows: Any) -> np.ndarray:
             return self._engine(rows).forward(network, parameters, rows, layer, n_jobs=self.n_jobs, **options)
 
+        if isinstance(X, SharedRows):
+            return outputs(X.checked(network, self._check_X))
         n_rows = precision.rows_of_block(X, network.dtype)
         if n_rows is None:
             return outputs(self._check_X(X, network))

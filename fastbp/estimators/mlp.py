@@ -16,6 +16,7 @@ from sklearn.callback import CallbackSupportMixin
 
 from fastbp.estimators import seeds
 from fastbp.estimators.callback_pickles import refuse_unpicklable
+from fastbp.estimators.cloning import cloned
 from fastbp.estimators.curves import Added, extend, own_lists, restored_on_failure
 from fastbp.estimators.fitted_weights import StoredWeights
 from fastbp.estimators.inspection import FittedNetwork
@@ -278,6 +279,9 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
         }
 
     # --- scikit-learn's protocols
+
+    def __sklearn_clone__(self) -> Self:
+        return cloned(self)
 
     def __getstate__(self) -> dict:
         refuse_unpicklable(self)

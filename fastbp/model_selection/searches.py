@@ -1,0 +1,116 @@
+"""The searches of `sklearn.model_selection` whose candidates are trained as one job."""
+
+import logging
+from numbers import Integral
+from typing import Any, Self
+
+import joblib
+from joblib.parallel import get_active_backend
+from sklearn import model_selection
+from sklearn.model_selection import _search_successive_halving as halving
+
+from fastbp.model_selection.fusion import reason_against_search
+from fastbp.model_selection.joblib_backend import FusingBackend
+
+logger = logging.getLogger("fastbp.model_selection")
+
+
+class FusedSearch:
+    """Mixin of the searches: runs scikit-learn's `fit` on a joblib backend that fuses its calls."""
+
+    n_jobs: int | None
+    pre_dispatch: int | str
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Search, and train the best estimator on all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The input data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        **params : dict
+            Passed to the `fit` of the estimator, the scorer and the splitter, as in scikit-learn.
+
+        Returns
+        -------
+        self : object
+        """
+        reason = reason_against_search(self)
+        if reason is not None:
+            logger.debug("%s is not fused: %s", type(self).__name__, reason)
+            return super().fit(X, y=y, **params)  # type: ignore[misc]
+        others = {"n_jobs": self.n_jobs, "pre_dispatch": self.pre_dispatch}
+        backend = FusingBackend(_n_threads(self.n_jobs), others)
+        configuration = joblib.parallel_config(backend=backend)
+        backend.restore_configuration = configuration.unregister
+        with configuration:
+            return super().fit(X, y=y, **params)  # type: ignore[misc]
+
+
+def _n_threads(n_jobs: int | None) -> int | None:
+    """Return the number of threads that `n_jobs` means under joblib's configuration; None if it is free."""
+    if n_jobs is None:
+        _, n_jobs = get_active_backend()
+    return joblib.effective_n_jobs(n_jobs) if isinstance(n_jobs, Integral) else None
+
+
+class GridSearchCV(FusedSearch, model_selection.GridSearchCV):
+    """`sklearn.model_selection.GridSearchCV` that trains all candidates on all folds as one job.
+
+    Parameters, attributes and scores are scikit-learn's. The estimator is one of fastbp's, or a pipeline that
+    ends with one; others are searched by scikit-learn's own code.
+
+    Notes
+    -----
+    ``n_jobs`` is the number of threads; None stands for as many as help. ``pre_dispatch`` is without effect.
+
+    The steps before the network are fitted once for each fold and each setting of their own parameters, so
+    that candidates which share both share them, also where a step draws random numbers without a seed.
+
+    The times in ``cv_results_`` are shares: what was done for several fits is divided among them, in the
+    joint training in proportion to the rows seen times the weights. Their sum is the time of all fits and
+    scores.
+
+    What is not fused, and why, is logged at the level DEBUG by the logger ``fastbp.model_selection``.
+
+    See Also
+    --------
+    RandomizedSearchCV : Candidates drawn from distributions.
+    HalvingGridSearchCV : Candidates that compete for resources.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fastbp import BPClassifier
+    >>> from fastbp.model_selection import GridSearchCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = BPClassifier((10,), max_iter=20, tol=0, random_state=0)
+    >>> search = GridSearchCV(network, {"learning_rate_init": [1e-3, 1e-1]}, cv=3).fit(X, y)
+    >>> search.best_params_
+    {'learning_rate_init': 0.1}
+    """
+
+
+class RandomizedSearchCV(FusedSearch, model_selection.RandomizedSearchCV):
+    """`sklearn.model_selection.RandomizedSearchCV` that trains all candidates on all folds as one job.
+
+    See :class:`GridSearchCV` for what that means; parameters, attributes and scores are scikit-learn's.
+    """
+
+
+class HalvingGridSearchCV(FusedSearch, halving.HalvingGridSearchCV):
+    """`sklearn.model_selection.HalvingGridSearchCV` that trains the candidates of an iteration as one job.
+
+    See :class:`GridSearchCV` for what that means; parameters, attributes and scores are scikit-learn's. It
+    needs no import from ``sklearn.experimental``.
+    """
+
+
+class HalvingRandomSearchCV(FusedSearch, halving.HalvingRandomSearchCV):
+    """`sklearn.model_selection.HalvingRandomSearchCV` that trains the candidates of an iteration as one job.
+
+    See :class:`GridSearchCV` for what that means; parameters, attributes and scores are scikit-learn's. It
+    needs no import from ``sklearn.experimental``.
+    """
