@@ -120,6 +120,10 @@ def _is_safe(network: NetworkPlan, inputs: Bound, dense: Callable, parameters: C
                 bound = bound.reshape(op.n_out, -1).max(axis=1) if isinstance(bound, np.ndarray) else bound
             case Kind.ADD:
                 bound = bound + bounds[op.other]
+            case Kind.LOSS:
+                pass
+            case _:  # no bound is known: the outputs are computed
+                return False
         if not _top(bound) < most:
             return False
         bounds[op.target] = bound

@@ -172,9 +172,9 @@ def plan_arena(
         return start
 
     # Where an op's output is as wide as its input, it turns the deltas of the one into those of the other.
-    in_place = (Kind.ELEMENTWISE, Kind.NOISE, Kind.ROW, Kind.ADD, Kind.PARAMETRIC)
+    own_deltas_of = (Kind.DENSE, Kind.GROUP)  # their outputs differ from their inputs in width
     same_deltas = {
-        op.target: op.source for op in network.ops if op.kind in in_place and op.target != op.source
+        op.target: op.source for op in network.ops if op.kind not in own_deltas_of and op.target != op.source
     }
     own_deltas = {op.other: op for op in network.parametric}
     buffers = np.zeros((len(network.widths), N_BUFFER_FIELDS), dtype=np.int64)
