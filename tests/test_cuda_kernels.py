@@ -19,7 +19,8 @@ from fastbp.engines.cuda.typed import Typed
 from fastbp.engines.cuda.uniforms import make_uniform, op_key, step_key
 from fastbp.functions import random
 from fastbp.functions.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
-from fastbp.functions.losses import LOSSES, find_loss, loss_names
+from fastbp.functions.loss_lookup import find_loss, loss_names
+from fastbp.functions.losses import LOSSES
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
 from fastbp.plan.network import Kind

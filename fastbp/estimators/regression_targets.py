@@ -14,7 +14,8 @@ from fastbp.estimators.scaling import (
     standard_scales,
 )
 from fastbp.estimators.targets import Targets
-from fastbp.functions.losses import LOSSES, default_output
+from fastbp.functions.loss_lookup import default_output
+from fastbp.functions.losses import LOSSES
 from fastbp.plan.network import NetworkPlan
 from fastbp.presets import takes_scaled_targets
 from fastbp.training.dataset import d2_pinball, r_squared

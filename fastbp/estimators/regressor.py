@@ -23,7 +23,7 @@ from fastbp.estimators.scaling import (
 )
 from fastbp.estimators.type_hints import Count, Flag, PerLayer, RandomState, Real, Scoring
 from fastbp.estimators.validation_rows import ValidationArguments
-from fastbp.functions.losses import default_output
+from fastbp.functions.loss_lookup import default_output
 from fastbp.training.dataset import d2_pinball
 from fastbp.training.float_errors import silent
 

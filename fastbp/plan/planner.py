@@ -14,7 +14,8 @@ from fastbp.functions.activations import (
     OUTPUT_ACTIVATIONS,
     ROW_ACTIVATIONS,
 )
-from fastbp.functions.losses import LOSSES, find_loss
+from fastbp.functions.loss_lookup import find_loss
+from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
 from fastbp.functions.parametric import PARAMETRICS
 from fastbp.functions.values import shown
