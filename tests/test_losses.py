@@ -830,6 +830,7 @@ PAIRS = {
         "poisson": ["exp"],
         "gamma": ["exp"],
         "tweedie": ["exp"],
+        "gaussian_nll": ["identity"],
     },
 }
 

@@ -3,11 +3,14 @@
 from fastbp.functions.loss_entry import Loss
 from fastbp.functions.losses import LOSSES
 
+# Losses whose outputs are normal distributions.
+NORMAL_LOSSES = [loss.user_name for loss in LOSSES if loss.normal is not None]
+
 
 def loss_names(task: str | None = None) -> list[str]:
     """Return the users' names, without the merged activation, each once; for one task or for both."""
     entries = [loss for loss in LOSSES if task is None or task in loss.tasks]
-    return list(dict.fromkeys(loss.name.partition("+")[0] for loss in entries))
+    return list(dict.fromkeys(loss.user_name for loss in entries))
 
 
 def find_loss(loss: str, out_activation: str, task: str | None = None) -> Loss:
@@ -36,13 +39,9 @@ def default_output(loss: str, *, task: str, multiclass: bool = False, several: b
     `multiclass`: three classes or more; `several`: several quantiles of one target.
     """
     choices = [
-        entry.merged_with or "identity"
-        for entry in LOSSES
-        if entry.name.partition("+")[0] == loss and task in entry.tasks
+        entry.merged_with or "identity" for entry in LOSSES if entry.user_name == loss and task in entry.tasks
     ]
-    if task == "classifier" and not any(
-        entry.signed for entry in LOSSES if entry.name.partition("+")[0] == loss
-    ):
+    if task == "classifier" and not any(entry.signed for entry in LOSSES if entry.user_name == loss):
         # Outputs that are probabilities, whatever the loss.
         return "softmax" if multiclass else "logistic"
     if "increasing" in choices:

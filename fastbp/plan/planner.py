@@ -211,12 +211,11 @@ def network_plan(
             if residual and layer > 0 and widths[before] == n_out:
                 grow(Kind.ADD, 0, other=before)
     ops.append(Op(Kind.LOSS, LOSSES.code(entry.name), source, source, n_outputs, n_outputs))
-    one_target = entry.class_targets or entry.one_target
     return NetworkPlan(
         tuple(ops),
         n_inputs,
         n_outputs,
-        1 if one_target else n_outputs,
+        entry.n_targets(n_outputs),
         entry.class_targets,
         dtype,
         offset,
