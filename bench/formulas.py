@@ -173,7 +173,9 @@ says so.
 {losses()}
 
 f_y is the output of the row's class. With `increasing` outputs `quantile` is a list, and the quantiles of the
-one target never cross. Parameters with another value than their default stand in `loss_params`.
+one target never cross. `gaussian_nll` has 2 K outputs: f_k are means, v_k variances; `beta` is the power of
+v_k that the gradient of target k, but not the value, is multiplied by. Parameters with another value than
+their default stand in `loss_params`.
 
 The objective is the weighted mean of the rows' losses plus the penalties, and `loss_curve_` reports it.
 

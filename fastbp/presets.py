@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from fastbp.estimators.parameter_checks import check
 from fastbp.functions.loss_entry import ANY
-from fastbp.functions.losses import find_loss
+from fastbp.functions.loss_lookup import find_loss
 from fastbp.functions.values import is_plain
 
 # Defaults for tabular data. From RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart 2024, arXiv:2407.04491),

@@ -81,6 +81,7 @@ LOSS_PARAMS = {
     "tweedie+exp": (("power", 1.3),),
     "focal+softmax": (("gamma", 1.5),),
     "log_loss+softmax": (("label_smoothing", 0.1),),
+    "gaussian_nll+identity": (("beta", 0.4), ("floor", 0.02)),
 }
 
 
@@ -89,7 +90,7 @@ def make_network(
 ):
     name = loss or "log_loss+softmax"
     user, _, merged = name.partition("+")
-    n_outputs = len(QUANTILES) if merged == "increasing" else n_outputs
+    n_outputs = len(QUANTILES) if merged == "increasing" else n_outputs * LOSSES[name].outputs_per_target
     return network_plan(
         n_inputs=widths[0],
         hidden_layer_sizes=widths[1:],

@@ -276,6 +276,15 @@ def row_losses(loss, out_activation, p, z, f, y):
         d = f - y
         value = np.where(d < 0, -np.array(p) * d, (1 - np.array(p)) * d)
         return value.sum(axis=1), back("increasing", np.where(d < 0, -np.array(p), 1 - np.array(p)), z)
+    if loss == "gaussian_nll":
+        mean, raw = np.hsplit(z, 2)
+        variance = np.logaddexp(0, raw) + p[1]
+        d = mean - y
+        by_mean, by_raw = d / variance, (1 - d**2 / variance) / (2 * variance) * expit(raw)
+        factor = variance ** p[0]
+        return -norm.logpdf(y, mean, np.sqrt(variance)).sum(axis=1), np.hstack(
+            [factor * by_mean, factor * by_raw]
+        )
     value, slope = elementwise_loss(loss, p, f, y)
     return value.sum(axis=1), back(out_activation, slope, z)
 

@@ -87,7 +87,7 @@ def test_range_of_learning_rates():
     assert on_gpu.suggestion == on_cpu.suggestion
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+@pytest.mark.parametrize("loss", ["squared_error", "poisson", "gaussian_nll"])
 def test_a_regressor(loss):
     X, _, Y = make_data()
     params = {**PARAMS, "solver": "sgd", "learning_rate": "adaptive", "loss": loss}
@@ -95,6 +95,9 @@ def test_a_regressor(loss):
     on_cpu, on_gpu = both(BPRegressor((4, 3), activation="logistic", **params), X, Y)
     assert_same_fit(on_gpu, on_cpu, SAME_ARITHMETIC)
     assert_allclose(on_gpu.predict(X), on_cpu.predict(X), **SAME_ARITHMETIC)
+    if loss == "gaussian_nll":
+        std, expected = (model.predict(X, return_std=True)[1] for model in (on_gpu, on_cpu))
+        assert_allclose(std, expected, **SAME_ARITHMETIC)
 
 
 def test_lbfgs():

@@ -20,7 +20,8 @@ from fastbp.engines.cuda.uniforms import make_uniform, op_key, step_key
 from fastbp.engines.dataset import Dataset
 from fastbp.functions import random
 from fastbp.functions.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
-from fastbp.functions.losses import LOSSES, find_loss, loss_names
+from fastbp.functions.loss_lookup import find_loss, loss_names
+from fastbp.functions.losses import LOSSES
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
 from fastbp.plan.network import Kind
@@ -55,6 +56,7 @@ LOSS_PARAMS = {
     ("tweedie", "exp"): (("power", 1.3),),
     ("focal", "softmax"): (("gamma", 1.5),),
     ("log_loss", "softmax"): (("label_smoothing", 0.1),),
+    ("gaussian_nll", "identity"): (("beta", 0.4), ("floor", 0.02)),
 }
 # Every loss with the output that it is made for, every output with a loss that takes its own backward step.
 HEADS = [(entry.name.partition("+")[0], entry.merged_with or "identity") for entry in LOSSES]
@@ -293,7 +295,9 @@ def assert_same_gradient(network, weighted=True):
 @pytest.mark.parametrize(("loss", "out"), HEADS)
 def test_gradient_of_every_head(loss, out, dtype):
     params = LOSS_PARAMS.get((loss, out), ())
-    assert_same_gradient(make_network((4,), loss=loss, out=out, n_outputs=3, loss_params=params, dtype=dtype))
+    n_outputs = 3 * find_loss(loss, out).outputs_per_target
+    network = make_network((4,), loss=loss, out=out, n_outputs=n_outputs, loss_params=params, dtype=dtype)
+    assert_same_gradient(network)
 
 
 def test_every_loss_and_output_has_been_looked_at():

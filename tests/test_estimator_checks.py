@@ -58,6 +58,7 @@ ESTIMATORS = [
         max_iter=200,
         device="auto",
     ),
+    BPRegressor((16,), loss="gaussian_nll", learning_rate_init=0.02, max_iter=100),
     BPRegressor((), loss="mean_squared_error", n_jobs=2, max_iter=100, learning_rate_init=0.05),
     BPClassifier((16,), norm="batch", learn_input_scales=True, learning_rate_init=0.05, max_iter=100),
     BPRegressor(

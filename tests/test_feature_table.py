@@ -152,6 +152,19 @@ def test_absolute_huber_log_cosh_quantiles_gamma_tweedie_focal_hinge_label_smoot
     assert hinge.score(X, y) > 0.85
 
 
+def test_standard_deviations_and_intervals_of_predictions():
+    """Of a constant they are those of the targets, whose units they have; one for each target."""
+    rng = np.random.RandomState(0)
+    Y = np.stack([500 + 30 * rng.normal(size=400), rng.normal(size=400)], axis=1)
+    X = np.zeros((400, 1))
+    model = BPRegressor((), loss="gaussian_nll", **{**SHORT, "max_iter": 200}).fit(X, Y)
+    mean, std = model.predict(X[:1], return_std=True)
+    assert_allclose(mean[0], Y.mean(axis=0), rtol=0, atol=0.1 * Y.std(axis=0).max())
+    assert_allclose(std[0], Y.std(axis=0), rtol=0.1)
+    low, high = np.moveaxis(model.predict_interval(X, coverage=0.8), -1, 0)
+    assert_allclose(((low < Y) & (high > Y)).mean(axis=0), 0.8, atol=0.05)
+
+
 def test_sgd_momentum_nesterov_adam_l_bfgs():
     """On the same batches they end where scikit-learn's do."""
     X, y = data.regression()

@@ -101,6 +101,15 @@ def test_regression(loss, out_activation, activation):
     )
 
 
+@pytest.mark.parametrize("floor", [1e-6, 0.1])
+@pytest.mark.parametrize("kind", ["one_output", "outputs"])
+def test_mean_and_variance(kind, floor):
+    """Only without weights of the variance's is the gradient that of the value."""
+    loss_params = {"beta": 0, "floor": floor}
+    estimator, X, y = network(kind, loss="gaussian_nll", loss_params=loss_params, alpha=0.1)
+    assert_gradient_by_central_differences(estimator, X, y, np.arange(N, dtype=float))
+
+
 @pytest.mark.parametrize("activation", [entry.name for entry in ACTIVATIONS if entry.hidden])
 def test_every_activation_hidden_and_for_the_output(activation):
     estimator, X, y = network("outputs", activation=activation, out_activation=activation, alpha=0.1)

@@ -32,7 +32,7 @@ from tolerances import (
 )
 
 from fastbp import BPClassifier, BPRegressor
-from fastbp.functions.losses import loss_names
+from fastbp.functions.loss_lookup import loss_names
 
 QUANTILES = [0.1, 0.5, 0.9]
 THREE = {"loss": "pinball", "loss_params": {"quantile": QUANTILES}}
@@ -830,6 +830,7 @@ PAIRS = {
         "poisson": ["exp"],
         "gamma": ["exp"],
         "tweedie": ["exp"],
+        "gaussian_nll": ["identity"],
     },
 }
 

@@ -35,7 +35,7 @@ def test_what_can_be_requested(Estimator):
     of_partial_fit = {"sample_weight", "classes"} if Estimator is BPClassifier else {"sample_weight"}
     assert set(requests.partial_fit.requests) == of_partial_fit
     assert set(requests.score.requests) == {"sample_weight"}
-    assert not requests.predict.requests
+    assert set(requests.predict.requests) == ({"return_std"} if Estimator is BPRegressor else set())
     asked = Estimator().set_fit_request(X_val=True, sample_weight="w").set_score_request(sample_weight=True)
     asked = asked.set_partial_fit_request(sample_weight=False).get_metadata_routing()
     assert asked.fit.requests["X_val"] is True

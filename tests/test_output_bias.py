@@ -120,6 +120,22 @@ def test_quantiles():
     assert_allclose(several.predict(inputs(1)), [[10.5, 25.5, 90.5]], **CLOSED_FORM)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("k", [1, 2])
+def test_mean_and_standard_deviation(k, weighted):
+    rng = np.random.RandomState(3)
+    Y, w = (
+        50 + 9 * rng.exponential(size=(60, k))[:, slice(None) if k > 1 else 0],
+        rng.uniform(0, 2, 60) if weighted else None,
+    )
+    model = BPRegressor((4,), loss="gaussian_nll", **FLAT).fit(inputs(60), Y, w)
+    mean, std = model.predict(inputs(1), return_std=True)
+    expected = np.average(Y, axis=0, weights=w)
+    assert_allclose(np.ravel(mean), expected, **CLOSED_FORM)
+    expected = np.sqrt(np.average((Y - expected) ** 2, axis=0, weights=w))
+    assert_allclose(np.ravel(std), expected, **CLOSED_FORM)
+
+
 def test_dropout_does_not_disturb():
     y = np.arange(100.0)
     for quantiles, expected in ((0.9, [89.5]), ([0.1, 0.9], [[9.5, 89.5]])):
@@ -151,7 +167,7 @@ def test_weighted_quantiles_are_those_of_repeated_rows(level):
 def test_no_constant_has_a_smaller_loss():
     rng = np.random.RandomState(3)
     y, w = rng.gamma(2.0, size=80), rng.uniform(0, 2, 80)
-    losses = ["squared_error", "absolute_error", "pinball", "poisson", "gamma", "tweedie"]
+    losses = ["squared_error", "absolute_error", "pinball", "poisson", "gamma", "tweedie", "gaussian_nll"]
     for loss in losses:
         params = {"quantile": 0.3} if loss == "pinball" else None
         model = BPRegressor((2,), loss=loss, loss_params=params, alpha=0, **FLAT).fit(inputs(80), y, w)

@@ -16,7 +16,8 @@ from bench import formulas
 from fastbp import BPClassifier, BPRegressor
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
-from fastbp.functions.losses import LOSSES, loss_names
+from fastbp.functions.loss_lookup import loss_names
+from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC

@@ -13,6 +13,7 @@ QUESTIONS = {
     "predict_proba": 4,
     "predict_log_proba": 3,
     "decision_function": 3,
+    "predict_interval": 2,
     "transform": 3,
     "activations": 2,
 }

@@ -32,7 +32,15 @@ PACKAGE = str(Path(fastbp.__file__).parent) + os.sep
 TRAINING = ("fit", "partial_fit")
 CHECKING = (*TRAINING, "range", "resume")  # the calls that look at the parameters
 SET_FOR_RANGE = {*PLAIN, "learning_rate_init"}  # what the range test does not look at
-QUESTIONS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform", "score")
+QUESTIONS = (
+    "predict",
+    "predict_proba",
+    "predict_log_proba",
+    "predict_interval",
+    "decision_function",
+    "transform",
+    "score",
+)
 LARGE = 1e3
 REFUSALS = (ValueError, TypeError, MemoryError)
 MEANT = [
@@ -200,6 +208,8 @@ def of_model(model: Any, X: Any, is_classifier: bool) -> Iterator[str]:
         if value is not None and not all(np.isfinite(part).all() for part in _parts(value)):
             yield f"{name} is not finite after a fit"
     yield from of_answer("predict", model.predict(X), model, "after a fit, ")
+    if hasattr(model, "predict_interval"):
+        yield from of_answer("predict_interval", model.predict_interval(X), model, "after a fit, ")
     if is_classifier:
         kind = "predict_proba" if hasattr(model, "predict_proba") else "decision_function"
         yield from of_answer(kind, getattr(model, kind)(X), model, "after a fit, ")
@@ -224,6 +234,8 @@ def of_answer(kind: str, answer: Any, model: Any, when: str = "", exact: bool = 
     numbers = answer.toarray() if sparse.issparse(answer) else np.asarray(answer)
     if exact and numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
         yield f"{when}{kind} is not finite"
+    if kind == "predict_interval" and not (numbers[..., 0] <= numbers[..., 1]).all():
+        yield f"{when}intervals end before they begin"
     is_multilabel = hasattr(model, "classes_") and _is_multilabel(model)
     if kind == "predict_proba" and np.isfinite(numbers).all():
         if numbers.size and not (numbers.min() >= 0 and numbers.max() <= 1):
@@ -260,7 +272,7 @@ def of_single_rows(model: Any, X: Any) -> Iterator[str]:
         isinstance(X, np.ndarray) or getattr(X, "format", "") == "csr"
     ):
         return
-    questions = ["predict", "predict_proba", "decision_function"]
+    questions = ["predict", "predict_proba", "predict_interval", "decision_function"]
     if "_sklearn_output_config" not in vars(model):  # a frame is no array, and of sparse rows there is none
         questions.append("transform")
     for name in questions:

@@ -109,6 +109,7 @@ LOSS_PARAMS = {
         '{"quantile": (0.5,)}',
     ],
     "tweedie": ['{"power": 1.25}', '{"power": np.float16(1.75)}'],
+    "gaussian_nll": ['{"beta": 0}', '{"beta": 1}', '{"beta": np.float16(0.25), "floor": 0.125}'],
 }
 SOLVER_PARAMS = {
     "rmsprop": ['{"rho": 0.5}', '{"rho": np.float32(0)}'],
@@ -332,6 +333,7 @@ REGRESSOR = {
         "poisson",
         "gamma",
         "tweedie",
+        "gaussian_nll",
     ),
     "target_scaling": _name("standard", optional=True),
 }
@@ -345,6 +347,7 @@ OUTPUTS = {
     "poisson": ["exp"],
     "gamma": ["exp"],
     "tweedie": ["exp"],
+    "gaussian_nll": ["identity"],
 }
 LAYERS = {
     "()": 0,

@@ -14,7 +14,8 @@ from fastbp.estimators.exact_labels import label_array, positions
 from fastbp.estimators.inspection import FittedNetwork
 from fastbp.estimators.labels import Labels, target_kind
 from fastbp.estimators.probabilities import log_probabilities
-from fastbp.functions.losses import LOSSES, default_output
+from fastbp.functions.loss_lookup import default_output
+from fastbp.functions.losses import LOSSES
 from fastbp.training.float_errors import silent
 
 

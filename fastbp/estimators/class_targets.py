@@ -11,7 +11,7 @@ from fastbp.estimators.labels import Labels, target_kind
 from fastbp.estimators.options import CLASSIFIER, Options
 from fastbp.estimators.parameter_checks import naming
 from fastbp.estimators.targets import Targets
-from fastbp.functions.losses import default_output
+from fastbp.functions.loss_lookup import default_output
 from fastbp.plan.network import NetworkPlan
 from fastbp.training.metrics import accuracy
 

@@ -20,7 +20,7 @@ from fastbp.estimators.parameter_checks import dropout_rates, hidden_sizes
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.loss_entry import Loss
-from fastbp.functions.losses import find_loss, loss_names
+from fastbp.functions.loss_lookup import find_loss, loss_names
 from fastbp.functions.parameters import Parameter, resolve
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
 from fastbp.functions.solvers import STOCHASTIC

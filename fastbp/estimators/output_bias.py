@@ -48,11 +48,17 @@ def data_bias(network: NetworkPlan, rows: Dataset, loss: Loss, out_activation: s
         return np.log(np.maximum(wanted, least))
     if out_activation == "increasing":
         return _steps(wanted)
+    if loss.normal is not None:
+        k = network.n_targets
+        return np.concatenate([wanted[:k], loss.normal.raw(wanted[k:], network.constants)])
     return np.array([inverse(out_activation, float(value), least) for value in wanted])
 
 
 def best_constant(loss: Loss, network: NetworkPlan, rows: Dataset) -> np.ndarray:
-    """Best constant outputs for all rows, of shape (n_outputs,); for classes, their shares."""
+    """Best constant outputs for all rows, of shape (n_outputs,).
+
+    For classes, their shares; for normal distributions, means and variances.
+    """
     targets, weight = rows.labels()
     targets = targets.astype(np.float64)
     weight = np.ones(len(targets)) if weight is None else weight.astype(np.float64)
@@ -69,7 +75,10 @@ def best_constant(loss: Loss, network: NetworkPlan, rows: Dataset) -> np.ndarray
         return np.array([quantile(column, weight, 0.5) for column in targets.T])
     if loss.signed:
         targets = 2.0 * targets - 1.0
-    return np.average(targets, axis=0, weights=weight)
+    mean = np.average(targets, axis=0, weights=weight)
+    if loss.normal is None:
+        return mean
+    return np.concatenate([mean, np.average((targets - mean) ** 2, axis=0, weights=weight)])
 
 
 def quantile(values: np.ndarray, weight: np.ndarray, level: float) -> float:

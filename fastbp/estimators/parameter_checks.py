@@ -17,7 +17,8 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils._param_validation import Interval, InvalidParameterError, make_constraint
 
-from fastbp.functions.losses import LOSSES, loss_names
+from fastbp.functions.loss_lookup import loss_names
+from fastbp.functions.losses import LOSSES
 from fastbp.functions.parameters import Parameter, resolve
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS

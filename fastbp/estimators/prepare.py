@@ -27,6 +27,7 @@ from fastbp.estimators.targets import Targets
 from fastbp.estimators.undefined_score import is_defined, refuse_undefined
 from fastbp.estimators.validation_rows import NO_ROWS, ValidationArguments
 from fastbp.estimators.validation_scale import warn_of_another_scale
+from fastbp.functions.loss_entry import Loss
 from fastbp.functions.solvers import SOLVERS, STOCHASTIC
 from fastbp.plan.network import Kind, NetworkPlan
 from fastbp.plan.network_size import refuse_too_large
@@ -137,7 +138,7 @@ def prepare(
     if options.normalises_batches:
         check_for_norm(options.batch_rows(n_rows), n_rows, prepared.rows.labels()[1])
     if not options.is_stochastic:
-        _refuse_without_batches(options, network)
+        _refuse_without_batches(options, network, targets.loss)
     if options.out_bias is not None and not prepared.resumes and given.intercepts_init is None:
         prepared.parameters = with_data_bias(
             network, prepared.parameters, prepared.rows, targets.loss, targets.out_activation
@@ -259,7 +260,7 @@ def _set_rows_aside(prepared: PreparedFit) -> None:
     prepared.options = options
 
 
-def _refuse_without_batches(options: Options, network: NetworkPlan) -> None:
+def _refuse_without_batches(options: Options, network: NetworkPlan, loss: Loss) -> None:
     """Raise ValueError for options that solver='lbfgs' does not support."""
     others = list(STOCHASTIC)
     if any(op.kind == Kind.NOISE for op in network.ops):
@@ -271,6 +272,11 @@ def _refuse_without_batches(options: Options, network: NetworkPlan) -> None:
         raise ValueError(
             "norm='batch' takes statistics of mini-batches, which solver='lbfgs' does not have; choose "
             f"one of {others}, or norm='layer'."
+        )
+    if not loss.follows_its_value(loss.constants(options.loss_params or {})):
+        raise ValueError(
+            f"loss_params: {loss.gradient_factor} other than 0 gives a gradient that is not that of "
+            f"loss={options.loss!r}, which solver='lbfgs' needs; choose one of {others}, or set it to 0."
         )
     if options.l1 > 0:
         raise ValueError(

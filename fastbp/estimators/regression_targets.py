@@ -14,7 +14,8 @@ from fastbp.estimators.scaling import (
     standard_scales,
 )
 from fastbp.estimators.targets import Targets
-from fastbp.functions.losses import LOSSES, default_output
+from fastbp.functions.loss_lookup import default_output
+from fastbp.functions.losses import LOSSES
 from fastbp.plan.network import NetworkPlan
 from fastbp.presets import takes_scaled_targets
 from fastbp.training.metrics import d2_pinball, r_squared
@@ -24,7 +25,7 @@ Scales = tuple[np.ndarray, ...]  # mean, scale and range of each target
 
 @dataclass(frozen=True)
 class RegressionTargets(Targets):
-    """Values, or several quantiles of one value; scaled if `target_scaling` is set."""
+    """Values, normal distributions of values, or several quantiles of one value."""
 
     options: Options
     out_activation: str
@@ -50,11 +51,26 @@ class RegressionTargets(Targets):
                 f"out_activation='increasing' with loss='pinball' needs several quantiles of one target; got "
                 f"{len(levels) or 'one'} of {y.shape[1]}."
             )
-        n_outputs = len(levels) or y.shape[1]
+        n_outputs = len(levels) or y.shape[1] * entry.outputs_per_target
         if n_outputs_before is not None and n_outputs != n_outputs_before:
-            asked = f"loss_params has {n_outputs} quantiles" if levels else f"y has {n_outputs} targets"
+            asked = f"loss_params has {n_outputs} quantiles" if levels else f"y has {y.shape[1]} targets"
+            if entry.outputs_per_target > 1:
+                asked = f"y asks for {n_outputs} outputs with loss={options.loss!r}"
             raise ValueError(f"{asked}, but the regressor was fitted on {n_outputs_before}.")
         return cls(options, out, n_outputs)
+
+    @property
+    def are_scaled(self) -> bool:
+        """True if the network is trained on standardised targets."""
+        return self.options.target_scaling is not None or self.loss.normal is not None
+
+    @property
+    def scaled_by(self) -> str:
+        """The parameter that says whether targets are scaled, with its value, for messages."""
+        options = self.options
+        if options.target_scaling is None and self.loss.normal is not None:
+            return f"loss={options.loss!r}, which scales the targets,"
+        return f"target_scaling={options.target_scaling!r}{options.set_by('target_scaling')}"
 
     def check_scaling(self) -> None:
         """Raise ValueError if targets cannot be scaled."""
@@ -70,12 +86,15 @@ class RegressionTargets(Targets):
     ) -> Scales:
         """Return the scales of a fit on `y`; `known` are the scales of the fit that it resumes."""
         if known is not None:
+            if len(known[0]) != y.shape[1]:
+                raise ValueError(
+                    f"y has {y.shape[1]} targets, but the regressor was fitted on {len(known[0])}."
+                )
             return completed_standard_scales(known, y, sample_weight)
         scales = standard_scales(y, sample_weight)
         if incremental:
-            name = f"target_scaling='standard'{self.options.set_by('target_scaling')}"
             n_rows = n_rows_that_count(y, sample_weight)
-            check_first_block(scales[2][0] < scales[2][1], n_rows, name, "target")
+            check_first_block(scales[2][0] < scales[2][1], n_rows, self.scaled_by, "target")
         return scales
 
     @property
@@ -104,7 +123,7 @@ class RegressionTargets(Targets):
     def score(self, outputs: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
         if levels := quantiles(self.options):
             return d2_pinball(targets[:, 0], outputs, levels, weight)
-        return r_squared(outputs, targets, weight)
+        return r_squared(outputs[:, : targets.shape[1]], targets, weight)
 
 
 def quantiles(options: Options) -> tuple[float, ...]:

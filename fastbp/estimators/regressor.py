@@ -3,32 +3,22 @@
 from dataclasses import replace
 from typing import Any, Self
 
-import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike
-from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
-from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
-from fastbp.estimators.data_kinds import real_numbers
 from fastbp.estimators.input_checks import one_column, validated
 from fastbp.estimators.mlp import BackPropagation, has_partial_fit
 from fastbp.estimators.options import REGRESSOR, constraints
 from fastbp.estimators.parameter_checks import refuse_name_of_loss
 from fastbp.estimators.prepare import FitArguments
-from fastbp.estimators.regression_targets import RegressionTargets, Scales, quantiles
-from fastbp.estimators.scaling import (
-    near_one,
-)
+from fastbp.estimators.regression_predictions import RegressionPredictions
+from fastbp.estimators.regression_targets import RegressionTargets, Scales
 from fastbp.estimators.type_hints import Count, Flag, PerLayer, RandomState, Real, Scoring
 from fastbp.estimators.validation_rows import ValidationArguments
-from fastbp.functions.losses import default_output
-from fastbp.training.float_errors import silent
-from fastbp.training.metrics import d2_pinball
 
 
-class BPRegressor(RegressorMixin, BackPropagation):
+class BPRegressor(RegressionPredictions, BackPropagation):
     """Multi-layer perceptron regressor, trained by error back-propagation in compiled kernels.
 
     Replaces ``sklearn.neural_network.MLPRegressor``: one or several targets, dense and sparse inputs, sample
@@ -49,15 +39,21 @@ class BPRegressor(RegressorMixin, BackPropagation):
     out_activation : str, default='auto'
         Activation of the output layer: 'auto', 'softmax', 'exp', 'increasing' or one of the above except
         'maxout', see the notes. 'auto' is 'logistic' for log_loss, 'exp' for poisson, gamma and tweedie,
-        'increasing' for several quantiles, else 'identity'.
+        'increasing' for several quantiles, else 'identity'; gaussian_nll takes no other.
     loss : str, default='squared_error'
         Loss to minimise: 'squared_error', 'mean_squared_error', 'sum_squared_error', 'absolute_error',
-        'huber', 'log_cosh', 'pinball', 'poisson', 'gamma', 'tweedie' or 'log_loss'. See the notes for
-        formulas and matching output activations.
+        'huber', 'log_cosh', 'pinball', 'poisson', 'gamma', 'tweedie', 'log_loss' or 'gaussian_nll'. See the
+        notes for formulas and matching output activations. 'gaussian_nll' is the negative log-likelihood of
+        normal distributions: the network predicts a mean and a variance for each target (Nix and Weigend
+        1994), for `predict` with ``return_std=True`` and `predict_interval`.
     loss_params : dict, default=None
         Parameters of the loss: for 'huber' `delta` in (0, inf), default 1; for 'pinball' `quantile` in (0,
         1), default 1/2, or an increasing list for several quantiles of one target, which never cross; for
-        'tweedie' `power` in (1, 2), default 1.5; for 'log_loss' `label_smoothing` in [0, 1), default 0.
+        'tweedie' `power` in (1, 2), default 1.5; for 'log_loss' `label_smoothing` in [0, 1), default 0; for
+        'gaussian_nll' `floor` in (0, inf), default 1e-6, the smallest variance of the standardised target,
+        and `beta` in [0, 1], default 1/2: the gradient of each target is multiplied by variance ** beta, so
+        that rows which look noisy still teach the mean (Seitzer et al. 2022). 0 is the plain likelihood, and
+        what 'lbfgs' needs; with 1 the means are trained as by squared errors.
     solver : str, default='adam'
         'sgd' (with momentum), 'adam' (Kingma and Ba 2014), 'adamw', 'amsgrad', 'rmsprop', 'adagrad',
         'adadelta', 'lion' and 'rprop' (which needs full batches) work on mini-batches. 'lbfgs' is SciPy's
@@ -118,7 +114,7 @@ class BPRegressor(RegressorMixin, BackPropagation):
         'standard': the network is trained on (y - mean) / standard deviation of the first training set, and
         predictions are scaled back and clipped to the range of targets seen. A target that has been constant
         so far gets its scale when it first varies. `loss_`, its curves and `loss_and_gradients` then refer to
-        the standardised target.
+        the standardised target. With loss='gaussian_nll' it is always so.
     average : {'ema', 'swa'}, default=None
         Averaging of the weights over the steps: 'ema' is the exponential moving average, 'swa' the plain mean
         over the last part of the fit. Resumed training starts from the average.
@@ -166,9 +162,9 @@ class BPRegressor(RegressorMixin, BackPropagation):
     out_bias : 'data' or None, default=None
         Initial intercepts of the output layer. None: drawn by `out_init`. 'data': computed from the training
         rows, such that with ``out_init="zeros"`` the network initially predicts the best constant: the
-        quantiles for 'pinball', the median for 'absolute_error', 'huber' and 'log_cosh', the mean for the
-        others, through the inverse of the output activation. Ignored if the fit resumes or `intercepts_init`
-        is given.
+        quantiles for 'pinball', the median for 'absolute_error', 'huber' and 'log_cosh', mean and variance
+        for 'gaussian_nll', the mean for the others, through the inverse of the output activation. Ignored if
+        the fit resumes or `intercepts_init` is given.
     random_state : int, RandomState instance or None, default=None
         Random state of the initial weights, the validation split, the shuffling and the noise. With an int,
         the same data gives bitwise identical results for any number of threads.
@@ -245,13 +241,14 @@ class BPRegressor(RegressorMixin, BackPropagation):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if X has names that are all strings.
     target_mean_, target_scale_, target_range_ : ndarrays of shapes (n_targets,), (n_targets,), (2, n_targets)
-        Mean, scale and range (lowest, highest) of the targets; only with ``target_scaling="standard"``.
-        `coefs_` and `intercepts_`, assigned ones too, compute the standardised target: predictions are the
-        network's outputs times the scale plus the mean, within the range.
+        Mean, scale and range (lowest, highest) of the targets; only with ``target_scaling="standard"`` or
+        ``loss="gaussian_nll"``. `coefs_` and `intercepts_`, assigned ones too, compute the standardised
+        target: predictions are the network's outputs times the scale plus the mean, within the range.
     n_layers_ : int
         Number of layers, including input and output.
     n_outputs_ : int
-        Number of outputs.
+        Number of outputs. For 'gaussian_nll' two a target: first all means, then as many raw numbers s, of
+        variance log(1 + exp(s)) + floor, both of the standardised target.
     out_activation_ : str
         Activation of the output layer.
     n_iter_ : int
@@ -297,7 +294,13 @@ class BPRegressor(RegressorMixin, BackPropagation):
     ``fastbp/functions/README.md``.
 
     The objective is the mean of the losses, weighted by `sample_weight`, plus the penalties. The reported
-    loss is the one whose gradient is followed.
+    loss is the one whose gradient is followed, except for 'gaussian_nll' with `beta` above 0: the loss is the
+    negative log-likelihood whatever `beta`, the gradient, also of `loss_and_gradients`, the weighted one.
+    Minus that loss, minus the sum of ``log(target_scale_)``, is the log-likelihood in units of y.
+
+    Conformal intervals, which have their coverage whatever the network has learnt, are made by MAPIE for one
+    target and any loss: ``SplitConformalRegressor(reg, confidence_level=0.9).conformalize(X_held, y_held)``
+    and its `predict_interval`, with rows held out from the fit of `reg`.
 
     Differences from scikit-learn's MLPRegressor: every parameter except `hidden_layer_sizes` is given by
     keyword; training ends after `n_iter_no_change` stale epochs, not one later; the first non-finite value
@@ -324,6 +327,11 @@ class BPRegressor(RegressorMixin, BackPropagation):
 
     Kingma, Ba, "Adam: a method for stochastic optimization", arXiv:1412.6980, 2014.
 
+    Nix, Weigend, "Estimating the mean and variance of the target probability distribution", ICNN 1994.
+
+    Seitzer, Tavakoli, Antic, Martius, "On the pitfalls of heteroscedastic uncertainty estimation with
+    probabilistic neural networks", ICLR 2022.
+
     Examples
     --------
     >>> import numpy as np
@@ -338,10 +346,6 @@ class BPRegressor(RegressorMixin, BackPropagation):
     """
 
     _parameter_constraints: dict = constraints(REGRESSOR)
-
-    target_mean_: np.ndarray
-    target_scale_: np.ndarray
-    target_range_: np.ndarray
 
     def __init__(
         self,
@@ -467,51 +471,6 @@ class BPRegressor(RegressorMixin, BackPropagation):
         """
         return self._fit(FitArguments(X, y, sample_weight, incremental=True))
 
-    @silent
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict target values for the rows of X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The input data.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) for one target, else (n_samples, n_targets)
-            In the dtype of the network. For several quantiles, a column for each.
-        """
-        outputs = self._decode(self._forward(X))
-        if hasattr(self, "target_mean_"):
-            # Outputs are clipped to the range of targets seen: beyond it a network only extrapolates.
-            low, high = self.target_range_ if outputs.ndim == 2 else self.target_range_[:, 0]
-            outputs = np.clip(outputs, low, high).astype(outputs.dtype)
-        return outputs
-
-    @silent
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R², or for several quantiles the mean of their D² (`sklearn.metrics.d2_pinball_score`).
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The input data.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Target values.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights.
-
-        Returns
-        -------
-        float
-            1 is perfect; 0 is the score of the best constant.
-        """
-        y, sample_weight = real_numbers(y, "y"), real_numbers(sample_weight, "sample_weight")
-        if levels := quantiles(self._options()):
-            return d2_pinball(column_or_1d(y), self.predict(X), levels, sample_weight)
-        predicted = self.predict(X)
-        return float(r2_score(*near_one(y, predicted), sample_weight=sample_weight))
-
     # --- Hooks of the base class
 
     def _check_Xy(self, X, y, *, reset, **check):
@@ -531,13 +490,13 @@ class BPRegressor(RegressorMixin, BackPropagation):
         return self.target_mean_, self.target_scale_, self.target_range_
 
     def _learn_scales(self, targets, y, sample_weight, *, resumes, incremental):
-        wanted, known = targets.options.target_scaling, self._scales() if resumes else None
-        if resumes and (wanted is None) != (known is None):
+        known = self._scales() if resumes else None
+        if resumes and targets.are_scaled != (known is not None):
             raise ValueError(
-                f"target_scaling={wanted!r} is not that of the fit that training goes on from: "
+                f"{targets.scaled_by} is not that of the fit that training goes on from: "
                 "fit a new estimator, or set it back."
             )
-        if wanted is None:
+        if not targets.are_scaled:
             return targets
         targets.check_scaling()
         return replace(targets, scales=targets.new_scales(y, sample_weight, known, incremental))
@@ -545,16 +504,6 @@ class BPRegressor(RegressorMixin, BackPropagation):
     def _targets(self, y):
         targets = self._learn_targets(self._options(), y, resumes=True, incremental=True)
         return replace(targets, scales=self._scales())
-
-    def _default_output(self) -> str:
-        return default_output(
-            self._options().loss, task="regressor", several=bool(quantiles(self._options()))
-        )
-
-    def _decode(self, targets: np.ndarray) -> np.ndarray:
-        if hasattr(self, "target_mean_"):
-            targets = (targets * self.target_scale_ + self.target_mean_).astype(targets.dtype)
-        return targets[:, 0] if targets.shape[1] == 1 else targets
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

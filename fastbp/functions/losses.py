@@ -10,7 +10,7 @@ the output activation has its own backward step.
 import numpy as np
 
 from fastbp.functions import scalar
-from fastbp.functions.loss_entry import NON_NEGATIVE, POSITIVE, UNIT, Loss
+from fastbp.functions.loss_entry import NON_NEGATIVE, POSITIVE, UNIT, Loss, NormalOutputs
 from fastbp.functions.parameters import Parameter
 from fastbp.functions.primitives import absolute, get, put, select
 from fastbp.functions.registry import Registry
@@ -259,6 +259,39 @@ def tweedie(z, y, delta, n, weight, p):
     return weight * total
 
 
+BETA, FLOOR = 0, 1  # positions in p of gaussian_nll
+
+
+def gaussian_nll(z, y, delta, n, weight, p):
+    # Nix and Weigend 1994; Lakshminarayanan, Pritzel, Blundell 2017: n/2 means, then as many numbers s of
+    # variance v = softplus(s) + floor. The gradient, but not the value, is multiplied by v^beta, target by
+    # target (Seitzer et al. 2022): rows with a large variance then keep their influence on the means.
+    k = n // 2
+    total = weight * 0.0
+    for j in range(k):
+        s = get(z, k + j)
+        v = scalar.softplus(s) + p[FLOOR]
+        d = get(z, j) - get(y, j)
+        log_v = scalar.log(v)
+        ratio = d / v
+        total = total + (0.5 * (log_v + d * ratio) + 0.9189385332046727)  # ln(2 pi) / 2
+        share = weight * scalar.exp(p[BETA] * log_v)
+        put(delta, j, share * ratio)
+        put(delta, k + j, share * (0.5 * (1.0 - d * ratio) / v) * scalar.logistic(s))
+    return weight * total
+
+
+def gaussian_std(s, p):
+    """Standard deviations of raw outputs s: an array, of which the result has the dtype."""
+    return np.sqrt(np.logaddexp(0, s) + p[FLOOR]).astype(s.dtype)
+
+
+def gaussian_raw(variance, p):
+    """Raw outputs s for an array of variances; a variance below twice the floor counts as that."""
+    excess = np.maximum(variance - p[FLOOR], p[FLOOR])
+    return excess + np.log(-np.expm1(-excess))
+
+
 CLASSIFIER, REGRESSOR = ("classifier",), ("regressor",)
 SMOOTHING = (Parameter("label_smoothing", 0.0, 0.0, 1.0),)
 FOCUS = (Parameter("gamma", 2.0, 0.0, np.inf),)
@@ -377,49 +410,18 @@ LOSSES.add(
         domain=NON_NEGATIVE,
     )
 )
-
-
-def loss_names(task: str | None = None) -> list[str]:
-    """Return the users' names, without the merged activation, each once; for one task or for both."""
-    entries = [loss for loss in LOSSES if task is None or task in loss.tasks]
-    return list(dict.fromkeys(loss.name.partition("+")[0] for loss in entries))
-
-
-def find_loss(loss: str, out_activation: str, task: str | None = None) -> Loss:
-    """Return the loss for a user's name and an output activation, or raise ValueError with advice."""
-    for name in (f"{loss}+{out_activation}", loss):
-        if name in LOSSES and (task is None or task in LOSSES[name].tasks):
-            if LOSSES[name].signed and out_activation != "identity":
-                raise ValueError(
-                    f"loss={loss!r} needs out_activation='identity', got out_activation={out_activation!r}: "
-                    "the sign of an output tells the class."
-                )
-            return LOSSES[name]
-    entries = [entry for entry in LOSSES if entry.name.startswith(f"{loss}+")]
-    partners = [entry.merged_with for entry in entries if task is None or task in entry.tasks]
-    if not partners:
-        raise ValueError(f"loss={loss!r} is unknown; choose one of {loss_names(task)}.")
-    raise ValueError(
-        f"loss={loss!r} needs out_activation in {partners}, got out_activation={out_activation!r}. "
-        'Leave out_activation at "auto" or choose loss="squared_error", which takes any.'
+LOSSES.add(
+    Loss(
+        "gaussian_nll+identity",
+        "sum_k (log(2 pi v_k) + (f_k - y_k)^2 / v_k) / 2, v_k = log(1 + exp(f_(K+k))) + floor",
+        gaussian_nll,
+        "identity",
+        parameters=(
+            Parameter("beta", 0.5, 0.0, 1.0, closed=True),
+            Parameter("floor", 1e-6, 0.0, np.inf, open=True),
+        ),
+        tasks=REGRESSOR,
+        normal=NormalOutputs(gaussian_std, gaussian_raw),
+        gradient_factor="beta",
     )
-
-
-def default_output(loss: str, *, task: str, multiclass: bool = False, several: bool = False) -> str:
-    """Return the output activation that ``out_activation="auto"`` stands for.
-
-    `multiclass`: three classes or more; `several`: several quantiles of one target.
-    """
-    choices = [
-        entry.merged_with or "identity"
-        for entry in LOSSES
-        if entry.name.partition("+")[0] == loss and task in entry.tasks
-    ]
-    if task == "classifier" and not any(
-        entry.signed for entry in LOSSES if entry.name.partition("+")[0] == loss
-    ):
-        # Outputs that are probabilities, whatever the loss.
-        return "softmax" if multiclass else "logistic"
-    if "increasing" in choices:
-        return "increasing" if several else "identity"
-    return choices[0]
+)

@@ -10,7 +10,10 @@ from fastbp.functions.values import as_float, listed, shown
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number, or an increasing list of them if `several`, in [low, high); in (low, high) if `open`."""
+    """A number, or an increasing list of them if `several`.
+
+    In [low, high), in (low, high) if `open`, in [low, high] if `closed`.
+    """
 
     name: str
     default: float
@@ -18,19 +21,21 @@ class Parameter:
     high: float
     open: bool = False
     several: bool = False
+    closed: bool = False
 
     @property
     def domain(self) -> str:
         """Range, in words."""
-        interval = f"{'(' if self.open else '['}{self.low:g}, {self.high:g})"
+        interval = f"{'(' if self.open else '['}{self.low:g}, {self.high:g}{']' if self.closed else ')'}"
         return f"a number in {interval}{', or a list of such' if self.several else ''}"
 
     def number(self, value: Any) -> float | None:
         """Return the value as a float if it is a number in the range, else None."""
         number = None if isinstance(value, bool) else as_float(value)
-        if number is None or not (self.low < number < self.high or (not self.open and number == self.low)):
+        if number is None:
             return None
-        return number
+        at_end = (number == self.low and not self.open) or (number == self.high and self.closed)
+        return number if at_end or self.low < number < self.high else None
 
     def numbers(self, value: Any) -> list[float] | None:
         """Return the number of a value, or numbers if `several`; None if one is not in the range."""

@@ -101,7 +101,7 @@ class NetworkPlan:
         In forward order; the last is the loss.
     n_inputs, n_outputs, n_targets : int
         `n_targets` is the number of target columns: 1 for class indices and for several quantiles of one
-        target, else `n_outputs`.
+        target; for a loss with two outputs a target half of `n_outputs`, else `n_outputs`.
     class_targets : bool
     dtype : numpy.dtype
         float32 or float64, for all computations.

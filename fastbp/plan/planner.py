@@ -14,7 +14,8 @@ from fastbp.functions.activations import (
     OUTPUT_ACTIVATIONS,
     ROW_ACTIVATIONS,
 )
-from fastbp.functions.losses import LOSSES, find_loss
+from fastbp.functions.loss_lookup import find_loss
+from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
 from fastbp.functions.parametric import PARAMETRICS
 from fastbp.functions.values import shown
@@ -190,12 +191,11 @@ def network_plan(
             if residual and layer > 0 and widths[before] == n_out:
                 grow(Kind.ADD, 0, other=before)
     ops.append(Op(Kind.LOSS, LOSSES.code(entry.name), source, source, n_outputs, n_outputs))
-    one_target = entry.class_targets or entry.one_target
     return NetworkPlan(
         tuple(ops),
         n_inputs,
         n_outputs,
-        1 if one_target else n_outputs,
+        entry.n_targets(n_outputs),
         entry.class_targets,
         dtype,
         offset,
