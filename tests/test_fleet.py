@@ -1,8 +1,9 @@
 """Many networks in one run: the same bits as alone, and the manners of a single fit."""
 
-import _thread
 import io
+import signal
 import threading
+from itertools import count
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import BPClassifier, BPRegressor
-from fastbp.engines.cpu.engine import Trainer
+from fastbp.engines.cpu.engine import Objective, Trainer
 from fastbp.estimators import shared_checks
 from fastbp.estimators.fit_many import FitJob, fit_many
 from fastbp.training import fleet, minibatch, progress
@@ -139,31 +140,33 @@ def test_scorers_see_the_callers_settings():
 
 def test_interrupt_stops_all_and_keeps_nothing_half_done(monkeypatch):
     monkeypatch.setattr(fleet, "SECONDS_PER_ROUND", 0.01)
+    monkeypatch.setattr(
+        progress.FleetProgress, "report", lambda self, *done: signal.raise_signal(signal.SIGINT)
+    )
     short = [FitJob(BPClassifier((4,), max_iter=1, random_state=0), X, Y)]
-    long = [
-        FitJob(BPClassifier((4,), max_iter=10**7, tol=0, n_iter_no_change=np.inf), X, Y) for _ in range(3)
-    ]
+    endless = BPClassifier((4,), max_iter=10**7, tol=0, n_iter_no_change=np.inf)
+    long = [FitJob(clone(endless), X, Y) for _ in range(3)]
     jobs = long + short
-    timer = threading.Timer(0.5, _thread.interrupt_main)
-    timer.start()
     with pytest.raises(KeyboardInterrupt):
         fit_many(jobs, 2)
-    timer.join()
     assert not any(hasattr(one.estimator, "coefs_") for one in long)
     for one in jobs:  # and all may be fitted again
         one.estimator.set_params(max_iter=1).fit(X, Y)
 
 
-def test_lbfgs_hears_the_interrupt():
-    jobs = [
-        FitJob(BPRegressor((100, 100), solver="lbfgs", max_iter=10**6, max_fun=10**7, tol=0), X_R, Y_R)
-        for _ in range(2)
-    ]
-    timer = threading.Timer(0.5, _thread.interrupt_main)
-    timer.start()
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="the system sends no signals to threads")
+def test_lbfgs_in_a_thread_hears_the_interrupt(monkeypatch):
+    evaluate, calls = Objective.at_point, count()
+
+    def interrupting(self, point):
+        if next(calls) == 20:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return evaluate(self, point)
+
+    monkeypatch.setattr(Objective, "at_point", interrupting)
+    endless = BPRegressor((20,), solver="lbfgs", max_iter=10**6, max_fun=10**7, tol=0)
     with pytest.raises(KeyboardInterrupt):
-        fit_many(jobs, 2)
-    timer.join()
+        fit_many([FitJob(clone(endless), X_R, Y_R) for _ in range(2)], 2)
 
 
 def test_rows_are_checked_once(monkeypatch):
