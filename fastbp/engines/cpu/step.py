@@ -99,6 +99,25 @@ def scale_to_norm(limit, penalties, n_tiles, rule):
 
 
 @jit
+def apply_stored(team, net, solver, fit, execution, rule):
+    """Apply the solver to a gradient that several passes have added up or that is clipped by its norm."""
+    if execution.squares != 0:
+        gradient_tiles(team, net, solver, 0, SQUARES, execution.squares, rule)
+        barrier(team.sync, team.n_threads)
+        scale_to_norm(fit.clip_norm, solver.penalties, net.tiles.shape[0], rule)
+    gradient_tiles(team, net, solver, 0, APPLY_STORED, execution.update, rule)
+    barrier(team.sync, team.n_threads)
+
+
+@jit
+def close_epoch(fit, execution, data, curve):
+    """Enter the epoch's loss and apply the stopping rule; shuffle the rows for the next epoch, if any."""
+    end_epoch(fit, curve)
+    if execution.shuffles and fit.status == RUNNING:
+        shuffle_order(data.order, data.index, fit.seed, fit.epochs)
+
+
+@jit
 def train(
     thread, n_threads, max_steps, stop_at_epoch_end, network, data, solver, control, execution, curve, sync
 ):
@@ -147,13 +166,8 @@ def train(
             function = execution.update if single else execution.accumulate
             gradient_tiles(team, net, solver, rows, task, function, rule)
             barrier(sync, n_threads)
-        if execution.squares != 0:
-            gradient_tiles(team, net, solver, 0, SQUARES, execution.squares, rule)
-            barrier(sync, n_threads)
-            scale_to_norm(fit.clip_norm, solver.penalties, n_tiles, rule)
         if not single:
-            gradient_tiles(team, net, solver, 0, APPLY_STORED, execution.update, rule)
-            barrier(sync, n_threads)
+            apply_stored(team, net, solver, fit, execution, rule)
         if execution.limit_norms != 0:
             call_limit_norms(execution.limit_norms, (team, net.table, net.params, fit.max_norm))
             barrier(sync, n_threads)
@@ -169,9 +183,7 @@ def train(
         if position == n_rows:
             position = 0
             if thread == 0 and fit.status == RUNNING:
-                end_epoch(fit, curve)
-                if execution.shuffles and fit.status == RUNNING:
-                    shuffle_order(data.order, data.index, fit.seed, fit.epochs)
+                close_epoch(fit, execution, data, curve)
             barrier(sync, n_threads)
             if stop_at_epoch_end:
                 break

@@ -59,10 +59,11 @@ LAUNCH = np.dtype(
 
 
 class Bookkeeping(NamedTuple):
-    """The device functions `open_step` and `close_step`."""
+    """The device functions of this file."""
 
     open_step: Any
     close_step: Any
+    find_bad_parameters: Any
 
 
 @cache
@@ -146,4 +147,12 @@ def make_bookkeeping(real: type, tiling: Tiling, selection: Selection) -> Bookke
             if fit.step_of_epoch == fit.epoch_steps and fit.status == RUNNING:
                 end_epoch(fit, curve)
 
-    return Bookkeeping(open_step, close_step)
+    @device
+    def find_bad_parameters(launch, memory, place):
+        """By all threads of all blocks: note whether any parameter is not finite."""
+        rank, size, tid = place
+        for i in range(rank * threads + tid, launch.n_parameters, size * threads):
+            if memory[i] - memory[i] != real(0.0):
+                launch.has_bad_parameters = 1
+
+    return Bookkeeping(open_step, close_step, find_bad_parameters)

@@ -91,6 +91,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
     resident, grid = team == RESIDENT, team == GRID
     bookkeeping = make_bookkeeping(real, tiling, selection)
     open_step, close_step = bookkeeping.open_step, bookkeeping.close_step
+    find_bad_parameters = bookkeeping.find_bad_parameters
     work = make_work(real, tiling, only_small=resident, selection=selection)
     gather, do_tiles, do_rows, limit_norms = work.gather, work.tiles, work.rows, work.norms
     do_elements, do_features = work.elements, work.features
@@ -186,9 +187,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                     launch.order_position = at
                     fit.position = position
             if launch.has_solver == 1:
-                for i in range(rank * threads + tid, launch.n_parameters, size * threads):
-                    if memory[i] - memory[i] != real(0.0):
-                        launch.has_bad_parameters = 1
+                find_bad_parameters(launch, memory, place)
 
     def kernel(
         phases, jobs, arena, X, targets, weights, order, control, launches, curve, first, last, n_steps, close
