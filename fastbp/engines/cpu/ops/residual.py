@@ -3,9 +3,9 @@
 import numpy as np
 
 from fastbp.engines.compiler import jit
-from fastbp.engines.cpu.arena import ACTIVATION, DELTA, DESTINATION, N_OUT, OTHER, SOURCE
+from fastbp.engines.cpu.arena import ACTIVATION, DELTA
 from fastbp.engines.cpu.blocks import add_panels, copy_panels
-from fastbp.engines.cpu.op_columns import ACCUMULATES
+from fastbp.engines.cpu.op_columns import ACCUMULATES, DESTINATION, N_OUT, OTHER, SOURCE
 from fastbp.engines.cpu.ops.interface import Linked, op_of, register
 from fastbp.plan.network import Op
 
