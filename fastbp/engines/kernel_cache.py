@@ -75,7 +75,7 @@ class KernelCache(NullCache):
     ----------
     function : function
     options : mapping
-        What the compiler is told about it.
+        Options of the compiler.
     """
 
     def __init__(self, function: FunctionType, options: Mapping[str, Any]) -> None:
@@ -128,7 +128,7 @@ class KernelCache(NullCache):
 
 
 def folder_to_write() -> tuple[Path | None, list[OSError]]:
-    """The folder that new kernels go to, and what keeps better ones from being used.
+    """The folder that new kernels go to, and the reasons why better ones cannot be used.
 
     None where there is no such folder, or where ``NUMBA_CACHE_DIR`` names one that cannot be used.
     """

@@ -67,7 +67,7 @@ def one_pass(team, net, data, position, n_rows, factor, loaded, key, row, share)
 
 @jit
 def prepare_step(fit, execution, steps, weight, factor, rule):
-    """What holds for all tiles of the step behind `steps`, into `rule`: its batch has that weight."""
+    """Write what all tiles of a step use into `rule`: `steps` steps came before, its batch has `weight`."""
     rate = fit.rate
     if execution.schedule != 0:
         constants = pointer(fit.schedule_constants, 0)
@@ -75,7 +75,7 @@ def prepare_step(fit, execution, steps, weight, factor, rule):
         call_schedule(execution.schedule, arguments)
         rate *= load_scalar(factor, 0)
     call_coefficients(execution.coefficients, (rate, pointer(fit.hyper, 0), float(steps + 1), rule))
-    regular = advance(rule, N_COEFFICIENTS)  # behind the coefficients: what does not depend on the solver
+    regular = advance(rule, N_COEFFICIENTS)  # after the coefficients: values that every solver has
     store_scalar(regular, lowering.PENALTY, l2_of_batch(fit, weight))
     store_scalar(regular, lowering.L1, fit.l1)
     store_scalar(regular, lowering.DECAY, rate * fit.weight_decay)
@@ -92,7 +92,7 @@ def add_up(total, values, first, last):
 
 @jit
 def scale_to_norm(limit, penalties, n_tiles, rule):
-    """By how much the whole gradient is scaled to a norm of at most the limit, into `rule`."""
+    """Write the factor that scales the whole gradient to a norm of at most the limit into `rule`."""
     norm = math.sqrt(add_up(0.0, penalties, n_tiles, 2 * n_tiles))
     scale = limit / norm if norm > limit else 1.0
     store_scalar(advance(rule, N_COEFFICIENTS), lowering.SCALE, scale)

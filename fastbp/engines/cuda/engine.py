@@ -34,7 +34,7 @@ PASS_BYTES = 1 << 30  # of the activations of a pass; larger batches take severa
 
 
 class _Session:
-    """What training and full-batch gradients share: program, arena, data, records."""
+    """Common parts of training and full-batch gradients: program, arena, data, records."""
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ class LaunchConfig:
         tables : tuple
             The arrays that the kernel takes.
         stream : cuda.stream
-            Not the default one, behind which copies on other streams wait.
+            Not the default one, for which copies on other streams wait.
         units : int
             Phases of a step, through all its passes; for PHASES, which makes one step.
         close : bool

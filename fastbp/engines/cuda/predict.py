@@ -16,7 +16,7 @@ from fastbp.engines.cuda.target import cuda
 from fastbp.plan.network import NetworkPlan
 
 BLOCK_BYTES = 1 << 28  # of the activations of a block of rows
-HELD_SHARE = 4  # rows are held where they leave this many times their size to what comes after
+HELD_SHARE = 4  # rows are held where the free memory is at least this many times their size
 
 
 class Predictor:
@@ -26,7 +26,7 @@ class Predictor:
     ----------
     network : NetworkPlan
     n_rows : int
-        At most so many will be asked for.
+        Maximum number of rows of a call.
     layer, largest
         As of ``fastbp.engines.cpu.engine.forward``.
     """
@@ -145,7 +145,7 @@ def forward(
 
 
 def hold(network: NetworkPlan, X, index: np.ndarray | None = None) -> HeldRows:
-    """What `forward` takes in place of X where the same rows are asked for again and again.
+    """Prepare rows that are used repeatedly: `forward` takes the result in place of X.
 
     `index` holds their numbers, None for all.
     """

@@ -1,7 +1,7 @@
 """The kernel: a team of blocks trains one network, many steps in one launch.
 
-The blocks walk through the phases of the program together, with a barrier of the team behind each. A team of
-one block meets at the block's own barrier; a larger one at the grid's, in a cooperative launch; or the host
+The blocks walk through the phases of the program together, with a barrier of the team after each. A team of
+one block uses the block's own barrier; a larger one the grid's, in a cooperative launch; or the host
 launches phase by phase, which needs no barrier. In all three the same work is dealt to the blocks, whose
 number changes nothing but the time.
 """

@@ -24,7 +24,7 @@ def forward(net, o, span):
 
 @jit
 def backward(net, o, span):
-    """Deltas of the other buffer: the same, or added to what another op has left there."""
+    """Deltas of the other buffer: the same, or added to those of another op."""
     op = op_of(net, o)
     delta = register(net, op[DESTINATION], DELTA, span.first)
     other = register(net, op[OTHER], DELTA, span.first)
