@@ -3,7 +3,7 @@
     python bench/formulas.py
 
 Names, formulas and defaults come from the entries that kernels are compiled from; remarks stand here. A test
-compares the file with what this makes.
+compares the file with the output.
 """
 
 import sys
@@ -29,11 +29,11 @@ PATH = ROOT / "fastbp" / "functions" / "README.md"
 INITIALISER_REMARKS = {
     "glorot": "scikit-learn's: biases too; 2 in place of 6 for `logistic`",
     "he": "for rectifiers; g as below",
-    "lecun": "what `selu` needs",
+    "lecun": "for `selu`",
     "orthogonal": "Q uniform among all; g the gain 1 / sqrt(E f(z)^2) of the activation f, z standard normal",
     "normal": "biases too",
 }
-# The three rules behind the solver "sgd".
+# The three update rules of the solver "sgd".
 SGD = {
     "sgd": "`sgd` with `momentum=0`",
     "momentum": "`sgd` with `nesterovs_momentum=False`",
@@ -41,19 +41,19 @@ SGD = {
 }
 NOISE_PARAMETERS = {"dropout": "`dropout`, `input_dropout`", "gaussian": "`input_noise`"}
 AVERAGE_FORMULAS = {
-    "ema": "the share 1 - `decay` of the newest, the rest from before",
-    "swa": "the plain mean of those behind the share `start` of the fit",
+    "ema": "exponential: 1 - `decay` times the newest plus `decay` times the mean before",
+    "swa": "the plain mean over all steps after the fraction `start` of the fit",
 }
-# Function: what p and q are, and the estimators' parameter that calls for it.
+# Function: the meaning of p and q, and the estimators' parameter that calls for it.
 PARAMETRIC_USES = {
     "scale": ("p a factor of the feature, learned", "`learn_input_scales`"),
-    "affine": ("p a factor, q a shift, learned", '`norm`, behind "standardise" or "layer_norm"'),
+    "affine": ("p a factor, q a shift, learned", '`norm`, after "standardise" or "layer_norm"'),
     "robust": ("p the median, q 1 over the distance of the quartiles", '`input_scaling="robust"`'),
     "standardise": (
         "p the mean, q the variance: of the batch; in prediction running ones",
         '`norm="batch"`',
     ),
-    "blended": ("p a share, learned for each unit", "`parametric_activation`"),
+    "blended": ("p a fraction, learned for each unit", "`parametric_activation`"),
 }
 
 
@@ -119,7 +119,7 @@ def schedules() -> str:
 
 def noises() -> str:
     rows = [(code(n.name), n.formula, NOISE_PARAMETERS[n.name]) for n in NOISES]
-    return table("noise | what a step makes of a value z | parameter p", rows)
+    return table("noise | a value z becomes, in a training step | parameter p", rows)
 
 
 def averages() -> str:
@@ -135,7 +135,7 @@ def parametrics() -> str:
 
 
 def row_functions() -> str:
-    """Those that users do not name themselves."""
+    """Functions of rows that users do not name themselves."""
     rows = [(code(a.name), a.formula, '`norm="layer"`') for a in ROW_ACTIVATIONS if not a.output]
     return table("function of a row | of its values z | parameter", rows)
 
@@ -156,8 +156,8 @@ change those, not this file. The names are values of the estimators' parameters,
 {activations()}
 
 Phi is the distribution function of the standard normal distribution. `activation=["relu", "tanh"]` gives each
-hidden layer its own. A maxout layer of n units has k n columns in `coefs_`, k = `maxout_pieces`, those of a
-unit side by side, and each of the k pieces is initialised as a layer of n units.
+hidden layer its own. A maxout layer of n units has k n columns in `coefs_`, k = `maxout_pieces`, the columns
+of a unit side by side, and each of the k pieces is initialised as a layer of n units.
 
 ## Initialisers
 
@@ -192,7 +192,7 @@ rate is the learning rate; mu, b1, b2 and eps are `momentum`, `beta_1`, `beta_2`
 {schedules()}
 
 x runs from 0 to 1 over the steps of the fit (of `max_iter` calls of `partial_fit`), e counts epochs.
-Parameters stand in `schedule_params`, and with them `{WARM_UP}` 0: the rate rises from 0 over so many steps.
+Parameters stand in `schedule_params`, and with them `{WARM_UP}` 0: the rate rises from 0 over as many steps.
 
 ## Noise
 

@@ -220,7 +220,7 @@ def compile_kernel(capability: str, dtype: str, plan: str, team: str) -> str:
     integers, counts, fits, launches = types.int64, types.int32, from_dtype(CONTROL), from_dtype(LAUNCH)
     signature = (
         integers[:, ::1], integers[:, ::1], real[::1], real[::1], real[::1], real[::1], counts[::1],
-        fits[::1], launches[::1], types.float64[::1], integers, integers, integers, integers,
+        fits[::1], launches[::1], types.float64[::1], integers, integers,
     )  # fmt: skip
     major, minor = (int(part) for part in capability.split("."))
     number = getattr(np, dtype)

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from fastbp import BPClassifier, BPRegressor
-from fastbp.engines import kernel_cache
+from fastbp.engines import compile_notice, kernel_cache
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
@@ -57,6 +57,7 @@ def run(everything: bool = False) -> int:
     if folder is None:
         print("Compiled kernels cannot be kept: there is no folder to write to.", file=sys.stderr)
         return 1
+    compile_notice.suppress()  # the pieces are reported one by one
     before, started = _kernels(folder), time.perf_counter()
     try:
         with _interruptible(), warnings.catch_warnings():

@@ -14,10 +14,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import BPClassifier, BPRegressor
 from fastbp.engines.cpu.engine import Objective, Trainer
+from fastbp.engines.output import Output
 from fastbp.estimators import shared_checks
 from fastbp.estimators.fit_many import FitJob, fit_many
 from fastbp.training import fleet, minibatch, progress
-from fastbp.training.progress import FleetBar, Output
+from fastbp.training.progress import FleetBar
 
 X, Y = load_iris(return_X_y=True)
 X_R, Y_R = load_diabetes(return_X_y=True)

@@ -7,8 +7,7 @@ import pytest
 from combinations import make_network
 
 from fastbp.engines.compiler import jit
-from fastbp.engines.cpu.arena import SOURCE
-from fastbp.engines.cpu.op_columns import ACCUMULATES, LEARNS, NUMBER, RUNS_BACKWARD, WIDTH
+from fastbp.engines.cpu.op_columns import ACCUMULATES, LEARNS, NUMBER, RUNS_BACKWARD, SOURCE, WIDTH
 from fastbp.engines.cpu.op_table import link
 from fastbp.engines.cpu.ops import NUMBERS, OPS, key_of
 from fastbp.engines.cpu.ops.switch import switch

@@ -10,7 +10,8 @@ import pytest
 from helpers import assert_same_bits
 
 from fastbp import BPClassifier
-from fastbp.training.progress import Bar, Output
+from fastbp.engines.output import Output
+from fastbp.training.progress import Bar
 
 PARAMS = {"hidden_layer_sizes": (4,), "max_iter": 4, "random_state": 0}
 LINES = "Iteration 1, loss = "

@@ -1,1 +1,1 @@
-"""What computes: an engine for each device, and what they share."""
+"""An engine for each device, and the code that both share."""

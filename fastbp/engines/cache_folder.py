@@ -1,7 +1,7 @@
 """Where compiled kernels are kept: in the user's cache folder, one subfolder for each stamp.
 
-What lies there is machine code that will be run, so a folder counts only where nobody else may write to it. A
-file holds one kernel behind its own checksum and is put into its place in one step: processes that write at
+The files are machine code that will be run, so a folder counts only where nobody else may write to it. A
+file holds a checksum and then one kernel, and is put into its place in one step: processes that write at
 the same time, a full disk or a damaged file cost a compilation, and nothing else.
 """
 
@@ -31,7 +31,7 @@ def stamp_of(text: str) -> str:
 def candidates(wish: str) -> Iterator[Path]:
     """Folders that may be used, the best first: `wish` (``NUMBA_CACHE_DIR``), the user's, a temporary one."""
     if wish:
-        with contextlib.suppress(OSError):  # relative to a folder that is no more
+        with contextlib.suppress(OSError):  # relative to a folder that no longer exists
             yield Path(wish).absolute() / "fastbp"
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA", "")
@@ -69,7 +69,7 @@ def survey(wish: str, stamp: str) -> tuple[list[Path], list[OSError]]:
 
 
 def read(folders: list[Path], name: str) -> bytes | None:
-    """What was written under a name, or None; what is damaged counts as missing."""
+    """Return the content written under a name, or None; a damaged file counts as missing."""
     for folder in folders:
         with contextlib.suppress(OSError):
             data = (folder / name).read_bytes()
@@ -85,7 +85,7 @@ def write(folder: Path, name: str, payload: bytes) -> None:
     Raises
     ------
     OSError
-        Where it cannot be; nothing is left behind.
+        Where it cannot be; no partial file remains.
     """
     temporary = folder / f"{name}.{uuid.uuid4().hex[:12]}"
     try:

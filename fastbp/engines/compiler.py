@@ -82,7 +82,7 @@ class _EntryLibrary(JITCodeLibrary):
 
 
 class _Linked:
-    """What stands for the entry point of a kernel that has none: other kernels find it by this object."""
+    """Placeholder for the entry point of a kernel that has none: other kernels find it by this object."""
 
 
 class _KernelCompiler(Compiler):
@@ -155,7 +155,7 @@ def jit(function: Any) -> Any:
                     dispatcher._cache = kept
             arguments = tuple(sigutils.normalize_signature(signature)[0])
             known = dispatcher.overloads.get(arguments)
-            if known is not None and is_linked(known):  # Python calls what was a part of others until now
+            if known is not None and is_linked(known):  # Python calls a kernel that was only a part of others
                 del dispatcher.overloads[arguments]
             return compile(signature)
 

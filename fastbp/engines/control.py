@@ -59,7 +59,7 @@ CONTROL = np.dtype(
         ("samples", INT),
         ("epochs", INT),
         ("epochs_here", INT),
-        # What has come of it
+        # Results
         ("rate", FLOAT),  # of the next step, before schedule and bias correction
         ("epoch_loss", FLOAT),  # sum over the rows of the epoch under way
         ("best", FLOAT),  # lowest value of what the stopping rule watches
@@ -130,7 +130,7 @@ def rules(plan: TrainingPlan, epoch_steps: int) -> dict[str, Any]:
 
 
 def batch_weight(fit, batch_rows):
-    """What the sum over a batch is divided by: its rows times the mean weight of all rows."""
+    """Divisor of the sum over a batch: its rows times the mean weight of all rows."""
     return batch_rows * fit.mean_weight
 
 
@@ -140,9 +140,9 @@ def l2_of_batch(fit, weight):
 
 
 def average_fraction(fit, steps):
-    """How far the running mean moves to the weights after the step behind `steps`.
+    """Fraction by which the running mean moves to the weights in the step after `steps` steps.
 
-    Until the mean of all steps moves more slowly, it is that mean: so it forgets the start.
+    At first it is the mean of all steps, until that moves more slowly: so the start is forgotten.
     """
     made = steps + 1 - fit.average_after
     return max(fit.average_rate, 1.0 / made) if made > 0 else 1.0

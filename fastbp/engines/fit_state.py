@@ -61,7 +61,7 @@ class FitState(ABC):
         """The running mean of the weights, where one is kept."""
 
     def state(self) -> SolverState:
-        """What the solver remembers: a copy."""
+        """Return a copy of the solver's state."""
         return SolverState(
             solver=self.training.solver,
             moments=self._get_moments(),
@@ -118,7 +118,7 @@ class FitState(ABC):
 
     @property
     def best_monitored(self) -> float:
-        """The lowest value of what the stopping rule watches."""
+        """Lowest value of the quantity that the stopping rule monitors."""
         return float(self._fit["best"])
 
     @property
@@ -127,9 +127,7 @@ class FitState(ABC):
         return int(self._fit["stale"])
 
     def resume(self, loss_curve: list[float], best: float, n_stale: int, converged: bool) -> None:
-        """Continue after the epochs that a fit has made before: `state` does not tell what the stopping rule
-        knew.
-        """
+        """Continue after the epochs that a fit has made before, with the state of its stopping rule."""
         self.loss_curve = loss_curve
         self._fit["epochs_here"], self._fit["best"], self._fit["stale"] = len(loss_curve), best, n_stale
         if converged:

@@ -26,7 +26,7 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 import fastbp
-from fastbp.engines import cache_folder
+from fastbp.engines import cache_folder, compile_notice
 from fastbp.engines.kernel_sources import describe, kernel_modules
 
 # Settings of Numba's that do not change a kernel's code. All others count, also those of a later Numba.
@@ -75,7 +75,7 @@ class KernelCache(NullCache):
     ----------
     function : function
     options : mapping
-        What the compiler is told about it.
+        Options of the compiler.
     """
 
     def __init__(self, function: FunctionType, options: Mapping[str, Any]) -> None:
@@ -103,13 +103,19 @@ class KernelCache(NullCache):
     # Whatever goes wrong here costs time, and nothing else.
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
-        """The kernel, or None."""
+        """The kernel; None where it has to be compiled, of which the user is told."""
         try:
             target_context.refresh()
             payload = cache_folder.read(_folders(), self.file_name(signature, target_context.codegen()))
-            return None if payload is None else CompileResult._rebuild(target_context, *pickle.loads(payload))
+            if payload is not None:
+                return CompileResult._rebuild(target_context, *pickle.loads(payload))
         except Exception:
-            return None
+            pass
+        try:
+            compile_notice.give(self.cache_path)
+        except Exception:
+            pass
+        return None
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keep the kernel, if possible."""
@@ -122,7 +128,7 @@ class KernelCache(NullCache):
 
 
 def folder_to_write() -> tuple[Path | None, list[OSError]]:
-    """The folder that new kernels go to, and what keeps better ones from being used.
+    """The folder that new kernels go to, and the reasons why better ones cannot be used.
 
     None where there is no such folder, or where ``NUMBA_CACHE_DIR`` names one that cannot be used.
     """

@@ -1,4 +1,4 @@
-"""What kernels are made of, as text: the package's modules, and single functions with what they enclose.
+"""The sources of kernels, as text: the package's modules, and single functions with their closures.
 
 Modules are read through their loaders, as code, which is what runs: it is the same from source files, from
 ``.pyc`` files alone, from a zip file and in a frozen program, and a comment does not change it.

@@ -1,4 +1,4 @@
-"""The objective on all rows: what the `Objective` and the `Loss` of both engines share."""
+"""The objective on all rows: the common base of the `Objective` and the `Loss` of both engines."""
 
 from abc import ABC, abstractmethod
 from typing import Any

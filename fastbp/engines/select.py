@@ -10,13 +10,13 @@ Every engine is a module with the same few names:
 - ``Objective(network, rows, alpha, l2, n_jobs=None)``
 - ``Loss(network, rows, n_jobs=None)``
 - ``forward(network, parameters, X, layer=None, n_jobs=None, largest=False)``
-- ``hold(network, X, index=None)``: what `forward` takes in place of rows that are asked for again and again
+- ``hold(network, X, index=None)``: what `forward` takes in place of rows that are used repeatedly
 - ``rows_of(X, dtypes)``, ``to_host(values)``, of "cuda" only: for arrays that lie on the GPU
 - ``loss_and_gradient(network, parameters, rows, alpha, l2, n_jobs=None)``
 
 `rows` is a ``fastbp.engines.dataset.Dataset``; `index` holds the indices of the rows of X that are meant,
-None for all. Flat vectors that come and go are those of the plan, row-major; how an engine stores them is its
-own business.
+None for all. Flat vectors, given and returned, are row-major, as in the plan; how an engine stores them is
+its own choice.
 """
 
 from types import ModuleType
@@ -34,7 +34,7 @@ def get_engine(device: str = "cpu", X=None) -> ModuleType:
     device : {"cpu", "cuda", "auto"}
         "auto" is the GPU where there is one that can take `X`, else the CPU.
     X : array or CSR matrix, optional
-        What it shall compute with.
+        The rows of the fit or prediction.
 
     Raises
     ------

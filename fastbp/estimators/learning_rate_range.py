@@ -132,21 +132,8 @@ def learning_rate_range(
     """
     given = {"estimator": estimator, "smallest": smallest, "largest": largest, "n_steps": n_steps}
     check(CONSTRAINTS, given, "learning_rate_range")
-    estimator._validate_params()
     smallest, largest, n_steps = float(smallest), float(largest), int(python_number(n_steps))
-    if estimator.solver not in STOCHASTIC:
-        raise ValueError(
-            f"solver={estimator.solver!r} has no learning rate; the range test is for solvers of "
-            "mini-batches."
-        )
-    if not smallest < largest:
-        raise ValueError(f"largest must be above smallest={smallest!r}, got largest={largest!r}.")
-    options = dataclasses.replace(
-        Options.from_estimator(estimator),
-        **PLAIN,
-        learning_rate_init=smallest,
-        random_state=copy.deepcopy(estimator.random_state),
-    )
+    options = _options(estimator, smallest, largest)
     rates = np.geomspace(smallest, largest, n_steps)
     losses, diverged = _losses(prepare(estimator, options, FitArguments(X, y, sample_weight)), rates)
     if not losses:
@@ -161,6 +148,30 @@ def learning_rate_range(
         smoothed=smoothed,
         diverged=diverged,
         suggestion=_steepest(rates, smoothed, n_steps),
+    )
+
+
+def _options(estimator: BackPropagation, smallest: float, largest: float) -> Options:
+    """Return the estimator's options with those of the test in place of its own.
+
+    Raises
+    ------
+    ValueError
+        For parameters that `fit` refuses, a solver without a learning rate, and an empty range.
+    """
+    estimator._validate_params()
+    if estimator.solver not in STOCHASTIC:
+        raise ValueError(
+            f"solver={estimator.solver!r} has no learning rate; the range test is for solvers of "
+            "mini-batches."
+        )
+    if not smallest < largest:
+        raise ValueError(f"largest must be above smallest={smallest!r}, got largest={largest!r}.")
+    return dataclasses.replace(
+        Options.from_estimator(estimator),
+        **PLAIN,
+        learning_rate_init=smallest,
+        random_state=copy.deepcopy(estimator.random_state),
     )
 
 

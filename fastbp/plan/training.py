@@ -143,6 +143,22 @@ def rule_of(solver: str, momentum: float, nesterovs_momentum: bool) -> str:
     return "sgd" if momentum == 0 else "nesterov" if nesterovs_momentum else "momentum"
 
 
+def _schedules(solver: str, learning_rate: str, schedule: str | None) -> tuple[str, str]:
+    """Return the names in `SCHEDULES` and `RATE_SCHEDULES` of an estimator's schedules."""
+    if schedule == "plateau":
+        return "adaptive", "constant"  # the same rule, for every solver
+    # The three schedules of `learning_rate` are SGD's, as in scikit-learn.
+    return learning_rate if solver == "sgd" else "constant", schedule or "constant"
+
+
+def _average_value(average: str | None, params: Mapping[str, Any] | None) -> float:
+    """Return the parameter of an average of the weights; 0 for none."""
+    if average is None:
+        return 0.0
+    (value,) = resolve((AVERAGES[average],), params or {}, "average_params", f"average={average!r}")
+    return value
+
+
 def training_plan(
     *,
     solver: str,
@@ -187,24 +203,17 @@ def training_plan(
             f"solver={solver!r} does not work on mini-batches; choose one of {list(STOCHASTIC)}."
         )
     rule = rule_of(solver, momentum, nesterovs_momentum)
-    if solver != "sgd":
-        learning_rate = "constant"  # the three schedules are SGD's, as in scikit-learn
     entry = SOLVERS[rule]
     common = {"momentum": momentum, "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
-    if schedule == "plateau":
-        learning_rate, schedule = "adaptive", None  # the same rule, for every solver
-    rate_schedule = RATE_SCHEDULES[schedule or "constant"]
-    average_value = 0.0
-    if average is not None:
-        (average_value,) = resolve(
-            (AVERAGES[average],), average_params or {}, "average_params", f"average={average!r}"
-        )
+    epoch_rule, step_schedule = _schedules(solver, learning_rate, schedule)
+    rate_schedule = RATE_SCHEDULES[step_schedule]
+    average_value = _average_value(average, average_params)
     if weight_decay is None:
         weight_decay = ADAMW_DECAY if solver == "adamw" else 0.0
     return TrainingPlan(
         solver=rule,
         hyper=tuple(float(value) for value in entry.hyper_parameters(common, solver_params or {})),
-        schedule=SCHEDULES[learning_rate],
+        schedule=SCHEDULES[epoch_rule],
         rate_schedule=rate_schedule.name,
         rate_constants=rate_schedule.constants(schedule_params or {}),
         rate_init=float(learning_rate_init),

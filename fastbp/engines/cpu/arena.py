@@ -19,10 +19,11 @@ from functools import lru_cache
 import numpy as np
 from numba import types
 
-from fastbp.engines.cpu.layout import MatrixOrder, aligned_zeros, panel_layout
+from fastbp.engines.cpu.layout import aligned_zeros, panel_layout
+from fastbp.engines.cpu.op_columns import IN_MAJOR
 from fastbp.engines.cpu.simd import Vector
 from fastbp.engines.cpu.tile import TILE_ROWS
-from fastbp.plan.network import FIELD, Kind, NetworkPlan, padded
+from fastbp.plan.network import Kind, NetworkPlan, padded
 
 # Columns of the table of buffers.
 ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE, CONSTANT, N_BUFFER_FIELDS = range(6)
@@ -41,7 +42,7 @@ ACTIVATION, ACTIVATION_STRIDE, DELTA, DELTA_STRIDE, CONSTANT, N_BUFFER_FIELDS = 
     RULES,
     ONES,
     SYNCED,
-    N_SPECIAL,
+    N_OFFSETS,
 ) = range(14)
 RULE_SIZE = 32  # values of a thread's coefficients: threads share no cache line
 
@@ -59,16 +60,6 @@ RULE_SIZE = 32  # values of a thread's coefficients: threads share no cache line
     TILE_RATES,
     N_TILE_FIELDS,
 ) = range(11)
-# Fields of ops, as constants that kernels can read.
-KIND, CODE, SOURCE, DESTINATION = FIELD["kind"], FIELD["code"], FIELD["source"], FIELD["target"]
-N_IN, N_OUT = FIELD["n_in"], FIELD["n_out"]
-TRAINING, PREDICTION = FIELD["training"], FIELD["prediction"]
-DENSE, ELEMENTWISE, ROW, LOSS, NOISE, ADD, PARAMETRIC, GROUP = (int(kind) for kind in Kind)
-OTHER, OP_CONSTANTS, LEARNED = FIELD["other"], FIELD["constants"], FIELD["learned"]
-SYNC = FIELD["sync"]
-# After these come ``ParameterLayout.columns``: the op's block of parameters as this engine stores it.
-OFFSET, ROWS, COLS, LD, LAYOUT = range(len(FIELD), len(FIELD) + 5)
-IN_MAJOR = int(MatrixOrder.IN_MAJOR)
 
 GROUP_BYTES = 1 << 20  # activations that a thread takes through the network at a time: half of a usual L2
 BLOCK_BYTES = 1 << 19  # of the left operand of a gradient, while the right one goes by
@@ -96,7 +87,7 @@ class Arena:
         Offset of the transposed operand of an op with parameters.
     tiles : int64 array of shape (n_tiles, N_TILE_FIELDS)
         All tiles of the weight gradients.
-    special : int64 array of shape (N_SPECIAL,)
+    offsets : int64 array of shape (N_OFFSETS,)
         Its entry SYNCED is the engine's: the address of the kernel of batch normalisation, 0 for none.
     size : int
         Values in all.
@@ -193,7 +184,7 @@ def plan_arena(
             row[DELTA_STRIDE] = padded(width, lanes) * panel
             row[DELTA] = take(panels * row[DELTA_STRIDE])
     transposed = np.zeros(len(network.ops), dtype=np.int64)
-    offsets = np.zeros(N_SPECIAL, dtype=np.int64)
+    offsets = np.zeros(N_OFFSETS, dtype=np.int64)
     if training:
         for i, block in enumerate(panel_layout(network).blocks):
             if block.cols:

@@ -1,7 +1,7 @@
 """An atomic barrier for threads that run the same kernel, and the gate before the first.
 
 Waiting spins for a few microseconds, then yields to the scheduler: with more threads than cores the team
-still goes on.
+still makes progress.
 """
 
 import sys
@@ -66,7 +66,7 @@ def _pause(typingctx):
 def enter(sync, n_threads):
     """Wait until all threads of the team have entered the kernel; False where one of them cannot.
 
-    A thread is still in Python on its way here and may fail there. Behind this gate none does, so that no
+    A thread is still in Python on its way here and may fail there. After this gate none does, so that no
     thread waits at a barrier for one that never comes.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Products of parameter blocks with panels of the batch, and what else is done to whole panels.
+"""Products of parameter blocks with panels of the batch, and other operations on whole panels.
 
 A register stands for as many rows of the batch as it has lanes: register r lies in panel r // 2, half r % 2.
 """
@@ -10,8 +10,8 @@ from fastbp.engines.cpu.tile import TILE_ROWS, LeftOperand, Rows, product, rows_
 from fastbp.engines.cpu.transpose import scatter_block, transpose_block
 from fastbp.engines.cpu.vector_memory import advance, lanes, load, store
 
-# Blocks of weights that meet the panels of the batch one after another: LONGEST_BLOCK steps of k of a panel
-# and of weights take 32 KB in either dtype, as much as a first-level cache holds.
+# Blocks of weights that multiply the panels of the batch in turn: LONGEST_BLOCK steps of k of a panel and of
+# weights take 32 KB in either dtype, as much as a first-level cache holds.
 LONGEST_BLOCK = 128
 ROW_BLOCK = 4 * TILE_ROWS
 FEW_ROWS_BLOCK = 16

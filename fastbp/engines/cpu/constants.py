@@ -2,7 +2,7 @@
 
 As literals they would be moved to registers before a loop, all of them: the compiler counts on loading them
 again where registers run out, but in code for any address it cannot, and moves them to the stack and back
-instead. What is read from a table that other code might write stays where it stands, as an operand of the
+instead. A value read from a table that other code might write stays in memory, as an operand of the
 instruction that needs it.
 """
 

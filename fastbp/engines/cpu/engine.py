@@ -47,7 +47,7 @@ PREDICTION_FLOPS = 5e9  # until Python looks around again: a fraction of a secon
 
 
 class _Batches:
-    """What training and full-batch gradients share: data, arena, team."""
+    """Common parts of training and full-batch gradients: data, arena, team."""
 
     def __init__(self, network: NetworkPlan, rows: Dataset, pass_rows: int, n_jobs: int | None) -> None:
         n_all = len(rows.targets)
@@ -204,7 +204,7 @@ class Trainer(_Batches, FitState):
         return self.layout.unpack(self._moments[-self.layout.size :])
 
     def limit_threads(self, n_threads: int) -> None:
-        """Use at most that many threads from now on, rather than as many as are fastest."""
+        """Use at most `n_threads` threads from now on, rather than the fastest number."""
         self._limit = n_threads
 
     def train(self, max_steps: int, stop_at_epoch_end: bool = False) -> int:
@@ -315,7 +315,7 @@ def forward(
     Parameters
     ----------
     parameters : flat vector
-    X : as of `Trainer`, or what `hold` made of it
+    X : as of `Trainer`, or the result of `hold`
     layer : int, "logits" or None
         1 … n_layers: that dense layer after its activation; "logits": the last one before it; None: the last.
 
@@ -380,7 +380,7 @@ def _all_finite(vector: np.ndarray) -> bool:
 
 
 def hold(network: NetworkPlan, X, index: np.ndarray | None = None) -> Inputs:
-    """What `forward` takes in place of X where the same rows are asked for again and again.
+    """Prepare rows that are used repeatedly: `forward` takes the result in place of X.
 
     `index` holds their numbers, None for all.
     """

@@ -1,4 +1,4 @@
-"""What the CPU keeps of a fit beside the control record: addresses of compiled functions, and flags."""
+"""The CPU's own record of a fit: addresses of compiled functions, and flags."""
 
 import numpy as np
 

@@ -13,7 +13,7 @@ FLUSH_ARM = 1 << 24  # FPCR: the same
 
 @intrinsic
 def flush_subnormals(typingctx):
-    """Let this thread count numbers below the normal range as zero; returns what `restore_mode` takes.
+    """Let this thread count numbers below the normal range as zero; returns the argument of `restore_mode`.
 
     Moments and gradients of units that have died shrink into that range and stay there, where a core takes
     a hundred times as long for an operation.

@@ -6,8 +6,8 @@ are in ``fastbp.engines.cpu.ops``.
 """
 
 from fastbp.engines.compiler import jit
-from fastbp.engines.cpu.arena import GROUP_PANELS, PREDICTION, TRAINING
-from fastbp.engines.cpu.op_columns import NUMBER, RUNS_BACKWARD, WHOLE
+from fastbp.engines.cpu.arena import GROUP_PANELS
+from fastbp.engines.cpu.op_columns import NUMBER, PREDICTION, RUNS_BACKWARD, TRAINING, WHOLE
 from fastbp.engines.cpu.ops import op_backward, op_forward
 from fastbp.engines.cpu.ops.interface import BY_ROW, PREDICTING, Span, op_of, part_of, pointers_of
 

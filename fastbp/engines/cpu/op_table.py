@@ -23,7 +23,7 @@ from fastbp.engines.cpu.ops import NUMBERS, OPS, key_of
 def link(layout: ParameterLayout) -> np.ndarray:
     """The table of ops with the CPU's columns; registered functions are compiled.
 
-    First those of the blocks of parameters (``ParameterLayout.columns``), then those of ``op_columns``.
+    After those of the plan: the blocks of parameters (``ParameterLayout.columns``), then the op's kernels.
     """
     network = layout.network
     more = np.zeros((len(network.ops), N_COLUMNS), np.int64)

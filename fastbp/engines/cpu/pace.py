@@ -54,7 +54,7 @@ class Pace:
         self._slice = SHORTEST
         self._part = (0, 0, 0.0)  # threads, steps and seconds of a slice that was cut short
         self._looking: int | None = None
-        self._before: int | None = None  # what was in use before a change that is not judged yet
+        self._before: int | None = None  # the number in use before a change that is not judged yet
         self._since = (0.0, 0)  # seconds and steps since that change
         self._upwards = False
         self._price = PRICE_AT_FIRST  # of the next look in vain
@@ -76,7 +76,7 @@ class Pace:
         return self.current, self._slice
 
     def note(self, threads: int, steps: int, seconds: float) -> None:
-        """A slice of some steps has taken so many seconds on so many threads."""
+        """Note the seconds that a slice of some steps took on a number of threads."""
         if steps < 1 or threads not in self._choices:
             return
         self._due -= seconds
@@ -137,8 +137,8 @@ class Pace:
     def _rest(self, lost: float) -> None:
         """Wait until the next look, the longer the more seconds the last has lost.
 
-        At first for a short time only: what made threads slow may be over soon, as where those of another
-        library still wait for work after a product of matrices.
+        At first for a short time only: threads may be slow only for a moment, as while threads of another
+        library still spin after a product of matrices.
         """
         self._due = max(WAIT, self._price * lost)
         self._price = min(2 * self._price, PRICE)
@@ -157,12 +157,12 @@ _known: OrderedDict[Hashable, Pace] = OrderedDict()  # its operations are atomic
 
 
 def recall(work: Hashable, most: int) -> Pace:
-    """A pace for a kind of work that goes on from what this process knows about it."""
+    """A pace for a kind of work that starts from the measurements of earlier fits in this process."""
     return Pace(most, _known.get((work, most)))
 
 
 def remember(work: Hashable, most: int, pace: Pace) -> None:
-    """Keep what is known for later fits."""
+    """Keep the measurements for later fits."""
     _known[work, most] = pace
     _known.move_to_end((work, most))
     while len(_known) > REMEMBERED:

@@ -6,9 +6,9 @@ from functools import cache
 import numpy as np
 
 from fastbp.engines.compiler import jit
-from fastbp.engines.cpu.arena import COLS, DENSE, IN_MAJOR, KIND, LAYOUT, LD, N_IN, OFFSET, ROWS
 from fastbp.engines.cpu.call import LIMIT_NORMS
 from fastbp.engines.cpu.formulas import compiled
+from fastbp.engines.cpu.op_columns import COLS, DENSE, IN_MAJOR, KIND, LAYOUT, LD, N_IN, OFFSET, ROWS
 from fastbp.engines.cpu.vector_memory import broadcast, lane_numbers, lanes, load, pointer, store, sum_lanes
 from fastbp.functions.primitives import fma, select, sqrt
 

@@ -3,12 +3,13 @@
 import numpy as np
 
 from fastbp.engines.compiler import jit
-from fastbp.engines.cpu.arena import ACTIVATION, DESTINATION, FEW_ROWS_LIMIT, N_OUT
+from fastbp.engines.cpu.arena import ACTIVATION, FEW_ROWS_LIMIT
 from fastbp.engines.cpu.arguments import Data, Network
 from fastbp.engines.cpu.blocks import panels_of
 from fastbp.engines.cpu.float_mode import flush_subnormals, restore_mode
 from fastbp.engines.cpu.gather import gather_inputs
 from fastbp.engines.cpu.network import forward
+from fastbp.engines.cpu.op_columns import DESTINATION, N_OUT
 from fastbp.engines.cpu.ops.interface import PREDICTING, Span, pointers_of
 from fastbp.engines.cpu.transpose import scatter_block
 from fastbp.engines.cpu.vector_memory import advance, broadcast, lanes, load, pointer, store_first_lanes

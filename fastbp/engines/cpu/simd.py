@@ -22,7 +22,7 @@ from numba.extending import intrinsic, lower_builtin, models, overload, register
 from fastbp.engines.cpu.constants import load_constant
 from fastbp.functions import primitives
 
-# Those of the host, or what NUMBA_CPU_FEATURES, NUMBA_CPU_NAME=generic or NUMBA_ENABLE_AVX say: what is
+# Features of the host, or as NUMBA_CPU_FEATURES, NUMBA_CPU_NAME=generic or NUMBA_ENABLE_AVX say: code
 # compiled for such a processor is the same on all that have more.
 FEATURES = frozenset(cpu_target.target_context.codegen().magic_tuple()[2].split(","))
 ARM = platform.machine().lower() in ("arm64", "aarch64")
@@ -171,8 +171,8 @@ def _negate(context, builder, sig, args):
 def _define_call(primitive, name: str, count: int = 1) -> None:
     """A primitive of `count` vectors or scalars that is an intrinsic of LLVM's.
 
-    What is defined like an operator, and not by ``overload``, sees a literal as such. That of an `fma`, as a
-    rule the coefficient of a polynomial, is read from memory: as an operand it costs nothing.
+    A primitive defined like an operator, and not by ``overload``, sees a literal as such. A literal of an
+    `fma`, as a rule the coefficient of a polynomial, is read from memory: as an operand it costs nothing.
     """
 
     @infer_global(primitive)

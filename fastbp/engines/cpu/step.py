@@ -67,7 +67,7 @@ def one_pass(team, net, data, position, n_rows, factor, loaded, key, row, share)
 
 @jit
 def prepare_step(fit, execution, steps, weight, factor, rule):
-    """What holds for all tiles of the step behind `steps`, into `rule`: its batch has that weight."""
+    """Write what all tiles of a step use into `rule`: `steps` steps came before, its batch has `weight`."""
     rate = fit.rate
     if execution.schedule != 0:
         constants = pointer(fit.schedule_constants, 0)
@@ -75,7 +75,7 @@ def prepare_step(fit, execution, steps, weight, factor, rule):
         call_schedule(execution.schedule, arguments)
         rate *= load_scalar(factor, 0)
     call_coefficients(execution.coefficients, (rate, pointer(fit.hyper, 0), float(steps + 1), rule))
-    regular = advance(rule, N_COEFFICIENTS)  # behind the coefficients: what does not depend on the solver
+    regular = advance(rule, N_COEFFICIENTS)  # after the coefficients: values that every solver has
     store_scalar(regular, lowering.PENALTY, l2_of_batch(fit, weight))
     store_scalar(regular, lowering.L1, fit.l1)
     store_scalar(regular, lowering.DECAY, rate * fit.weight_decay)
@@ -92,10 +92,29 @@ def add_up(total, values, first, last):
 
 @jit
 def scale_to_norm(limit, penalties, n_tiles, rule):
-    """By how much the whole gradient is scaled to a norm of at most the limit, into `rule`."""
+    """Write the factor that scales the whole gradient to a norm of at most the limit into `rule`."""
     norm = math.sqrt(add_up(0.0, penalties, n_tiles, 2 * n_tiles))
     scale = limit / norm if norm > limit else 1.0
     store_scalar(advance(rule, N_COEFFICIENTS), lowering.SCALE, scale)
+
+
+@jit
+def apply_stored(team, net, solver, fit, execution, rule):
+    """Apply the solver to a gradient that several passes have added up or that is clipped by its norm."""
+    if execution.squares != 0:
+        gradient_tiles(team, net, solver, 0, SQUARES, execution.squares, rule)
+        barrier(team.sync, team.n_threads)
+        scale_to_norm(fit.clip_norm, solver.penalties, net.tiles.shape[0], rule)
+    gradient_tiles(team, net, solver, 0, APPLY_STORED, execution.update, rule)
+    barrier(team.sync, team.n_threads)
+
+
+@jit
+def close_epoch(fit, execution, data, curve):
+    """Enter the epoch's loss and apply the stopping rule; shuffle the rows for the next epoch, if any."""
+    end_epoch(fit, curve)
+    if execution.shuffles and fit.status == RUNNING:
+        shuffle_order(data.order, data.index, fit.seed, fit.epochs)
 
 
 @jit
@@ -147,13 +166,8 @@ def train(
             function = execution.update if single else execution.accumulate
             gradient_tiles(team, net, solver, rows, task, function, rule)
             barrier(sync, n_threads)
-        if execution.squares != 0:
-            gradient_tiles(team, net, solver, 0, SQUARES, execution.squares, rule)
-            barrier(sync, n_threads)
-            scale_to_norm(fit.clip_norm, solver.penalties, n_tiles, rule)
         if not single:
-            gradient_tiles(team, net, solver, 0, APPLY_STORED, execution.update, rule)
-            barrier(sync, n_threads)
+            apply_stored(team, net, solver, fit, execution, rule)
         if execution.limit_norms != 0:
             call_limit_norms(execution.limit_norms, (team, net.table, net.params, fit.max_norm))
             barrier(sync, n_threads)
@@ -169,9 +183,7 @@ def train(
         if position == n_rows:
             position = 0
             if thread == 0 and fit.status == RUNNING:
-                end_epoch(fit, curve)
-                if execution.shuffles and fit.status == RUNNING:
-                    shuffle_order(data.order, data.index, fit.seed, fit.epochs)
+                close_epoch(fit, execution, data, curve)
             barrier(sync, n_threads)
             if stop_at_epoch_end:
                 break

@@ -5,11 +5,11 @@ from functools import cache
 import numpy as np
 
 from fastbp.engines.compiler import jit
-from fastbp.engines.cpu.arena import SYNC
 from fastbp.engines.cpu.barrier import barrier
 from fastbp.engines.cpu.call import SYNCED
 from fastbp.engines.cpu.formulas import compiled
 from fastbp.engines.cpu.network import backward, end_of_group, forward
+from fastbp.engines.cpu.op_columns import SYNC
 from fastbp.engines.cpu.ops.batch_norm import backward_by_batch, delta_sums, statistics
 from fastbp.engines.cpu.ops.interface import BY_BATCH, Span, part_of, pointers_of
 

@@ -119,7 +119,7 @@ class Threads:
         return extra
 
     def give_threads_back(self, extra: int) -> None:
-        """Give back what `take_threads` has taken."""
+        """Give back the threads that `take_threads` has taken."""
         global _busy
         with _lock:
             _busy -= extra
@@ -137,9 +137,9 @@ class Threads:
         kernel : callable
             Called with n_threads = 0 it is compiled or loaded and does nothing.
         name : hashable
-            What stands for its compiled code.
+            Identifies its compiled code.
         wanted : int or None
-            At most so many threads; None: `n_threads`.
+            Maximum number of threads; None: `n_threads`.
         """
         wanted = self.n_threads if wanted is None else min(wanted, self.n_threads)
         self.n_used = 1
@@ -224,7 +224,7 @@ class _Run:
 
 
 class _Share:
-    """What one thread of a team does in a run."""
+    """The part of one thread of a team in a run."""
 
     def __init__(
         self, kernel: Kernel, thread: int, n_threads: int, sync: np.ndarray, taken: list[int | None]

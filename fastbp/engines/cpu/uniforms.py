@@ -55,5 +55,5 @@ def step_key(seed, step):
 
 @jit
 def op_key(key, op):
-    """The key of what one op draws in a step."""
+    """Key of the random numbers of one op in a step."""
     return np.int64(mix64(np.uint64(key) + np.uint64(op) * GOLDEN) | np.uint64(1))

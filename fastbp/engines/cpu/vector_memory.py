@@ -36,8 +36,9 @@ def advance(typingctx, p, n):
 
 
 def align_stack(function: ir.Function) -> None:
-    """Have a function's frame aligned to its registers: what moves to the stack must not lie across two lines
-    of a cache, as it would in one process and not in the other.
+    """Align a function's frame to its registers.
+
+    Otherwise spilled registers would lie across two cache lines in one process and not in another.
     """
     set.add(function.attributes, '"stackrealign"')  # llvmlite knows the names of other attributes only
 
@@ -164,7 +165,7 @@ def _masked(builder, name: str, vector: Vector, result, args):
 
 
 def load_first(builder, p, i, vector: Vector, count):
-    """The register at element `i`, with zeros behind its first `count` lanes, which are not read."""
+    """The register at element `i`, with zeros after its first `count` lanes; no more memory is read."""
     kind = llvm_type(vector)
     zero = ir.Constant(kind, [0.0] * vector.lanes)
     align = ir.IntType(32)(vector.dtype.bitwidth // 8)
@@ -174,7 +175,7 @@ def load_first(builder, p, i, vector: Vector, count):
 
 
 def store_first(builder, value, p, i, vector: Vector, count):
-    """Store the first `count` lanes at element `i`; what lies behind is not written."""
+    """Store the first `count` lanes at element `i`; memory after these is not written."""
     align = ir.IntType(32)(vector.dtype.bitwidth // 8)
     address = vector_address(builder, p, i, vector)
     mask = _first_lanes(builder, vector, count)

@@ -10,12 +10,13 @@ from fastbp.plan.network import Kind, NetworkPlan, Op, padded
 ALIGNMENT = 32  # elements between which regions of the arena begin
 NOWHERE = -1
 # The moments of a batch, n values each for n features: its mean and variance, then over its rows the sums of
-# the deltas and of the deltas times the outputs. Behind them lies 1 / the sum of the rows' weights.
+# the deltas and of the deltas times the outputs. After them lies 1 / the sum of the rows' weights.
 MEAN, VARIANCE, SUM_OF_DELTAS, INNER_SUM, N_MOMENTS = range(5)
-# What holds for a step, behind the solver's coefficients: the L2 penalty's strength, the factor of the rows'
-# weights, the L1 penalty's strength, the share that decay takes, the limit of gradients, of their norm, by
-# what that scales them, the limit of the norms of units, the share by which the mean of the weights moves,
-# and that by which running moments of batch normalisation do, for a batch of mean weight 1.
+# Values of a step, after the solver's coefficients: the L2 penalty's strength, the factor of the rows'
+# weights, the L1 penalty's strength, the fraction that decay takes, the limit of gradients, of their norm,
+# the factor that this limit scales them by, the limit of the norms of units, the fraction by which the mean
+# of the weights moves, and the one by which running moments of batch normalisation do, for a batch of mean
+# weight 1.
 (
     PENALTY,
     FACTOR,
@@ -37,7 +38,7 @@ class ArenaOffsets:
 
     Attributes
     ----------
-    constants : the parameters of the loss, then those of other ops
+    constants : the parameters of the loss, then of other ops
     activations, deltas : of each buffer; deltas of inputs are NOWHERE where nothing is learned before the
         first layer. Of the second buffer of a parametric op: the moments of the batch (MEAN …), and the
         derivatives by its parameters
@@ -151,7 +152,7 @@ def learned_rows(network: NetworkPlan) -> list[Op]:
 
 
 def _in_place(network: NetworkPlan, selection: Selection) -> dict[int, int]:
-    """Buffers that share their memory with the one before: behind noise of the inputs, or noise not drawn."""
+    """Buffers that share their memory with the one before: after noise of the inputs, or noise not drawn."""
     first = network.ops.index(network.dense[0])
     return {
         op.target: op.source

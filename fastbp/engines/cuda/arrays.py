@@ -1,6 +1,6 @@
 """Matrices that other libraries (CuPy, PyTorch, JAX …) hold on the GPU, taken as they lie there.
 
-They come by the CUDA array interface, and nothing of them passes through the host but what is asked for.
+They come by the CUDA array interface, and nothing of them passes through the host unless it is asked for.
 """
 
 from typing import Any
@@ -11,11 +11,11 @@ from fastbp.engines.cuda.target import cuda
 
 THREADS = 256
 MOST_BLOCKS = 1024
-CAST = tuple(map(np.dtype, ("float32", "float64", "int32", "int64")))  # what rows may be cast from
+CAST = tuple(map(np.dtype, ("float32", "float64", "int32", "int64")))  # dtypes that rows may be cast from
 
 
 class DeviceRows:
-    """An estimator's X on the GPU: what scikit-learn asks of an array, and the memory for the engine.
+    """An estimator's X on the GPU: the attributes that scikit-learn reads, and the memory for the engine.
 
     Attributes
     ----------

@@ -33,7 +33,7 @@ def make_features(real: type, tiling: Tiling, selection: Selection) -> Any:
     """The device function for the phase FEATURES: a block takes some features at a time over all rows.
 
     STATISTICS: mean and variance of the batch, towards which the running ones move; a batch without weight
-    takes the running ones, and leaves them alone. DELTA_SUMS: what the deltas before the normalisation need.
+    takes the running ones, and leaves them alone. DELTA_SUMS: sums for the deltas before the normalisation.
     """
     threads, averages, n_states = tiling.threads, selection.averages, selection.n_states
     block_sum = make_block_sum(threads)
@@ -131,7 +131,7 @@ def make_features(real: type, tiling: Tiling, selection: Selection) -> Any:
 
 
 def make_standardise_backward(real: type) -> Any:
-    """The device function that turns a delta behind the normalisation into the one before it."""
+    """The device function that turns a delta after the normalisation into the one before it."""
     sqrt, one, epsilon = primitives(real)["sqrt"], real(1.0), real(EPSILON)
 
     @inlined

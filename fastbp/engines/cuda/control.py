@@ -1,6 +1,6 @@
 """The bookkeeping of a fit, kept by one block in float64: learning rate, loss, epochs, stopping rule.
 
-`open_step` works out what a step needs, `close_step` enters what it brought, by the rules of
+`open_step` computes the coefficients of a step, `close_step` enters its loss, by the rules of
 ``fastbp.engines.control``.
 """
 
@@ -28,7 +28,7 @@ from fastbp.engines.cuda.tiling import Tiling
 from fastbp.functions.normalisation import MOMENTUM
 
 INT, FLOAT = np.int64, np.float64
-# What a launch needs beside the control record.
+# Record of a launch, beside the control record.
 LAUNCH = np.dtype(
     [
         # Constants: offsets into the arena, and its size
@@ -46,11 +46,13 @@ LAUNCH = np.dtype(
         ("tile_rows", INT),
         ("has_solver", INT),
         ("has_weights", INT),
+        # Steps of this launch, at most; an end of training ends it, too
+        ("n_steps", INT),
         # Cursor: where in the order the next step begins; steps before this launch; steps of this trainer
         ("order_position", INT),
         ("steps_before", INT),
         ("steps_here", INT),
-        # What has come of it
+        # Results
         ("step_loss", FLOAT),
         ("has_bad_parameters", INT),
     ],
@@ -59,10 +61,11 @@ LAUNCH = np.dtype(
 
 
 class Bookkeeping(NamedTuple):
-    """The device functions `open_step` and `close_step`."""
+    """The device functions of this file."""
 
     open_step: Any
     close_step: Any
+    find_bad_parameters: Any
 
 
 @cache
@@ -125,11 +128,11 @@ def make_bookkeeping(real: type, tiling: Tiling, selection: Selection) -> Bookke
 
     @device
     def close_step(fit, launch, memory, curve, scratch, tid, batch_rows):
-        """By all threads of one block: what the step that has just ended brought."""
+        """By all threads of one block: enter the loss of the step that has just ended."""
         passes = (batch_rows + fit.pass_rows - 1) // fit.pass_rows
         rest = batch_rows - (passes - 1) * fit.pass_rows
         tiles = (passes - 1) * launch.loss_tiles + (rest + launch.tile_rows - 1) // launch.tile_rows
-        # Read before the barriers of the sums, for behind them one thread opens the next step.
+        # Read before the barriers of the sums, for after them one thread opens the next step.
         penalised = updates and (l1 or memory[launch.coefficients + PENALTY] != real(0.0))
         loss = total(memory, launch.partials, tiles, scratch, tid)
         penalty = np.float64(0.0)
@@ -146,4 +149,12 @@ def make_bookkeeping(real: type, tiling: Tiling, selection: Selection) -> Bookke
             if fit.step_of_epoch == fit.epoch_steps and fit.status == RUNNING:
                 end_epoch(fit, curve)
 
-    return Bookkeeping(open_step, close_step)
+    @device
+    def find_bad_parameters(launch, memory, place):
+        """By all threads of all blocks: note whether any parameter is not finite."""
+        rank, size, tid = place
+        for i in range(rank * threads + tid, launch.n_parameters, size * threads):
+            if memory[i] - memory[i] != real(0.0):
+                launch.has_bad_parameters = 1
+
+    return Bookkeeping(open_step, close_step, find_bad_parameters)

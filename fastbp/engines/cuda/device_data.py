@@ -37,7 +37,7 @@ class DeviceData:
 
     @property
     def nbytes(self) -> int:
-        """What is to be sent."""
+        """The rows to be sent."""
         return (
             self.X.nbytes * self.on_host
             + self.targets.nbytes
@@ -57,7 +57,7 @@ class Cursor:
 class Orders:
     """The orders of epochs, each drawn once, on the CPU: so both engines train on the same batches.
 
-    Epoch `end` and those behind it will not come. `index` holds the numbers of a fit's rows, None for all.
+    Epoch `end` and later ones are never made. `index` holds the numbers of a fit's rows, None for all.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Orders:
 
 
 class Resident:
-    """All rows lie on the device; what is sent are the orders of epochs, several at a time.
+    """All rows lie on the device; only the orders of epochs are sent, several at a time.
 
     Attributes
     ----------
@@ -128,7 +128,7 @@ class Resident:
         return passed * self._n + cursor.position, min(n_steps, steps)
 
     def ahead(self, cursor: Cursor) -> None:
-        """Draw the orders of the epochs that come behind those on the device."""
+        """Draw the orders of the epochs after those on the device."""
         first = self._first + self._held
         for epoch in range(first, min(first + self._wanted, self._orders.end)):
             self._orders.of(epoch)

@@ -37,9 +37,9 @@ A, B, C, K, N = table.A, table.B, table.C, table.K, table.N
 def make_elements(real: type, tiling: Tiling, selection: Selection) -> Any:
     """The device function for the phase ELEMENTS.
 
-    Elements are numbered row by row; those of a group op are its outputs. A thread goes through its elements
-    job by job. What a job of the chain writes for an element, the next one reads in the same thread, so that
-    there is nothing to wait for.
+    Elements are numbered row by row; the elements of a group op are its outputs. A thread goes through its
+    elements job by job. The next job of the chain reads an element in the thread that has written it, so that
+    no barrier is needed.
     """
     do, threads = formulas(real, selection), tiling.threads
     activate, activate_backward = do.activate, do.activate_backward

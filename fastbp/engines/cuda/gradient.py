@@ -1,4 +1,4 @@
-"""What is done with a tile of a weight gradient: kept, added up, or made a step of the solver at once.
+"""Modes of a tile of a weight gradient: kept, added up, or applied by the solver at once.
 
 Where the norm of the gradient has a limit it is always kept first, with sums of its squares.
 """
@@ -16,7 +16,7 @@ from fastbp.engines.cuda.tiling import Tiling
 
 C = table.C
 
-# What is done with a tile of the gradient.
+# Modes of a tile of the gradient.
 APPLY, WRITE, ADD, APPLY_STORED = range(4)
 
 
@@ -27,7 +27,7 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
     """
     do, n_states, options = formulas(real, selection), selection.n_states, selection.step
     step, penalised, updates, l1 = do.step, do.penalised_gradient, selection.solver is not None, options.l1
-    # Behind a limit of the norms of units the mean moves later.
+    # With a limit of the norms of units the mean moves after it.
     averages, threads = selection.averages and not selection.max_norm, tiling.threads
     clip_norm, factors = options.rescale, options.factors
     block_sum = make_block_sum(threads)
@@ -122,7 +122,7 @@ def make_gradient_tile(real: type, tiling: Tiling, selection: Selection) -> Any:
 
 
 def make_scale_gradient(real: type, tiling: Tiling) -> Any:
-    """The device function that works out by what a gradient comes to a norm of at most the limit.
+    """The device function that computes the factor by which a gradient has a norm of at most the limit.
 
     Every block adds up the same sums in the same order and writes the same number: none waits for another.
     """

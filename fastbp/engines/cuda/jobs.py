@@ -1,4 +1,4 @@
-"""The tables that the kernel walks through: kinds of phases and of jobs, and what their columns hold."""
+"""The tables that the kernel walks through: kinds of phases and of jobs, and their columns."""
 
 from dataclasses import dataclass
 
@@ -25,8 +25,8 @@ PHASE_KIND, FIRST_JOB, LAST_JOB, N_PHASE_FIELDS = range(4)
 # AUX: of FORWARD, where the product itself is kept, or NOWHERE; of BACKWARD, the values whose derivative is
 # wanted; of LOSS and GATHER, the weights. FIRST_TILE: tiles of the phase before this job's.
 # CONSTANTS: of GRADIENT, the factors of the learning rate of weights and of biases.
-# NOISE: what noise follows the activation, or NOWHERE; with the op's number DRAW, its CONSTANTS, and forward
-# DISTURBED, where the result goes. ADDED: what is added behind that (forward) or before it (backward), and
+# NOISE: the noise after the activation, or NOWHERE; with the op's number DRAW, its CONSTANTS, and forward
+# DISTURBED, where the result goes. ADDED: the term added after that (forward) or before it (backward), and
 # SUM, where the sum is kept; NOWHERE for none.
 # ROWS: A the values, B the targets, C the deltas, N their width.
 # GATHER: A the inputs, N their width, B the targets, K their width.
@@ -53,7 +53,7 @@ UNROLLED = 4  # rows that a thread gathers at once
 
 @dataclass(frozen=True)
 class Program:
-    """What the kernel reads.
+    """The tables that the kernel reads.
 
     Attributes
     ----------

@@ -33,33 +33,31 @@ class LaunchConfig:
         real: type = dtype.type
         return make_kernel(real, BLOCK if self.kind == PHASES else self.kind, selection, TILING)
 
-    def run(
-        self, kernel: Any, tables: tuple, stream: Any, n_steps: int, units: int, close: bool = True
-    ) -> None:
-        """Start up to `n_steps` steps; they end some time later.
+    def run(self, kernel: Any, tables: tuple, stream: Any, units: int, close: bool = True) -> None:
+        """Start the steps that the launch's record asks for; they end some time later.
 
         Parameters
         ----------
         tables : tuple
             The arrays that the kernel takes.
         stream : cuda.stream
-            Not the default one, behind which copies on other streams wait.
+            Not the default one, for which copies on other streams wait.
         units : int
             Phases of a step, through all its passes; for PHASES, which makes one step.
         close : bool
-            Whether the bookkeeping is to be done.
+            Whether the bookkeeping is to be done; a kernel of prediction has none.
         """
         with warnings.catch_warnings():
             # A small network needs few blocks, and Numba warns below 128.
             warnings.filterwarnings("ignore", message="Grid size")
             launch = kernel[self.n_blocks, TILING.threads, stream]
         if self.kind != PHASES:
-            launch(*tables, 0, ALL, n_steps, int(close))
+            launch(*tables, 0, ALL)
             return
         for unit in range(units):
-            launch(*tables, unit, unit + 1, 1, 0)
+            launch(*tables, unit, unit + 1)
         if close:
-            launch(*tables, 0, 0, 1, 1)
+            launch(*tables, 0, 0)
 
 
 def is_resident(program: Program, dtype: np.dtype) -> bool:
@@ -83,7 +81,7 @@ def within_device(team: LaunchConfig, kernel: Any, tables: tuple) -> LaunchConfi
     """The same team with as many blocks as a cooperative launch on this device allows."""
     if team.kind != GRID or SIMULATOR:
         return team
-    arguments = (*tables, 0, ALL, 1, 1)
+    arguments = (*tables, 0, ALL)
     compiled = kernel.compile(tuple(kernel.typeof_pyval(value) for value in arguments))
     return LaunchConfig(
         GRID, max(1, min(team.n_blocks, compiled.max_cooperative_grid_blocks(TILING.threads)))

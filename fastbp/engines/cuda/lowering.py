@@ -31,7 +31,7 @@ IDENTITY = 0  # the code of the first of each selection's activations
 
 @dataclass(frozen=True)
 class Selection:
-    """What of the registries a kernel is made of, by name; equal selections share a kernel.
+    """The registered functions of a kernel, by name; equal selections share a kernel.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Selection:
 
     @property
     def step(self) -> StepOptions:
-        """What a step does besides the solver's rule."""
+        """Parts of a step besides the solver's rule."""
         return StepOptions(self.l1, self.decay, self.clip, self.clip_norm, self.rate_factors)
 
     @property
@@ -106,7 +106,7 @@ class Selection:
         return self.n_states + self.averages
 
     def code(self, op: Op) -> int:
-        """Of an op's function, among those of its kind."""
+        """Number of an op's function among the functions of its kind."""
         if op.kind == Kind.ROW:
             return self.row_activations.index(ROW_ACTIVATIONS.names()[op.code])
         if op.kind == Kind.NOISE:

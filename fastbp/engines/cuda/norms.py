@@ -1,4 +1,4 @@
-"""Norms of units: what is done to the weights when the whole step has been made."""
+"""Norms of units: their limit, applied to the weights after the whole step."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a block does in a phase: gather rows, products with what follows them, formulas of rows and norms."""
+"""The work of a block in a phase: gather rows, products and the ops after them, formulas of rows, norms."""
 
 from typing import Any, NamedTuple
 
@@ -141,7 +141,7 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
                     if column == 0:
                         memory[to_weights + r] = weights[s] if launch.has_weights == 1 else one
         if noisy_inputs:
-            # Each thread goes on with what it has gathered itself: there is nothing to wait for.
+            # Each thread continues with the rows that it has gathered itself: no barrier is needed.
             for noise in range(job + 1, last_job):
                 noise_key, p = op_key(key, jobs[noise, DRAW]), memory[jobs[noise, CONSTANTS] :]
                 for first in range(rank * lanes * UNROLLED, n_rows, size * lanes * UNROLLED):
@@ -231,7 +231,7 @@ def make_work(real: type, tiling: Tiling, only_small: bool, selection: Selection
 
     @device
     def tiles(memory, jobs, first_job, last_job, pool, launch, mode, start, n_rows, key, place):
-        """This block's tiles of a phase; the jobs' tiles are numbered one behind the other."""
+        """This block's tiles of a phase; the jobs' tiles are numbered consecutively."""
         rank, size, tid = place
         final = last_job - 1
         width = large_width if jobs[final, SHAPE] == LARGE else small_width

@@ -16,7 +16,7 @@ from fastbp.engines.cuda.target import cuda
 from fastbp.plan.network import NetworkPlan
 
 BLOCK_BYTES = 1 << 28  # of the activations of a block of rows
-HELD_SHARE = 4  # rows are held where they leave this many times their size to what comes after
+HELD_SHARE = 4  # rows are held where the free memory is at least this many times their size
 
 
 class Predictor:
@@ -26,7 +26,7 @@ class Predictor:
     ----------
     network : NetworkPlan
     n_rows : int
-        At most so many will be asked for.
+        Maximum number of rows of a call.
     layer, largest
         As of ``fastbp.engines.cpu.engine.forward``.
     """
@@ -49,10 +49,11 @@ class Predictor:
                 f"MiB, but the GPU has {free / 2**20:,.0f} MiB free. Choose device='cpu'."
             )
         self._arena = cuda.to_device(np.zeros(program.layout.size, dtype))
-        offsets = {
+        values = {
             "coefficients": program.layout.coefficients,
             "partials": program.layout.partials,
             "loss_tiles": program.loss_tiles,
+            "n_steps": 1,
         }
         self._control = cuda.to_device(self._rows_of_block(self._block))
         nothing, no_order = cuda.to_device(np.zeros(1, dtype)), cuda.to_device(np.zeros(1, np.int32))
@@ -65,7 +66,7 @@ class Predictor:
             nothing,
             no_order,
             self._control,
-            cuda.to_device(new_records(LAUNCH, offsets)),
+            cuda.to_device(new_records(LAUNCH, values)),
             cuda.to_device(np.zeros(1)),
         )
         self._kernel, self._stream = team.kernel(dtype, selection), cuda.stream()
@@ -88,7 +89,7 @@ class Predictor:
             part = values[start * n_inputs : (start + rows) * n_inputs]
             arena[self._inputs : self._inputs + part.size].copy_to_device(part)
             self._control.copy_to_device(self._rows_of_block(rows))
-            self._team.run(self._kernel, self._tables, self._stream, 1, self._n_phases, close=False)
+            self._team.run(self._kernel, self._tables, self._stream, self._n_phases, close=False)
             to = flat[start * width : (start + rows) * width]
             arena[self._result : self._result + rows * width].copy_to_host(to)
         return flat.reshape(n_rows, width)
@@ -144,7 +145,7 @@ def forward(
 
 
 def hold(network: NetworkPlan, X, index: np.ndarray | None = None) -> HeldRows:
-    """What `forward` takes in place of X where the same rows are asked for again and again.
+    """Prepare rows that are used repeatedly: `forward` takes the result in place of X.
 
     `index` holds their numbers, None for all.
     """

@@ -51,7 +51,7 @@ def primitives(real: type) -> dict[str, Callable]:
 
     @device
     def rint(x):
-        # The sum has no digits behind the point, and the hardware rounds it to even.
+        # The sum has no digits after the point, and the hardware rounds it to even.
         shift = -whole if x < zero else whole
         return (x + shift) - shift if abs(x) < whole else x
 

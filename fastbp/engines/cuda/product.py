@@ -22,7 +22,7 @@ def make_product(real: type, tiling: Tiling, shape: int) -> Any:
     ``product(memory, pool, tid, a, a_row, a_col, one_m, one_k, b, b_row, b_col, m0, n0, M, N, K)`` computes
     C[m, n] = Σ_k A[m, k] · B[k, n] for the tile at (m0, n0) and leaves it row by row in `pool`, where
     A[m, k] = memory[a + m · a_row + k · a_col], or 1 in row `one_m` and in column `one_k`; B likewise.
-    Beyond M, N, K operands count as zero. All threads call it; `pool` is free for the next tile only behind
+    Beyond M, N, K operands count as zero. All threads call it; `pool` is free for the next tile only after
     a barrier.
     """
     threads, side, micro = tiling.threads, tiling.side, tiling.micro[shape]
@@ -46,7 +46,7 @@ def make_product(real: type, tiling: Tiling, shape: int) -> Any:
         for i in range(loads):
             value = zero
             if x < x_end and k < k_end:
-                # Unsigned: no check for an index from behind.
+                # Unsigned: no check for a negative index.
                 value = one if x == one_x or k == one_k else memory[np.uint64(offset)]
             values[i] = value
             x = np.int32(x + x_step)
@@ -59,8 +59,8 @@ def make_product(real: type, tiling: Tiling, shape: int) -> Any:
     def product(
         memory, pool, tid, a, a_row, a_col, one_m, one_k, b, b_row, b_col, m0, n0, m_end, n_end, k_total
     ):
-        tid = np.int32(tid & mask)  # never negative: spares the check of indices from behind
-        # Registers are what is scarce here, and 32 bits take one.
+        tid = np.int32(tid & mask)  # never negative: spares the check of negative indices
+        # Registers are scarce here, and 32 bits take one.
         one_m, one_k, m_end, n_end = np.int32(one_m), np.int32(one_k), np.int32(m_end), np.int32(n_end)
         k_total, a_row, a_col = np.int32(k_total), np.int32(a_row), np.int32(a_col)
         m0, n0, b_row, b_col = np.int32(m0), np.int32(n0), np.int32(b_row), np.int32(b_col)
@@ -119,10 +119,10 @@ def make_product(real: type, tiling: Tiling, shape: int) -> Any:
 
 
 def _multiply(depth: int, pitch: int, right: int, micro: int) -> Any:
-    """A thread's part of a slice: all steps of k behind one another.
+    """A thread's part of a slice: all steps of k, one after another.
 
     Written out, so that every address is a constant away from one that is known to be aligned: then elements
-    come from shared memory four at a time, and that is what limits the speed.
+    come from shared memory four at a time, which limits the speed.
     """
 
     @inlined

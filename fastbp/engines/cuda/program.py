@@ -1,12 +1,12 @@
 """From a plan to the table that the kernel walks through: phases, jobs, and the one arena they work on.
 
-A step is a list of phases with a barrier of the team behind each. The jobs of a phase may run side by side:
+A step is a list of phases with a barrier of the team after each. The jobs of a phase may run side by side:
 
 - GATHER: inputs, targets and weights of the batch, by the order of the epoch; then the noise of the inputs.
 - TILES: products of matrices, tile by tile, with what follows on each tile. Forward: the elementwise
   activation, then noise, then the layer's inputs added. Backward: the derivatives of all that. Gradients of
   all layers at once: the solver's update.
-- ROWS: a thread takes a row of the batch through row activation, loss and what comes behind them.
+- ROWS: a thread takes a row of the batch through row activation, loss and the ops after them.
 - ELEMENTS: a thread takes an element of a buffer through ops that no product takes along: functions with
   parameters, groups of values, and all that stands with them between two products.
 - FEATURES: sums over the rows of a batch, for batch normalisation.

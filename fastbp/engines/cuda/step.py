@@ -1,7 +1,7 @@
 """The kernel: a team of blocks trains one network, many steps in one launch.
 
-The blocks walk through the phases of the program together, with a barrier of the team behind each. A team of
-one block meets at the block's own barrier; a larger one at the grid's, in a cooperative launch; or the host
+The blocks walk through the phases of the program together, with a barrier of the team after each. A team of
+one block uses the block's own barrier; a larger one the grid's, in a cooperative launch; or the host
 launches phase by phase, which needs no barrier. In all three the same work is dealt to the blocks, whose
 number changes nothing but the time.
 """
@@ -82,19 +82,17 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
     curve : float64, out
         Losses of the epochs that end in this launch.
     first, last : int
-        Range of the phases to run, counted through all passes of a step; 0, ALL for whole steps.
-    n_steps : int
-        At most; an end of training ends a launch, too.
-    close : int
-        1 where the last step ends with this launch.
+        Range of the phases to run, counted through all passes of a step; 0, ALL for whole steps, of which
+        the launch closes the last; 0, 0 closes a step whose phases were launched one by one.
     """
     resident, grid = team == RESIDENT, team == GRID
     bookkeeping = make_bookkeeping(real, tiling, selection)
     open_step, close_step = bookkeeping.open_step, bookkeeping.close_step
+    find_bad_parameters = bookkeeping.find_bad_parameters
     work = make_work(real, tiling, only_small=resident, selection=selection)
     gather, do_tiles, do_rows, limit_norms = work.gather, work.tiles, work.rows, work.norms
     do_elements, do_features = work.elements, work.features
-    elements, batch_norm = selection.elements, selection.batch_norm
+    elements, batch_norm, trains = selection.elements, selection.batch_norm, selection.loss is not None
     clip_norm, max_norm, draws = selection.clip_norm, selection.max_norm, selection.draws
     threads = tiling.threads
     mask = threads - 1
@@ -108,7 +106,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
             cuda.cg.this_grid().sync()
 
     @device
-    def run(phases, jobs, memory, pool, scratch, data, fit, launch, curve, units, n_steps, close):
+    def run(phases, jobs, memory, pool, scratch, data, fit, launch, curve, units):
         # In 32 bits: a thread has few registers, and 64 bits take two.
         tid, rank, size = (
             np.int32(cuda.threadIdx.x & mask),
@@ -122,7 +120,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
         before = batch_rows  # rows of the step before
         done = np.int32(0)
         running = True
-        while running and done < n_steps:
+        while running and done < launch.n_steps:
             key = step_key(fit.seed, launch.steps_before + done) if draws else np.uint64(0)
             passes = np.int32((batch_rows + fit.pass_rows - 1) // fit.pass_rows)
             n_units = np.int32(passes * n_phases)
@@ -178,7 +176,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                 if position == fit.n_rows:
                     position = np.int32(0)
                 batch_rows = np.int32(min(fit.batch_rows, fit.n_rows - position))
-        if close == 1:
+        if trains and (last == 0 or last == ALL):
             if rank == 0:
                 if running and done > 0:
                     close_step(fit, launch, memory, curve, scratch, tid, before)
@@ -186,13 +184,9 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                     launch.order_position = at
                     fit.position = position
             if launch.has_solver == 1:
-                for i in range(rank * threads + tid, launch.n_parameters, size * threads):
-                    if memory[i] - memory[i] != real(0.0):
-                        launch.has_bad_parameters = 1
+                find_bad_parameters(launch, memory, place)
 
-    def kernel(
-        phases, jobs, arena, X, targets, weights, order, control, launches, curve, first, last, n_steps, close
-    ):
+    def kernel(phases, jobs, arena, X, targets, weights, order, control, launches, curve, first, last):
         # One by one: Numba takes longer to find the type of a tuple of device arrays.
         if SIMULATOR:
             # It knows no alignment, and threads that ask at the same time would get an array each.
@@ -212,12 +206,12 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
             for i in range(cuda.threadIdx.x, n, threads):
                 own[i] = arena[i]
             cuda.syncthreads()
-            run(phases, jobs, own, pool, scratch, data, fit, launch, curve, units, n_steps, close)
+            run(phases, jobs, own, pool, scratch, data, fit, launch, curve, units)
             cuda.syncthreads()
             for i in range(cuda.threadIdx.x, n, threads):
                 arena[i] = own[i]
         else:
-            run(phases, jobs, arena, pool, scratch, data, fit, launch, curve, units, n_steps, close)
+            run(phases, jobs, arena, pool, scratch, data, fit, launch, curve, units)
 
     kernel.__name__ = f"train_{team}_{np.dtype(real).name}"
     return cuda.jit(kernel) if SIMULATOR else cuda.jit(launch_bounds=launch_bounds(real, tiling))(kernel)

@@ -30,7 +30,7 @@ def device(function: Any) -> Any:
 
 
 def inlined(function: Any) -> Any:
-    """The same, part of its caller: what it keeps in small arrays then stays in registers."""
+    """The same, part of its caller: its small arrays then stay in registers."""
     if SIMULATOR:
         return device(function)
     return cuda.jit(device=True, forceinline=True)(function)
@@ -38,7 +38,7 @@ def inlined(function: Any) -> Any:
 
 @functools.cache
 def missing() -> str | None:
-    """What keeps kernels from running here, and what to do about it; None where nothing does."""
+    """The reason why kernels cannot run here, and the remedy; None where they can."""
     if SIMULATOR and cuda is not None:
         return None
     try:

@@ -26,7 +26,7 @@ class Tiling:
     def rows_of_tile(self) -> int:
         """Rows of the batch that a block takes at once where a thread takes a row.
 
-        Fewer than it has threads: spread over more blocks they are done sooner.
+        Fewer than it has threads: divided among more blocks they are done sooner.
         """
         return max(self.threads // 4, 1)
 

@@ -45,7 +45,7 @@ class Typed:
         return self._copies[function]
 
     def _translate(self, value: Any, names: set[str]) -> Any:
-        """What a global name or an enclosed variable of a formula means in its copy."""
+        """The value of a global name or an enclosed variable of a formula in its copy."""
         if isinstance(value, float):
             return self.real(value)
         if isinstance(value, FunctionType):

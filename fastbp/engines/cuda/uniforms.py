@@ -28,7 +28,7 @@ def step_key(seed, step):
 
 @device
 def op_key(key, op):
-    """The key of what one op draws in a step."""
+    """Key of the random numbers of one op in a step."""
     return mix64(key + np.uint64(op) * GOLDEN) | ODD
 
 

@@ -84,7 +84,7 @@ class Writer:
         self.layout, self.rows, self.only_small = layout, rows, only_small
         self._jobs: list[list[int]] = []
         self._phases: list[tuple[int, int, int]] = []
-        self._pending: list[list[int]] = []  # jobs of ROWS, or of ELEMENTS, that go on with the same ones
+        self._pending: list[list[int]] = []  # jobs of ROWS, or of ELEMENTS, that continue with the same ones
         self._pending_kind = ROWS
         self._unfused = unfused(network)
         self._most_tiles = 1
@@ -266,13 +266,13 @@ class Writer:
                 job[SUM] = layout.deltas[op.source]
             self._tiles([job])
         elif op.kind == Kind.ELEMENTWISE and self._pending:
-            # Behind a loss, where no product has taken it along.
+            # After a loss, where no product has taken it along.
             self._row_backward(ELEMENT_BACKWARD, op)
         elif op.kind == Kind.ROW:
             self._row_backward(ROW_BACKWARD, op)
 
     def _backward_product(self, op: Op, buffer: int) -> list[int]:
-        """The deltas of a layer's inputs, into those of a buffer, with those of sums that read the inputs."""
+        """Job for the deltas of a layer's inputs, with the deltas of sums that read the inputs."""
         layout = self.layout
         job = make_job(
             BACKWARD,
@@ -374,7 +374,7 @@ class Writer:
         self._phase(NORMS, jobs, n_tiles)
 
     def rows_job(self, kind: int, **values: int) -> None:
-        """A job for each row that comes behind those before it, in the same phase."""
+        """Add a job for each row to the jobs before it, in the same phase."""
         self._chained(ROWS, make_job(kind, **values))
 
     def _element_job(self, kind: int, **values: int) -> None:

@@ -6,7 +6,8 @@ result does not depend on which thread computes them. With running statistics it
 """
 
 from fastbp.engines.compiler import jit
-from fastbp.engines.cpu.arena import ACTIVATION, DELTA, DESTINATION, N_OUT, OFFSET, OTHER, SOURCE, WEIGHT
+from fastbp.engines.cpu.arena import ACTIVATION, DELTA, WEIGHT
+from fastbp.engines.cpu.op_columns import DESTINATION, N_OUT, OFFSET, OTHER, SOURCE
 from fastbp.engines.cpu.ops import parametric
 from fastbp.engines.cpu.ops.interface import BY_BATCH, op_of, panels
 from fastbp.engines.cpu.ops.parametric import forward_with

@@ -3,24 +3,7 @@
 import numpy as np
 
 from fastbp.engines.compiler import jit
-from fastbp.engines.cpu.arena import (
-    ACTIVATION,
-    COLS,
-    CONSTANT,
-    DELTA,
-    DESTINATION,
-    FEW_ROWS,
-    IN_MAJOR,
-    LAYOUT,
-    LD,
-    N_BUFFER_FIELDS,
-    N_IN,
-    N_OUT,
-    OFFSET,
-    ROWS,
-    ROWS_PADDED,
-    SOURCE,
-)
+from fastbp.engines.cpu.arena import ACTIVATION, CONSTANT, DELTA, FEW_ROWS, N_BUFFER_FIELDS, ROWS_PADDED
 from fastbp.engines.cpu.blocks import (
     Block,
     few_rows_times_block,
@@ -28,7 +11,20 @@ from fastbp.engines.cpu.blocks import (
     times_transposed_block,
     transpose_registers_of,
 )
-from fastbp.engines.cpu.op_columns import ACCUMULATES, LEARNS
+from fastbp.engines.cpu.op_columns import (
+    ACCUMULATES,
+    COLS,
+    DESTINATION,
+    IN_MAJOR,
+    LAYOUT,
+    LD,
+    LEARNS,
+    N_IN,
+    N_OUT,
+    OFFSET,
+    ROWS,
+    SOURCE,
+)
 from fastbp.engines.cpu.ops.interface import Linked, op_of, panels
 from fastbp.engines.cpu.vector_memory import advance
 from fastbp.plan.network import Op

@@ -7,10 +7,10 @@ import numpy as np
 
 from fastbp.engines.compiler import jit
 from fastbp.engines.cpu import call
-from fastbp.engines.cpu.arena import ACTIVATION, DELTA, DESTINATION, N_OUT, SOURCE
+from fastbp.engines.cpu.arena import ACTIVATION, DELTA
 from fastbp.engines.cpu.call import call_activation, call_activation_backward
 from fastbp.engines.cpu.formulas import compiled
-from fastbp.engines.cpu.op_columns import BACKWARD, DERIVATIVE_OF, FORWARD
+from fastbp.engines.cpu.op_columns import BACKWARD, DERIVATIVE_OF, DESTINATION, FORWARD, N_OUT, SOURCE
 from fastbp.engines.cpu.ops.interface import Linked, op_of, register
 from fastbp.engines.cpu.vector_memory import lanes, load, store
 from fastbp.functions.activations import ACTIVATIONS

@@ -7,10 +7,10 @@ import numpy as np
 
 from fastbp.engines.compiler import jit
 from fastbp.engines.cpu import call
-from fastbp.engines.cpu.arena import ACTIVATION, DELTA, DESTINATION, N_IN, N_OUT, SOURCE
+from fastbp.engines.cpu.arena import ACTIVATION, DELTA
 from fastbp.engines.cpu.call import call_group, call_group_backward
 from fastbp.engines.cpu.formulas import compiled
-from fastbp.engines.cpu.op_columns import BACKWARD, FORWARD
+from fastbp.engines.cpu.op_columns import BACKWARD, DESTINATION, FORWARD, N_IN, N_OUT, SOURCE
 from fastbp.engines.cpu.ops.interface import Linked, op_of, register
 from fastbp.engines.cpu.vector_memory import advance, lanes, load, store
 from fastbp.functions.activations import GROUP_ACTIVATIONS

@@ -1,4 +1,4 @@
-"""The interface of an op: what its module defines, and what its functions are given.
+"""The interface of an op: the functions of its module, and their arguments.
 
 A module of this package has
 
@@ -22,7 +22,7 @@ PREDICTING, BY_ROW, BY_BATCH = range(3)
 
 
 class Span(NamedTuple):
-    """Registers of rows of the batch, and what holds for the whole pass.
+    """Registers of rows of the batch, and the properties of the whole pass.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ def register_in(panels, r):
 
 
 class Linked(NamedTuple):
-    """What an op's row in the table holds beside the plan.
+    """Entries of an op's row in the table that are not in the plan.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class Linked(NamedTuple):
         The buffer that holds the argument of the derivative.
     fills : int or None
         The buffer whose deltas the op writes or adds to; None where it turns the deltas of its outputs into
-        those of its inputs in place.
+        deltas of its inputs in place.
     """
 
     forward: int = 0

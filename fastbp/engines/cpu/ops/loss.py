@@ -7,20 +7,11 @@ import numpy as np
 
 from fastbp.engines.compiler import jit
 from fastbp.engines.cpu import call
-from fastbp.engines.cpu.arena import (
-    ACTIVATION,
-    CONSTANTS,
-    DELTA,
-    N_OUT,
-    SOURCE,
-    TARGET,
-    TARGET_STRIDE,
-    WEIGHT,
-)
+from fastbp.engines.cpu.arena import ACTIVATION, CONSTANTS, DELTA, TARGET, TARGET_STRIDE, WEIGHT
 from fastbp.engines.cpu.blocks import Panels
 from fastbp.engines.cpu.call import call_loss
 from fastbp.engines.cpu.formulas import compiled
-from fastbp.engines.cpu.op_columns import FORWARD
+from fastbp.engines.cpu.op_columns import FORWARD, N_OUT, SOURCE
 from fastbp.engines.cpu.ops.interface import Linked, op_of, register, register_in
 from fastbp.engines.cpu.vector_memory import (
     advance,

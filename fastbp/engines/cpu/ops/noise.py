@@ -7,10 +7,10 @@ import numpy as np
 
 from fastbp.engines.compiler import jit
 from fastbp.engines.cpu import call
-from fastbp.engines.cpu.arena import ACTIVATION, CONSTANTS, DELTA, DESTINATION, N_OUT, OP_CONSTANTS, SOURCE
+from fastbp.engines.cpu.arena import ACTIVATION, CONSTANTS, DELTA
 from fastbp.engines.cpu.call import call_noise
 from fastbp.engines.cpu.formulas import compiled
-from fastbp.engines.cpu.op_columns import BACKWARD, FORWARD
+from fastbp.engines.cpu.op_columns import BACKWARD, DESTINATION, FORWARD, N_OUT, OP_CONSTANTS, SOURCE
 from fastbp.engines.cpu.ops.interface import Linked, op_of, register
 from fastbp.engines.cpu.uniforms import op_key, uniforms
 from fastbp.engines.cpu.vector_memory import advance, lanes, load, store

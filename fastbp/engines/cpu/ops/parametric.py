@@ -7,22 +7,21 @@ import numpy as np
 
 from fastbp.engines.compiler import jit
 from fastbp.engines.cpu import call
-from fastbp.engines.cpu.arena import (
-    ACTIVATION,
+from fastbp.engines.cpu.arena import ACTIVATION, DELTA, ROWS_PADDED
+from fastbp.engines.cpu.blocks import transpose_registers_of
+from fastbp.engines.cpu.call import call_parametric, call_parametric_backward
+from fastbp.engines.cpu.formulas import compiled
+from fastbp.engines.cpu.op_columns import (
+    BACKWARD,
     COLS,
-    DELTA,
     DESTINATION,
+    FORWARD,
     LEARNED,
     N_OUT,
     OFFSET,
     OTHER,
-    ROWS_PADDED,
     SOURCE,
 )
-from fastbp.engines.cpu.blocks import transpose_registers_of
-from fastbp.engines.cpu.call import call_parametric, call_parametric_backward
-from fastbp.engines.cpu.formulas import compiled
-from fastbp.engines.cpu.op_columns import BACKWARD, FORWARD
 from fastbp.engines.cpu.ops.interface import Linked, op_of, panels, register
 from fastbp.engines.cpu.vector_memory import (
     advance,

@@ -3,9 +3,9 @@
 import numpy as np
 
 from fastbp.engines.compiler import jit
-from fastbp.engines.cpu.arena import ACTIVATION, DELTA, DESTINATION, N_OUT, OTHER, SOURCE
+from fastbp.engines.cpu.arena import ACTIVATION, DELTA
 from fastbp.engines.cpu.blocks import add_panels, copy_panels
-from fastbp.engines.cpu.op_columns import ACCUMULATES
+from fastbp.engines.cpu.op_columns import ACCUMULATES, DESTINATION, N_OUT, OTHER, SOURCE
 from fastbp.engines.cpu.ops.interface import Linked, op_of, register
 from fastbp.plan.network import Op
 
@@ -24,7 +24,7 @@ def forward(net, o, span):
 
 @jit
 def backward(net, o, span):
-    """Deltas of the other buffer: the same, or added to what another op has left there."""
+    """Deltas of the other buffer: the same, or added to those of another op."""
     op = op_of(net, o)
     delta = register(net, op[DESTINATION], DELTA, span.first)
     other = register(net, op[OTHER], DELTA, span.first)

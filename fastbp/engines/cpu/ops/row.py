@@ -1,4 +1,4 @@
-"""A function of all features of a row: softmax, layer normalisation. Its kernels are those of activations."""
+"""A function of all features of a row: softmax, layer normalisation. Its kernels are the activations'."""
 
 from collections.abc import Callable
 from functools import cache
