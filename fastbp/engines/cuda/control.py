@@ -46,8 +46,6 @@ LAUNCH = np.dtype(
         ("tile_rows", INT),
         ("has_solver", INT),
         ("has_weights", INT),
-        # Steps of this launch, at most; an end of training ends it, too
-        ("n_steps", INT),
         # Cursor: where in the order the next step begins; steps before this launch; steps of this trainer
         ("order_position", INT),
         ("steps_before", INT),

@@ -142,13 +142,13 @@ class _Session:
         # One phase at a time: how many there are depends on the rows of the step.
         at, n_steps = self._loader.prepare(cursor, 1 if self.team.kind == "phases" else n_steps)
         self._launch["order_position"], self._fit["position"] = at, cursor.position
-        self._launch["n_steps"], self._launch["steps_before"] = n_steps, self._fit["steps"]
+        self._launch["steps_before"] = self._fit["steps"]
         control.copy_to_device(self._control)
         launches.copy_to_device(self._launches)
         rows = min(self.batch, self.n_rows - cursor.position)
         passes = -(-rows // self.pass_rows)
         units = units_of_step(self.selection, len(self.program.phases), passes)
-        self.team.run(self._kernel, self._tables, self._stream, units)
+        self.team.run(self._kernel, self._tables, self._stream, n_steps, units)
         steps_per_epoch = -(-self.n_rows // self.batch)
         epochs, step = divmod(cursor.step + n_steps, steps_per_epoch)
         self._loader.ahead(Cursor(cursor.epoch + epochs, step * self.batch, step))

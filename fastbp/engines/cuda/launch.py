@@ -8,7 +8,16 @@ import numpy as np
 
 from fastbp.engines.cuda.jobs import Program
 from fastbp.engines.cuda.lowering import Selection
-from fastbp.engines.cuda.step import ALL, BLOCK, GRID, RESIDENT, TILING, make_kernel, resident_elements
+from fastbp.engines.cuda.step import (
+    BLOCK,
+    CLOSE,
+    GRID,
+    RESIDENT,
+    TILING,
+    WHOLE_STEPS,
+    make_kernel,
+    resident_elements,
+)
 from fastbp.engines.cuda.target import SIMULATOR, cuda
 
 PHASES = "phases"  # several blocks, launched phase by phase
@@ -33,8 +42,10 @@ class LaunchConfig:
         real: type = dtype.type
         return make_kernel(real, BLOCK if self.kind == PHASES else self.kind, selection, TILING)
 
-    def run(self, kernel: Any, tables: tuple, stream: Any, units: int, close: bool = True) -> None:
-        """Start the steps that the launch's record asks for; they end some time later.
+    def run(
+        self, kernel: Any, tables: tuple, stream: Any, n_steps: int, units: int, close: bool = True
+    ) -> None:
+        """Start up to `n_steps` steps; they end some time later.
 
         Parameters
         ----------
@@ -52,12 +63,12 @@ class LaunchConfig:
             warnings.filterwarnings("ignore", message="Grid size")
             launch = kernel[self.n_blocks, TILING.threads, stream]
         if self.kind != PHASES:
-            launch(*tables, 0, ALL)
+            launch(*tables, n_steps, WHOLE_STEPS)
             return
         for unit in range(units):
-            launch(*tables, unit, unit + 1)
+            launch(*tables, 1, unit)
         if close:
-            launch(*tables, 0, 0)
+            launch(*tables, 1, CLOSE)
 
 
 def is_resident(program: Program, dtype: np.dtype) -> bool:
@@ -81,7 +92,7 @@ def within_device(team: LaunchConfig, kernel: Any, tables: tuple) -> LaunchConfi
     """The same team with as many blocks as a cooperative launch on this device allows."""
     if team.kind != GRID or SIMULATOR:
         return team
-    arguments = (*tables, 0, ALL)
+    arguments = (*tables, 1, WHOLE_STEPS)
     compiled = kernel.compile(tuple(kernel.typeof_pyval(value) for value in arguments))
     return LaunchConfig(
         GRID, max(1, min(team.n_blocks, compiled.max_cooperative_grid_blocks(TILING.threads)))

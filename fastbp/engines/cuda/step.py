@@ -38,7 +38,8 @@ BLOCK = "block"  # one block, or several that are launched phase by phase
 GRID = "grid"  # several blocks in a cooperative launch
 
 SHARED_BYTES = 46 * 1024  # every GPU has 48 KB for a block, and the compiler takes a little
-ALL = 1 << 30  # more phases than there are
+WHOLE_STEPS = -1  # in place of a phase
+CLOSE = 1 << 30  # more than there are phases
 MOST_KERNELS = 128  # that are kept: a search over all activations and solvers would fill the memory
 
 
@@ -81,9 +82,11 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
         See ``engines.control`` and ``control.LAUNCH``.
     curve : float64, out
         Losses of the epochs that end in this launch.
-    first, last : int
-        Range of the phases to run, counted through all passes of a step; 0, ALL for whole steps, of which
-        the launch closes the last; 0, 0 closes a step whose phases were launched one by one.
+    n_steps : int
+        At most; an end of training ends a launch, too.
+    phase : int
+        WHOLE_STEPS; or the one phase to run, counted through all passes of a step; or CLOSE, which runs none
+        and closes the step whose phases were launched one by one.
     """
     resident, grid = team == RESIDENT, team == GRID
     bookkeeping = make_bookkeeping(real, tiling, selection)
@@ -106,21 +109,20 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
             cuda.cg.this_grid().sync()
 
     @device
-    def run(phases, jobs, memory, pool, scratch, data, fit, launch, curve, units):
+    def run(phases, jobs, memory, pool, scratch, data, fit, launch, curve, extent):
         # In 32 bits: a thread has few registers, and 64 bits take two.
         tid, rank, size = (
             np.int32(cuda.threadIdx.x & mask),
             np.int32(cuda.blockIdx.x),
             np.int32(cuda.gridDim.x),
         )
-        place, (first, last) = Place(rank, size, tid), units
+        place, (n_steps, only) = Place(rank, size, tid), extent
         n_phases = np.int32(phases.shape[0] - 1 if max_norm else phases.shape[0])  # of a pass
         at, position = np.int32(launch.order_position), np.int32(fit.position)
         batch_rows = np.int32(min(fit.batch_rows, fit.n_rows - position))
         before = batch_rows  # rows of the step before
-        done = np.int32(0)
-        running = True
-        while running and done < launch.n_steps:
+        done, running = np.int32(0), True
+        while running and done < n_steps:
             key = step_key(fit.seed, launch.steps_before + done) if draws else np.uint64(0)
             passes = np.int32((batch_rows + fit.pass_rows - 1) // fit.pass_rows)
             n_units = np.int32(passes * n_phases)
@@ -128,7 +130,8 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                 n_units = np.int32(n_units + 1)
             if max_norm:
                 n_units = np.int32(n_units + 1)
-            for unit in range(np.int32(first), np.int32(min(last, n_units))):
+            end = n_units if only < 0 else np.int32(min(only + 1, n_units))
+            for unit in range(np.int32(max(only, 0)), end):
                 n_pass = np.int32(unit // n_phases)
                 phase = np.int32(unit - n_pass * n_phases)
                 start = np.int32(n_pass * fit.pass_rows)
@@ -176,7 +179,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                 if position == fit.n_rows:
                     position = np.int32(0)
                 batch_rows = np.int32(min(fit.batch_rows, fit.n_rows - position))
-        if trains and (last == 0 or last == ALL):
+        if trains and (only == WHOLE_STEPS or only == CLOSE):
             if rank == 0:
                 if running and done > 0:
                     close_step(fit, launch, memory, curve, scratch, tid, before)
@@ -186,7 +189,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
             if launch.has_solver == 1:
                 find_bad_parameters(launch, memory, place)
 
-    def kernel(phases, jobs, arena, X, targets, weights, order, control, launches, curve, first, last):
+    def kernel(phases, jobs, arena, X, targets, weights, order, control, launches, curve, n_steps, phase):
         # One by one: Numba takes longer to find the type of a tuple of device arrays.
         if SIMULATOR:
             # It knows no alignment, and threads that ask at the same time would get an array each.
@@ -200,18 +203,19 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
             pool = cuda.shared.array(pool_size, real, alignment=16)
             scratch = cuda.shared.array(threads, np.float64)
             own = cuda.shared.array(own_size, real)
-        data, fit, launch, units = Data(X, targets, weights, order), control[0], launches[0], (first, last)
+        data, extent = Data(X, targets, weights, order), (n_steps, phase)
+        fit, launch = control[0], launches[0]
         if resident:
             n = launch.arena_size
             for i in range(cuda.threadIdx.x, n, threads):
                 own[i] = arena[i]
             cuda.syncthreads()
-            run(phases, jobs, own, pool, scratch, data, fit, launch, curve, units)
+            run(phases, jobs, own, pool, scratch, data, fit, launch, curve, extent)
             cuda.syncthreads()
             for i in range(cuda.threadIdx.x, n, threads):
                 arena[i] = own[i]
         else:
-            run(phases, jobs, arena, pool, scratch, data, fit, launch, curve, units)
+            run(phases, jobs, arena, pool, scratch, data, fit, launch, curve, extent)
 
     kernel.__name__ = f"train_{team}_{np.dtype(real).name}"
     return cuda.jit(kernel) if SIMULATOR else cuda.jit(launch_bounds=launch_bounds(real, tiling))(kernel)
