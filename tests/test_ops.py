@@ -7,6 +7,7 @@ import pytest
 from combinations import make_network
 
 from fastbp.engines.compiler import jit
+from fastbp.engines.cpu.layout import panel_layout
 from fastbp.engines.cpu.op_columns import ACCUMULATES, LEARNS, NUMBER, RUNS_BACKWARD, SOURCE, WIDTH
 from fastbp.engines.cpu.op_table import link
 from fastbp.engines.cpu.ops import NUMBERS, OPS, key_of
@@ -52,7 +53,7 @@ def test_a_switch_calls_the_kernel_of_a_number():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_table_tells_where_deltas_pass(dtype):
     network = make_network(dtype)
-    table = link(network)
+    table = link(panel_layout(network))
     assert table.shape == (len(network.ops), WIDTH)
     assert table[:, NUMBER].tolist() == [NUMBERS[key_of(op)] for op in network.ops]
     assert table[:, LEARNS].tolist() == [int(source > 0) for source in table[:, SOURCE]]
