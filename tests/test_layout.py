@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 from fastbp import BPClassifier
 from fastbp.engines.cpu import engine
 from fastbp.engines.cpu.layout import ALIGNMENT, MatrixOrder, panel_layout, row_major_layout
+from fastbp.engines.dataset import Dataset
 from fastbp.plan.planner import network_plan
 
 SHAPES = [
@@ -103,7 +104,7 @@ def test_points_of_a_search(shape):
     """They hold what is learned; loss and gradient are those of the flat vector."""
     network = make_network(np.dtype(np.float64), **shape)
     X, targets, start = make_data(network, 40)
-    with engine.Objective(network, X, targets, None, 0.1, 0.2) as objective:
+    with engine.Objective(network, Dataset(X, targets), 0.1, 0.2) as objective:
         point = objective.begin_search(start)
         assert point.shape == (network.mask().sum(),) and point.dtype == np.float64
         assert_array_equal(objective.parameters_of(point), start)

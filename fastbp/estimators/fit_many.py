@@ -62,7 +62,7 @@ def fit_many(
     outcomes: dict[int, Any] = {}
     pending: dict[int, tuple[int, Any, PendingFit]] = {}  # by position in the fleet
 
-    positions = count()
+    positions, config = count(), sklearn.get_config()
 
     def problems() -> Iterator[Problem]:
         checks = SharedChecks()
@@ -70,7 +70,8 @@ def fit_many(
             outcomes[number] = estimator
             try:
                 if hasattr(estimator, "_skl_callbacks"):  # scikit-learn's decorator of `fit` calls them
-                    estimator.fit(X, y, **fit_params)
+                    with sklearn.config_context(**config):
+                        estimator.fit(X, y, **fit_params)
                     continue
                 estimator._validate_params()
                 fit = estimator._begin_fit(_arguments(X, y, checks, **fit_params))
