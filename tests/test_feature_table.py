@@ -27,7 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 from tolerances import CLOSED_FORM, SAME_ARITHMETIC, SKLEARN
 
-from fastbp import BPClassifier, BPRegressor, learning_rate_range
+from fastbp import BPClassifier, BPEnsembleRegressor, BPRegressor, learning_rate_range
 from fastbp import model_selection as fused
 from fastbp.callbacks import StopWhen
 from fastbp.functions.solvers import STOCHASTIC
@@ -466,6 +466,16 @@ def test_a_stop_at_the_first_number_that_is_not_finite():
     with pytest.warns(ConvergenceWarning, match="diverged.*best validation score"):
         stops.fit(X, y)
     assert np.isfinite(stops.predict(X)).all()
+
+
+def test_deep_ensembles_trained_in_one_run():
+    """Their mean is that of single fits, and their spread is told."""
+    X, y = data.regression()
+    model = BPEnsembleRegressor(BPRegressor((4,), **SHORT), n_estimators=3, random_state=0).fit(X, y)
+    alone = [clone(member).fit(X, y).predict(X) for member in model.estimators_]
+    mean, std = model.predict(X, return_std=True)
+    assert_allclose(mean, np.mean(alone, axis=0))
+    assert_allclose(std, np.std(alone, axis=0))
 
 
 def test_searches_that_train_all_candidates_as_one_job():

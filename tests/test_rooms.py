@@ -15,6 +15,7 @@ FLOORS = (
     ("engines",),
     ("training",),
     ("estimators", "presets", "callbacks"),
+    ("ensembles",),
     ("model_selection",),
     ("__init__", "__main__", "demo", "precompile"),
 )
