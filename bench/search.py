@@ -15,9 +15,9 @@
     jax        all networks of a shape by one vmap ("digits" only)
 
 Each search has a fresh process, and the rounds of all are interleaved. Before the clock starts, the process
-makes a tiny search of the same kind, so that kernels are on disk and in this process, as after any earlier
-one; joblib's workers start while the clock runs, and JAX compiles. All of fastbp's ways must have the same
-scores to the bit, and all best scores must lie within 0.006, or the exit code is 1.
+makes a tiny search of the same kind: kernels are on disk and in this process, and joblib's workers have
+started, as after any earlier search. JAX compiles for each shape while the clock runs. All of fastbp's ways
+must have the same scores to the bit, and all best scores must lie within 0.006, or the exit code is 1.
 """
 
 import argparse
