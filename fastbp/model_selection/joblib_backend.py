@@ -10,6 +10,7 @@ from joblib.parallel import ParallelBackendBase
 from fastbp.model_selection import fusion
 from fastbp.model_selection.evaluation import DEFAULTS, Call, Evaluation, Parameters, has_callbacks
 from fastbp.model_selection.fused import evaluate
+from fastbp.model_selection.resumption import KeptFits
 
 logger = logging.getLogger("fastbp.model_selection")
 
@@ -44,14 +45,21 @@ class FusingBackend(ParallelBackendBase):
         Number of threads that train networks; None for as many as help.
     others : dict
         Arguments of `joblib.Parallel` for calls that cannot be fused.
+    kept : KeptFits or None
+        Fits that the next iteration of a search resumes.
     """
 
     supports_sharedmem = True
     uses_threads = True
 
-    def __init__(self, n_jobs: int | None = None, others: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        n_jobs: int | None = None,
+        others: dict[str, Any] | None = None,
+        kept: KeptFits | None = None,
+    ) -> None:
         super().__init__()
-        self.n_jobs, self.others = n_jobs, others or {}
+        self.n_jobs, self.others, self.kept = n_jobs, others or {}, kept
         self.waiting: list[CollectedBatch] = []
         # Set by the search: the user's joblib configuration, for everything else within the search.
         self.restore_configuration: Callable[[], None] = lambda: None
@@ -69,6 +77,8 @@ class FusingBackend(ParallelBackendBase):
 
     def start_call(self) -> None:
         self.waiting = []
+        if self.kept is not None:
+            self.kept.next_iteration()
 
     def stop_call(self) -> None:
         self.waiting = []
@@ -95,13 +105,15 @@ class FusingBackend(ParallelBackendBase):
     def evaluate_collected(self) -> None:
         batches, self.waiting = self.waiting, []
         calls = [call for batch in batches for call in batch.calls]
-        results = iter(evaluate_calls(calls, self.n_jobs, self.others))
+        results = iter(evaluate_calls(calls, self.n_jobs, self.others, self.kept))
         for batch in batches:
             batch.results = [next(results) for _ in batch.calls]
             batch.calls = []
 
 
-def evaluate_calls(calls: list[Call], n_jobs: int | None, others: dict[str, Any]) -> list[Any]:
+def evaluate_calls(
+    calls: list[Call], n_jobs: int | None, others: dict[str, Any], kept: KeptFits | None = None
+) -> list[Any]:
     """Return the results of calls of a search, in their order."""
     fused: list[Evaluation] = []
     plain: list[int] = []
@@ -131,5 +143,5 @@ def evaluate_calls(calls: list[Call], n_jobs: int | None, others: dict[str, Any]
     results: dict[int, Any] = {}
     if plain:
         results.update(zip(plain, joblib.Parallel(**others)(calls[number] for number in plain), strict=True))
-    results.update(evaluate(fused, n_jobs))
+    results.update(evaluate(fused, n_jobs, kept))
     return [results[number] for number in range(len(calls))]

@@ -11,6 +11,7 @@ from sklearn.model_selection import _search_successive_halving as halving
 
 from fastbp.model_selection.fusion import reason_against_search
 from fastbp.model_selection.joblib_backend import FusingBackend
+from fastbp.model_selection.resumption import kept_fits
 
 logger = logging.getLogger("fastbp.model_selection")
 
@@ -42,7 +43,7 @@ class FusedSearch:
             logger.debug("%s is not fused: %s", type(self).__name__, reason)
             return super().fit(X, y=y, **params)  # type: ignore[misc]
         others = {"n_jobs": self.n_jobs, "pre_dispatch": self.pre_dispatch}
-        backend = FusingBackend(_n_threads(self.n_jobs), others)
+        backend = FusingBackend(_n_threads(self.n_jobs), others, kept_fits(self))
         configuration = joblib.parallel_config(backend=backend)
         backend.restore_configuration = configuration.unregister
         with configuration:
