@@ -8,6 +8,7 @@ import joblib
 from joblib.parallel import ParallelBackendBase
 
 from fastbp.model_selection import fusion
+from fastbp.model_selection.distributed import evaluate_on_cluster
 from fastbp.model_selection.evaluation import DEFAULTS, Call, Evaluation, Parameters, has_callbacks
 from fastbp.model_selection.fused import evaluate
 from fastbp.model_selection.resumption import KeptFits
@@ -47,6 +48,8 @@ class FusingBackend(ParallelBackendBase):
         Arguments of `joblib.Parallel` for calls that cannot be fused.
     kept : KeptFits or None
         Fits that the next iteration of a search resumes.
+    distributes : bool
+        Whether networks are trained by the workers of the user's backend instead.
     """
 
     supports_sharedmem = True
@@ -57,9 +60,11 @@ class FusingBackend(ParallelBackendBase):
         n_jobs: int | None = None,
         others: dict[str, Any] | None = None,
         kept: KeptFits | None = None,
+        distributes: bool = False,
     ) -> None:
         super().__init__()
         self.n_jobs, self.others, self.kept = n_jobs, others or {}, kept
+        self.distributes = distributes
         self.waiting: list[CollectedBatch] = []
         # Set by the search: the user's joblib configuration, for everything else within the search.
         self.restore_configuration: Callable[[], None] = lambda: None
@@ -105,16 +110,35 @@ class FusingBackend(ParallelBackendBase):
     def evaluate_collected(self) -> None:
         batches, self.waiting = self.waiting, []
         calls = [call for batch in batches for call in batch.calls]
-        results = iter(evaluate_calls(calls, self.n_jobs, self.others, self.kept))
+        results = iter(evaluate_calls(calls, self.others, self.distributes, self._evaluate))
         for batch in batches:
             batch.results = [next(results) for _ in batch.calls]
             batch.calls = []
 
+    def _evaluate(self, evaluations: list[Evaluation]) -> dict[int, dict[str, Any]]:
+        if self.distributes:
+            return evaluate_on_cluster(evaluations, self.others)
+        return evaluate(evaluations, self.n_jobs, self.kept)
+
 
 def evaluate_calls(
-    calls: list[Call], n_jobs: int | None, others: dict[str, Any], kept: KeptFits | None = None
+    calls: list[Call],
+    others: dict[str, Any],
+    distributes: bool,
+    evaluate_fused: Callable[[list[Evaluation]], dict[int, dict[str, Any]]],
 ) -> list[Any]:
-    """Return the results of calls of a search, in their order."""
+    """Return the results of calls of a search, in their order.
+
+    Parameters
+    ----------
+    calls : list of Call
+    others : dict
+        Arguments of `joblib.Parallel` for calls that cannot be fused.
+    distributes : bool
+        Whether the user's backend distributes them.
+    evaluate_fused : callable
+        Returns the results of the others by their numbers.
+    """
     fused: list[Evaluation] = []
     plain: list[int] = []
     reasons: dict[str, int] = {}
@@ -134,6 +158,9 @@ def evaluate_calls(
                 if observed is None:  # all estimators are clones of one
                     observed = hasattr(arguments.get("caller"), "_skl_callbacks") or has_callbacks(estimator)
                 sees = observed or parameters.observed
+                if sees and distributes:
+                    reason = "callbacks see it, and workers have none"
+            if reason is None:
                 fused.append(Evaluation(number, estimator, X, y, DEFAULTS | arguments, parameters, sees))
         if reason is not None:
             plain.append(number)
@@ -143,5 +170,5 @@ def evaluate_calls(
     results: dict[int, Any] = {}
     if plain:
         results.update(zip(plain, joblib.Parallel(**others)(calls[number] for number in plain), strict=True))
-    results.update(evaluate(fused, n_jobs, kept))
+    results.update(evaluate_fused(fused))
     return [results[number] for number in range(len(calls))]
