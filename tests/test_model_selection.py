@@ -541,7 +541,8 @@ def test_a_backend_of_other_machines(caplog, count_fits):
 
     with joblib.parallel_config(Cluster()), caplog.at_level(logging.DEBUG, "fastbp.model_selection"):
         both("GridSearchCV", pipeline(), GRID)
-    assert "Cluster distributes the fits" in caplog.text and count_fits == []
+    assert "12 evaluations are distributed in 6 blocks" in caplog.text
+    assert count_fits == [2] * 6
 
 
 @pytest.mark.parametrize(

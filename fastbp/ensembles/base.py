@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context, clone
-from sklearn.ensemble._base import _set_random_states
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
@@ -112,7 +111,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
             member = clone(template)
             if self.device is not None:
                 member.set_params(device=self.device)
-            _set_random_states(member, random_state)
+            member.set_params(random_state=int(random_state.randint(MAX_SEED)))
             seeds.append(int(random_state.randint(MAX_SEED)))
             weight = sample_weight
             if self._draws_rows:
@@ -133,7 +132,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
                 members.append(clone(template))
                 if self.device is not None:
                     members[-1].set_params(device=self.device)
-                _set_random_states(members[-1], random_state)
+                members[-1].set_params(random_state=int(random_state.randint(MAX_SEED)))
                 seeds.append(int(random_state.randint(MAX_SEED)))
         given = {"sample_weight": sample_weight, "incremental": True, "classes": classes}
         self._adopt(self._fitted([FitJob(one, X, y, given) for one in members], 0), seeds, X=None, y=None)

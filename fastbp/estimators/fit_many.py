@@ -8,6 +8,7 @@ import sklearn
 
 from fastbp.estimators.mlp import PendingFit
 from fastbp.estimators.prepare import FitArguments
+from fastbp.estimators.resumable_fit import Digests, ResumableFit
 from fastbp.estimators.shared_checks import SharedChecks
 from fastbp.estimators.validation_rows import ValidationArguments
 from fastbp.training.fleet import fit_fleet
@@ -26,12 +27,15 @@ class FitJob(NamedTuple):
         Checked once for all jobs with the same objects.
     fit_params : dict
         Further arguments of `fit`.
+    resumable : ResumableFit or None
+        The fit resumes its state if it may, and leaves its own state there.
     """
 
     estimator: Any
     X: Any
     y: Any
     fit_params: dict[str, Any] = {}
+    resumable: ResumableFit | None = None
 
 
 @silent_fit
@@ -60,13 +64,14 @@ def fit_many(
         On Ctrl-C. Estimators whose training had ended are fitted, others as they were.
     """
     outcomes: dict[int, Any] = {}
-    pending: dict[int, tuple[int, Any, PendingFit]] = {}  # by position in the fleet
+    pending: dict[int, tuple[int, FitJob, PendingFit]] = {}  # by position in the fleet
 
     positions, config = count(), sklearn.get_config()
 
     def problems() -> Iterator[Problem]:
-        checks = SharedChecks()
-        for number, (estimator, X, y, fit_params) in enumerate(jobs):
+        checks, digests = SharedChecks(), Digests()
+        for number, job in enumerate(jobs):
+            estimator, X, y, fit_params, resumable = job
             outcomes[number] = estimator
             try:
                 if hasattr(estimator, "_skl_callbacks"):  # scikit-learn's decorator of `fit` calls them
@@ -75,19 +80,23 @@ def fit_many(
                     continue
                 estimator._validate_params()
                 fit = estimator._begin_fit(_arguments(X, y, checks, **fit_params))
+                if resumable is not None:
+                    resumable.begin(fit, digests)
             except Exception as error:
                 outcomes[number] = error
                 continue
-            pending[next(positions)] = number, estimator, fit
+            pending[next(positions)] = number, job, fit
             yield fit.problem
 
     with sklearn.config_context(skip_parameter_validation=True):  # as in `fit`; ours are checked above
         for index, result in fit_fleet(problems(), n_jobs, progress or FleetProgress()):
-            number, estimator, fit = pending.pop(index)  # with its data and moments
+            number, job, fit = pending.pop(index)  # with its data and moments
             if isinstance(result, Exception):
                 outcomes[number] = result
             else:
-                estimator._adopt(fit, result)
+                if job.resumable is not None:
+                    job.resumable.end(result)
+                job.estimator._adopt(fit, result)
     return [outcomes[number] for number in range(len(outcomes))]
 
 

@@ -1,5 +1,6 @@
 """Evaluations as one job: the networks of all candidates on all folds are trained together."""
 
+import logging
 import time
 import traceback
 from collections.abc import Sequence
@@ -11,14 +12,19 @@ from fastbp.estimators.fit_many import FitJob, fit_many
 from fastbp.model_selection.evaluation import Evaluation
 from fastbp.model_selection.groups import Fold, Group, grouped
 from fastbp.model_selection.report import report_end, report_start
+from fastbp.model_selection.resumption import KeptFits
 from fastbp.model_selection.scoring import failed_scores, score
+
+logger = logging.getLogger("fastbp.model_selection")
 
 # Bound of the networks that are kept at a time, and of these with the rows of all groups but the last: the
 # rows of one fold may be larger than any bound.
 MAX_BYTES = 256 * 2**20
 
 
-def evaluate(evaluations: Sequence[Evaluation], n_jobs: int | None) -> dict[int, dict[str, Any]]:
+def evaluate(
+    evaluations: Sequence[Evaluation], n_jobs: int | None, kept: KeptFits | None = None
+) -> dict[int, dict[str, Any]]:
     """Return the results by the numbers of the evaluations, each as `_fit_and_score` returns it.
 
     Parameters
@@ -26,6 +32,8 @@ def evaluate(evaluations: Sequence[Evaluation], n_jobs: int | None) -> dict[int,
     evaluations : sequence of Evaluation
     n_jobs : int or None
         Number of threads; None for as many as help.
+    kept : KeptFits or None
+        The fits of an earlier iteration, which are resumed, and the place for these.
 
     Raises
     ------
@@ -41,7 +49,7 @@ def evaluate(evaluations: Sequence[Evaluation], n_jobs: int | None) -> dict[int,
     try:
         for group in grouped(evaluations):
             if waiting and of_rows + of_networks > MAX_BYTES:
-                results.update(_evaluate_block(waiting, n_jobs))
+                results.update(_evaluate_block(waiting, n_jobs, kept))
                 waiting, of_rows, of_networks = [], 0, 0
             place = id(group.first.arguments["train"]), id(group.first.arguments["test"])
             prepared.append(group)
@@ -52,16 +60,18 @@ def evaluate(evaluations: Sequence[Evaluation], n_jobs: int | None) -> dict[int,
                 waiting.append(evaluation)
                 of_networks += network_bytes(evaluation)
                 if of_networks > MAX_BYTES:
-                    results.update(_evaluate_block(waiting, n_jobs))
+                    results.update(_evaluate_block(waiting, n_jobs, kept))
                     waiting, of_rows, of_networks = [], n_bytes, 0
-        results.update(_evaluate_block(waiting, n_jobs))
+        results.update(_evaluate_block(waiting, n_jobs, kept))
     finally:
         for group in prepared:
             group.end(failed=True)  # does nothing where an evaluation has ended
     return results
 
 
-def _evaluate_block(evaluations: list[Evaluation], n_jobs: int | None) -> dict[int, dict[str, Any]]:
+def _evaluate_block(
+    evaluations: list[Evaluation], n_jobs: int | None, kept: KeptFits | None
+) -> dict[int, dict[str, Any]]:
     """Train the networks of some evaluations together, then score them."""
     # In scikit-learn's order, in which fits without a seed draw theirs.
     evaluations = sorted(evaluations, key=lambda evaluation: evaluation.number)
@@ -69,7 +79,7 @@ def _evaluate_block(evaluations: list[Evaluation], n_jobs: int | None) -> dict[i
         report_start(evaluation)
         evaluation.error = evaluation.group.error
         evaluation.fit_time = evaluation.group.prepare_time / evaluation.group.n_evaluations
-    _train([evaluation for evaluation in evaluations if evaluation.error is None], n_jobs)
+    _train([evaluation for evaluation in evaluations if evaluation.error is None], n_jobs, kept)
     results = {}
     for evaluation in evaluations:
         results[evaluation.number] = _result(evaluation)
@@ -78,16 +88,25 @@ def _evaluate_block(evaluations: list[Evaluation], n_jobs: int | None) -> dict[i
     return results
 
 
-def _train(evaluations: list[Evaluation], n_jobs: int | None) -> None:
+def _train(evaluations: list[Evaluation], n_jobs: int | None, kept: KeptFits | None) -> None:
     started = time.perf_counter()
     jobs = []
     for evaluation in evaluations:
         group = evaluation.group
-        jobs.append(FitJob(evaluation.network, group.X_train, group.fold.y_train, group.fit_params))
+        fit = None if kept is None else kept.find(evaluation)
+        jobs.append(FitJob(evaluation.network, group.X_train, group.fold.y_train, group.fit_params, fit))
     outcomes = fit_many(jobs, n_jobs) if jobs else []
+    resumed = [0 if job.resumable is None else job.resumable.n_resumed for job in jobs]
+    if kept is not None:
+        for evaluation, job in zip(evaluations, jobs, strict=True):
+            if job.resumable is not None:
+                kept.keep(evaluation, job.resumable)
+        n_resumed = sum(n_epochs > 0 for n_epochs in resumed)
+        logger.debug("%d of %d fits resume the ones of the iteration before", n_resumed, len(jobs))
     duration = time.perf_counter() - started
     n_rows = [evaluation.group.fold.n_train for evaluation in evaluations]
-    for evaluation, outcome, share in zip(evaluations, outcomes, shares(outcomes, n_rows), strict=True):
+    parts = shares(outcomes, n_rows, resumed)
+    for evaluation, outcome, share in zip(evaluations, outcomes, parts, strict=True):
         group = evaluation.group
         evaluation.fit_time += duration * share
         evaluation.error = outcome if isinstance(outcome, Exception) else None
@@ -98,23 +117,25 @@ def _train(evaluations: list[Evaluation], n_jobs: int | None) -> None:
                 evaluation.error = error
 
 
-def shares(outcomes: list[Any], n_rows: list[int]) -> np.ndarray:
+def shares(outcomes: list[Any], n_rows: list[int], resumed: list[int]) -> np.ndarray:
     """Return each network's part of the time of a joint training, in proportion to its work.
 
     Work is counted as rows seen times weights; `n_rows` are the training rows, all of which an iteration of
-    lbfgs sees. A fit that failed counts as the mean of the others.
+    lbfgs sees; `resumed` are the epochs that were not repeated. A fit that failed counts as the mean of the
+    others.
     """
-    work = np.array([_work(one, n) for one, n in zip(outcomes, n_rows, strict=True)])
+    work = np.array([_work(*one) for one in zip(outcomes, n_rows, resumed, strict=True)])
     known = work[np.isfinite(work)]
     work[~np.isfinite(work)] = known.mean() if len(known) else 1.0
     return work / work.sum() if work.sum() > 0 else np.full(len(work), 1 / max(len(work), 1))
 
 
-def _work(outcome: Any, n_rows: int) -> float:
+def _work(outcome: Any, n_rows: int, n_resumed: int) -> float:
     if isinstance(outcome, Exception):
         return np.nan
     n_seen = outcome.t_ or outcome.n_iter_ * n_rows
-    return float(n_seen) * sum(coef.size for coef in outcome.coefs_)
+    new = 1 - n_resumed / max(outcome.n_iter_, 1)
+    return float(n_seen) * new * sum(coef.size for coef in outcome.coefs_)
 
 
 def _result(evaluation: Evaluation) -> dict[str, Any]:

@@ -18,15 +18,19 @@ from fastbp.estimators.mlp import BackPropagation
 from fastbp.estimators.regressor import BPRegressor
 from fastbp.model_selection.evaluation import Call, Parameters, is_evaluation
 
-OF_THIS_MACHINE = (LokyBackend, MultiprocessingBackend, SequentialBackend, ThreadingBackend)
+OF_THIS_MACHINE = (LokyBackend, MultiprocessingBackend)  # but not their subclasses, such as Ray's
+OF_THIS_PROCESS = (SequentialBackend, ThreadingBackend)
 OWN_FITS = (BPClassifier.fit, BPRegressor.fit)
+
+
+def is_distributed() -> bool:
+    """Return whether joblib's active backend may use other machines."""
+    backend, _ = get_active_backend()
+    return type(backend) not in OF_THIS_MACHINE and not isinstance(backend, OF_THIS_PROCESS)
 
 
 def reason_against_search(search: Any) -> str | None:
     """Return why no candidate of a search can be fused, or None if some may be."""
-    backend, _ = get_active_backend()
-    if not isinstance(backend, OF_THIS_MACHINE):
-        return f"joblib's backend {type(backend).__name__} distributes the fits"
     estimator = search.estimator
     if isinstance(estimator, Pipeline):
         reason = reason_against_pipeline(estimator)

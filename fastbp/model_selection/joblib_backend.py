@@ -8,8 +8,10 @@ import joblib
 from joblib.parallel import ParallelBackendBase
 
 from fastbp.model_selection import fusion
+from fastbp.model_selection.distributed import evaluate_on_cluster
 from fastbp.model_selection.evaluation import DEFAULTS, Call, Evaluation, Parameters, has_callbacks
 from fastbp.model_selection.fused import evaluate
+from fastbp.model_selection.resumption import KeptFits
 
 logger = logging.getLogger("fastbp.model_selection")
 
@@ -44,14 +46,25 @@ class FusingBackend(ParallelBackendBase):
         Number of threads that train networks; None for as many as help.
     others : dict
         Arguments of `joblib.Parallel` for calls that cannot be fused.
+    kept : KeptFits or None
+        Fits that the next iteration of a search resumes.
+    distributes : bool
+        Whether networks are trained by the workers of the user's backend instead.
     """
 
     supports_sharedmem = True
     uses_threads = True
 
-    def __init__(self, n_jobs: int | None = None, others: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        n_jobs: int | None = None,
+        others: dict[str, Any] | None = None,
+        kept: KeptFits | None = None,
+        distributes: bool = False,
+    ) -> None:
         super().__init__()
-        self.n_jobs, self.others = n_jobs, others or {}
+        self.n_jobs, self.others, self.kept = n_jobs, others or {}, kept
+        self.distributes = distributes
         self.waiting: list[CollectedBatch] = []
         # Set by the search: the user's joblib configuration, for everything else within the search.
         self.restore_configuration: Callable[[], None] = lambda: None
@@ -69,6 +82,8 @@ class FusingBackend(ParallelBackendBase):
 
     def start_call(self) -> None:
         self.waiting = []
+        if self.kept is not None:
+            self.kept.next_iteration()
 
     def stop_call(self) -> None:
         self.waiting = []
@@ -95,14 +110,35 @@ class FusingBackend(ParallelBackendBase):
     def evaluate_collected(self) -> None:
         batches, self.waiting = self.waiting, []
         calls = [call for batch in batches for call in batch.calls]
-        results = iter(evaluate_calls(calls, self.n_jobs, self.others))
+        results = iter(evaluate_calls(calls, self.others, self.distributes, self._evaluate))
         for batch in batches:
             batch.results = [next(results) for _ in batch.calls]
             batch.calls = []
 
+    def _evaluate(self, evaluations: list[Evaluation]) -> dict[int, dict[str, Any]]:
+        if self.distributes:
+            return evaluate_on_cluster(evaluations, self.others)
+        return evaluate(evaluations, self.n_jobs, self.kept)
 
-def evaluate_calls(calls: list[Call], n_jobs: int | None, others: dict[str, Any]) -> list[Any]:
-    """Return the results of calls of a search, in their order."""
+
+def evaluate_calls(
+    calls: list[Call],
+    others: dict[str, Any],
+    distributes: bool,
+    evaluate_fused: Callable[[list[Evaluation]], dict[int, dict[str, Any]]],
+) -> list[Any]:
+    """Return the results of calls of a search, in their order.
+
+    Parameters
+    ----------
+    calls : list of Call
+    others : dict
+        Arguments of `joblib.Parallel` for calls that cannot be fused.
+    distributes : bool
+        Whether the user's backend distributes them.
+    evaluate_fused : callable
+        Returns the results of the others by their numbers.
+    """
     fused: list[Evaluation] = []
     plain: list[int] = []
     reasons: dict[str, int] = {}
@@ -122,6 +158,9 @@ def evaluate_calls(calls: list[Call], n_jobs: int | None, others: dict[str, Any]
                 if observed is None:  # all estimators are clones of one
                     observed = hasattr(arguments.get("caller"), "_skl_callbacks") or has_callbacks(estimator)
                 sees = observed or parameters.observed
+                if sees and distributes:
+                    reason = "callbacks see it, and workers have none"
+            if reason is None:
                 fused.append(Evaluation(number, estimator, X, y, DEFAULTS | arguments, parameters, sees))
         if reason is not None:
             plain.append(number)
@@ -131,5 +170,5 @@ def evaluate_calls(calls: list[Call], n_jobs: int | None, others: dict[str, Any]
     results: dict[int, Any] = {}
     if plain:
         results.update(zip(plain, joblib.Parallel(**others)(calls[number] for number in plain), strict=True))
-    results.update(evaluate(fused, n_jobs))
+    results.update(evaluate_fused(fused))
     return [results[number] for number in range(len(calls))]

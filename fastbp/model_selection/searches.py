@@ -9,8 +9,9 @@ from joblib.parallel import get_active_backend
 from sklearn import model_selection
 from sklearn.model_selection import _search_successive_halving as halving
 
-from fastbp.model_selection.fusion import reason_against_search
+from fastbp.model_selection.fusion import is_distributed, reason_against_search
 from fastbp.model_selection.joblib_backend import FusingBackend
+from fastbp.model_selection.resumption import kept_fits
 
 logger = logging.getLogger("fastbp.model_selection")
 
@@ -42,7 +43,10 @@ class FusedSearch:
             logger.debug("%s is not fused: %s", type(self).__name__, reason)
             return super().fit(X, y=y, **params)  # type: ignore[misc]
         others = {"n_jobs": self.n_jobs, "pre_dispatch": self.pre_dispatch}
-        backend = FusingBackend(_n_threads(self.n_jobs), others)
+        if is_distributed():
+            backend = FusingBackend(others=others, distributes=True)
+        else:
+            backend = FusingBackend(_n_threads(self.n_jobs), others, kept_fits(self))
         configuration = joblib.parallel_config(backend=backend)
         backend.restore_configuration = configuration.unregister
         with configuration:
@@ -65,6 +69,11 @@ class GridSearchCV(FusedSearch, model_selection.GridSearchCV):
     Notes
     -----
     ``n_jobs`` is the number of threads; None stands for as many as help. ``pre_dispatch`` is without effect.
+
+    On a cluster, as with ``joblib.parallel_config("dask")`` (the extra ``fastbp[dask]``), blocks of
+    candidates are sent to the workers, each a fold's, and those of a block are trained together. X and y are
+    sent apart from the blocks. Blocks that are lost with a worker are sent again. Searches that callbacks
+    see are distributed by scikit-learn's code.
 
     The steps before the network are fitted once for each fold and each setting of their own parameters, so
     that candidates which share both share them, also where a step draws random numbers without a seed.
@@ -105,12 +114,34 @@ class HalvingGridSearchCV(FusedSearch, halving.HalvingGridSearchCV):
 
     See :class:`GridSearchCV` for what that means; parameters, attributes and scores are scikit-learn's. It
     needs no import from ``sklearn.experimental``.
+
+    Notes
+    -----
+    With ``resource="max_iter"``, or ``"<step>__max_iter"`` in a pipeline, a candidate that stays resumes its
+    training, with the scores of one that begins again, to the bit. It begins again where a result after few
+    epochs is not part of the result after more: with a `schedule` other than "constant" and "plateau",
+    ``average="swa"`` or solver "lbfgs"; without a seed; with callbacks, `verbose`, `warm_start`; if a step
+    before the network gives other rows at each fit; on a cluster; and beyond 128 MiB of states.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fastbp import BPClassifier
+    >>> from fastbp.model_selection import HalvingGridSearchCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> grid = {"learning_rate_init": [1e-3, 1e-2, 1e-1]}
+    >>> network = BPClassifier((10,), tol=0, random_state=0)
+    >>> options = {"resource": "max_iter", "min_resources": 10, "max_resources": 30, "cv": 3}
+    >>> search = HalvingGridSearchCV(network, grid, **options).fit(X, y)
+    >>> search.n_resources_
+    [10, 30]
     """
 
 
 class HalvingRandomSearchCV(FusedSearch, halving.HalvingRandomSearchCV):
     """`sklearn.model_selection.HalvingRandomSearchCV` that trains the candidates of an iteration as one job.
 
-    See :class:`GridSearchCV` for what that means; parameters, attributes and scores are scikit-learn's. It
-    needs no import from ``sklearn.experimental``.
+    See :class:`GridSearchCV` for what that means, and :class:`HalvingGridSearchCV` for candidates that resume
+    their training; parameters, attributes and scores are scikit-learn's. It needs no import from
+    ``sklearn.experimental``.
     """

@@ -15,6 +15,7 @@ from typing import Any
 import sklearn
 
 from fastbp.plan.training import LbfgsPlan
+from fastbp.training.checkpoint_state import TrainingState
 from fastbp.training.interrupt import Interruption
 from fastbp.training.lbfgs import fit_lbfgs
 from fastbp.training.minibatch import MinibatchFit, fit_minibatch
@@ -84,9 +85,11 @@ class _Member:
 
     @property
     def work(self) -> float:
-        """Floating-point operations of the whole training, at most."""
+        """Floating-point operations of the training that is left, at most."""
         problem = self.problem
         n_epochs = getattr(problem.training, "max_epochs", 1)
+        if isinstance(problem.resumed, TrainingState):
+            n_epochs -= problem.resumed.n_epochs
         return float(problem.network.flops_per_row * len(problem.rows) * n_epochs)
 
     @property

@@ -126,6 +126,8 @@ class MinibatchFit:
         """Check and keep the result of the training, before the trainer's memory is given back."""
         self._result, self._usable = self._check_result()
         self._reached_last_epoch = self.trainer.status == "max_epochs"
+        if self.problem.keeps_position and self.failure is None and not self.interrupted:
+            self._result.position = self._position()
         if self.tasks is not None and self.failure is None and not self.interrupted:
             self.tasks.keep_last()
 

@@ -47,6 +47,8 @@ class Problem:
         State of a fit from a checkpoint; `parameters` and `state` are then ignored.
     is_stream : bool
         Whether it is one of many calls by the user, as of `partial_fit`.
+    keeps_position : bool
+        Whether the result of mini-batch training has the state to resume it with more epochs.
     """
 
     engine: ModuleType
@@ -63,3 +65,4 @@ class Problem:
     tasks: FitTasks | None = None
     resumed: TrainingState | LbfgsHistory | None = None
     is_stream: bool = False
+    keeps_position: bool = False

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastbp.plan.training import SolverState
 from fastbp.training.call_stack import is_part_of_another_call
+from fastbp.training.checkpoint_state import TrainingState
 
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be"
@@ -40,6 +41,8 @@ class Result:
     scores : list of float or None
         Validation scores of the epochs under early stopping.
     best_score : float or None
+    position : TrainingState or None
+        State to resume the fit with more epochs, if its problem asks for it and nothing went wrong.
     """
 
     parameters: np.ndarray
@@ -50,6 +53,7 @@ class Result:
     state: SolverState | None = None
     scores: list[float] | None = None
     best_score: float | None = None
+    position: TrainingState | None = None
 
 
 def let_interrupt_through(is_stream: bool = False) -> None:
