@@ -17,7 +17,8 @@
 Each search has a fresh process, and the rounds of all are interleaved. Before the clock starts, the process
 makes a tiny search of the same kind: kernels are on disk and in this process, and joblib's workers have
 started, as after any earlier search. JAX compiles for each shape while the clock runs. All of fastbp's ways
-must have the same scores to the bit, and all best scores must lie within 0.006, or the exit code is 1.
+must have the same scores to the bit, and all best scores must lie within 0.006, JAX's, which draws other
+weights, within 0.012, or the exit code is 1.
 """
 
 import argparse
@@ -180,8 +181,11 @@ def agreement(runs: dict) -> int:
         if any(scores != ours[0] for scores in ours):
             print(f"\nFAILED: {workload}, {dtype}: fastbp's scores depend on the way")
             failed = 1
-        best = [run["best_score"] for found in of.values() for run in found]
-        if max(best) - min(best) > TOLERANCE:
+        best = [run["best_score"] for way, found in of.items() if way != "jax" for run in found]
+        theirs = [run["best_score"] for run in of.get("jax", [])]  # of other initial weights and orders
+        if not best:
+            continue
+        if max(best) - min(best) > TOLERANCE or any(abs(one - best[0]) > 2 * TOLERANCE for one in theirs):
             print(f"\nFAILED: {workload}, {dtype}: the best scores differ by more than {TOLERANCE}")
             failed = 1
     return failed

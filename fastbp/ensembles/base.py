@@ -18,6 +18,7 @@ from fastbp.estimators.fit_many import FitJob, fit_many
 from fastbp.estimators.mlp import BackPropagation
 from fastbp.training.call_stack import warn
 from fastbp.training.progress import make_fleet_progress
+from fastbp.training.result import NON_FINITE
 
 MAX_SEED = np.iinfo(np.int32).max
 
@@ -145,8 +146,9 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         errors = [(i, one) for i, one in enumerate(outcomes, first) if isinstance(one, Exception)]
         if errors:
             number, error = errors[0]
-            if len({str(one) for _, one in errors}) == 1 and len(errors) == len(jobs):
-                raise error  # as of the data or the parameters
+            of_all = len(errors) == len(jobs) and len({str(one) for _, one in errors}) == 1
+            if of_all and not str(error).startswith(NON_FINITE):
+                raise error  # of the data or the parameters
             kind = type(error) if type(error) in (ValueError, TypeError, RuntimeError) else ValueError
             raise kind(f"Member {number} of the ensemble: {error}") from error
         return outcomes
