@@ -179,7 +179,7 @@ def test_a_member_that_fails_is_named_and_the_ensemble_stays_as_it_was():
     model = BPEnsembleRegressor(SMALL_R, n_estimators=2, random_state=0).fit(X_R, Y_R)
     before = model.estimators_
     model.set_params(estimator=BPRegressor(solver="sgd", learning_rate_init=1e30, max_iter=5))
-    with pytest.raises(ValueError, match="^Member 0 of the ensemble: .*non-finite"):
+    with pytest.raises(ValueError, match=r"^Member 0 of the ensemble: .*non-finite"):
         model.fit(X_R, Y_R)
     assert model.estimators_ is before
     for wrong, message in ((BPClassifier(), "must be a BPRegressor"), ("net", "estimator")):

@@ -40,7 +40,8 @@ class BPEnsembleClassifier(ClassifierMixin, Ensemble):
         In [1, inf). Number of members.
     bootstrap : bool, default=False
         Whether each member is trained on rows drawn with replacement. The numbers of draws are weights of
-        the rows, times `sample_weight`, so that none is copied. Networks with other seeds mostly differ enough without it.
+        the rows, times `sample_weight`, so that none is copied. Networks with other seeds mostly differ
+        enough without it.
     max_samples : int or float, default=None
         Rows to draw for each member, or their fraction in (0, 1]; None: as many as there are, and without
         `bootstrap` all.
