@@ -4,10 +4,11 @@
     python bench/ensembles.py --data FOLDER             # and the published splits of the UCI regression sets
     python bench/ensembles.py --data FOLDER --sets boston --splits 2 --rounds 3
 
-Times: fit and prediction of an ensemble, of its members one after another, and of one member, all on one
-thread, on rows of random numbers. The rounds of all three are interleaved; medians, and the median of the
-ratios within a round. Before anything is timed, the ensemble's members must have the weights of the same
-networks fitted alone, to the bit, and its predictions must be their mean, or the exit code is 1.
+Times: fit and prediction of an ensemble, on --jobs threads, of its members one after another, and of one
+member, both on one thread, on rows of random numbers. The rounds of all three are interleaved; medians, and
+the median of the ratios within a round. Before anything is timed, the ensemble's members must have the
+weights of the same networks fitted alone, to the bit, and its predictions must be their mean, or the exit
+code is 1.
 
 UCI: as deep ensembles were measured (Lakshminarayanan et al. 2017, table 1), a hidden layer of 50 relu,
 standardised inputs, batches of 100, 40 epochs, five networks; adam at 0.01. The loss is "gaussian_nll" with
@@ -105,7 +106,7 @@ def measure(shape: str, kind: str, args) -> dict[str, Any]:
     if kind == "classifier":
         y, estimator, ensemble = np.digitize(y, [-0.3, 0.3]), BPClassifier, BPEnsembleClassifier
     network = estimator(hidden, max_iter=epochs, n_jobs=1, **EVERY_EPOCH)
-    model = ensemble(network, n_estimators=args.members, random_state=0, n_jobs=1).fit(X, y)
+    model = ensemble(network, n_estimators=args.members, random_state=0, n_jobs=args.jobs).fit(X, y)
     members = [clone(member).fit(X, y) for member in model.estimators_]  # compiles, too
     result: dict[str, Any] = {"shape": shape, "kind": kind, "fault": fault(model, members, X)}
     if result["fault"]:
@@ -224,6 +225,7 @@ def parse_arguments():
     add("--epochs", type=int, default=40, help="40 by default")
     add("--rate", type=float, default=0.01, help="learning rate, 0.01 by default")
     add("--shapes", nargs="*", choices=SHAPES, default=list(SHAPES), help="what is timed, all by default")
+    add("--jobs", type=int, default=1, help="threads of the ensemble, 1 by default")
     add("--members", type=int, default=8, help="networks of the timed ensembles, 8 by default")
     add("--rounds", type=int, default=7, help="interleaved rounds, 7 by default")
     add("--json", type=Path, metavar="FILE", help="write every time and score to FILE")
