@@ -38,7 +38,11 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         "oob_score": ["boolean"],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
         "device": [StrOptions({"cpu", "cuda", "auto"}), None],
         "verbose": ["verbose"],
     }
