@@ -1,7 +1,7 @@
 """Common base of the ensembles: members are made, trained in one run, and kept if all of them succeed."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -96,7 +96,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def _fit(self, X: Any, y: Any, sample_weight: Any, **others: Any) -> Self:
-        template = self._template()
+        self._template()  # refuses other estimators
         if self.oob_score and not self.bootstrap:
             raise ValueError("oob_score=True needs rows that members have not seen: set bootstrap=True.")
         kept = list(getattr(self, "estimators_", [])) if self.warm_start else []
@@ -112,15 +112,11 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         random_state.randint(MAX_SEED, size=2 * len(kept))  # the draws of the members that are kept
         seeds = list(self._sample_seeds)[: len(kept)] if kept else []
         jobs = []
-        for _ in range(self.n_estimators - len(kept)):
-            member = clone(template)
-            if self.device is not None:
-                member.set_params(device=self.device)
-            member.set_params(random_state=int(random_state.randint(MAX_SEED)))
-            seeds.append(int(random_state.randint(MAX_SEED)))
+        for member, seed in self._new_members(self.n_estimators - len(kept), random_state):
+            seeds.append(seed)
             weight = sample_weight
             if self._draws_rows:
-                weight = weights_of(self._counts(seeds[-1], _num_samples(X)), sample_weight)
+                weight = weights_of(self._counts(seed, _num_samples(X)), sample_weight)
             arguments = {"sample_weight": weight, **others}
             jobs.append(FitJob(member, X, y, {k: v for k, v in arguments.items() if v is not None}))
         members = kept + self._fitted(jobs, len(kept))
@@ -128,20 +124,24 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
         return self
 
     def _fit_incrementally(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
-        template = self._template()
         members = [_own_copy(member) for member in getattr(self, "estimators_", [])]
         seeds = list(getattr(self, "_sample_seeds", []))
         if not members:
             random_state = check_random_state(self.random_state)
-            for _ in range(self.n_estimators):
-                members.append(clone(template))
-                if self.device is not None:
-                    members[-1].set_params(device=self.device)
-                members[-1].set_params(random_state=int(random_state.randint(MAX_SEED)))
-                seeds.append(int(random_state.randint(MAX_SEED)))
+            for member, seed in self._new_members(self.n_estimators, random_state):
+                members.append(member)
+                seeds.append(seed)
         given = {"sample_weight": sample_weight, "incremental": True, "classes": classes}
         self._adopt(self._fitted([FitJob(one, X, y, given) for one in members], 0), seeds, X=None, y=None)
         return self
+
+    def _new_members(self, n_members: int, random_state: np.random.RandomState) -> Iterator[tuple[Any, int]]:
+        """Yield unfitted members, each with the seed of its rows."""
+        for _ in range(n_members):
+            member = clone(self._template()).set_params(random_state=int(random_state.randint(MAX_SEED)))
+            if self.device is not None:
+                member.set_params(device=self.device)
+            yield member, int(random_state.randint(MAX_SEED))
 
     def _fitted(self, jobs: list[FitJob], first: int) -> list[Any]:
         """Fit members in one run, or raise the error of the first that failed."""
@@ -179,7 +179,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
 
     def _mean_out_of_bag(self, attributes: dict[str, Any], X: Any, method: str) -> np.ndarray:
         """Mean prediction of each row by the members that have not seen it; NaN where all have."""
-        rows, n_rows = self._rows_of(attributes, X), _num_samples(X)
+        rows, n_rows = EnsembleRows(self._with(attributes), X), _num_samples(X)
         total: Any = 0.0
         n_members = np.zeros(n_rows)
         for member, seed in zip(attributes["estimators_"], attributes["_sample_seeds"], strict=True):
@@ -196,12 +196,13 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
             mean: np.ndarray = total / n_members.reshape(-1, *[1] * (total.ndim - 1))
         return mean
 
-    # --- Predictions
-
-    def _rows_of(self, attributes: dict[str, Any], X: Any) -> EnsembleRows:
+    def _with(self, attributes: dict[str, Any]) -> Self:
+        """Return a separate ensemble with these attributes."""
         fitted = object.__new__(type(self))
         fitted.__dict__.update(attributes)
-        return EnsembleRows(fitted, X)
+        return fitted
+
+    # --- Predictions
 
     def _members(self, X: Any) -> Iterator[tuple[Any, EnsembleRows]]:
         """Members with the rows of X, validated once."""
@@ -211,12 +212,7 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
 
     def _mean(self, X: Any, method: str) -> np.ndarray:
         """Mean of a prediction method over the members."""
-        total: Any = None
-        for member, rows in self._members(X):
-            values = getattr(member, method)(rows)
-            total = values if total is None else total + values
-        mean: np.ndarray = total / total.dtype.type(len(self.estimators_))
-        return mean
+        return mean_of(getattr(member, method)(rows) for member, rows in self._members(X))
 
     # --- scikit-learn's protocols
 
@@ -228,6 +224,16 @@ class Ensemble(MetaEstimatorMixin, BaseEstimator):
             tags.target_tags = of_member.target_tags
             tags.classifier_tags = of_member.classifier_tags
         return tags
+
+
+def mean_of(values: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the mean of arrays, added in their order, in their dtype."""
+    total: Any = None
+    n = 0
+    for n, one in enumerate(values, 1):  # noqa: B007
+        total = one if total is None else total + one
+    mean: np.ndarray = total / total.dtype.type(n)
+    return mean
 
 
 def _own_copy(member: Any) -> Any:

@@ -236,8 +236,7 @@ class BPEnsembleClassifier(ClassifierMixin, Ensemble):
         return labels.classes[scores.argmax(axis=1)]
 
     def _set_oob(self, attributes: dict[str, Any], X: Any, y: Any) -> None:
-        fitted = object.__new__(type(self))
-        fitted.__dict__.update(attributes)
+        fitted = self._with(attributes)
         method = "predict_proba" if _has_probabilities(fitted) else "decision_function"
         mean = self._mean_out_of_bag(attributes, X, method)
         known = np.isfinite(mean.reshape(len(mean), -1)).all(axis=1)

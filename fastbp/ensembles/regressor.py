@@ -3,15 +3,13 @@
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import ndtri
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
-from fastbp.ensembles.base import Ensemble
+from fastbp.ensembles.base import Ensemble, mean_of
 from fastbp.ensembles.incremental import has_partial_fit
-from fastbp.estimators.parameter_checks import check
-from fastbp.estimators.regression_predictions import COVERAGE
+from fastbp.estimators.regression_predictions import normal_interval
 from fastbp.estimators.regressor import BPRegressor
 from fastbp.functions.loss_lookup import NORMAL_LOSSES
 from fastbp.training.float_errors import silent
@@ -172,10 +170,9 @@ class BPEnsembleRegressor(RegressorMixin, Ensemble):
         """
         if not return_std:
             return self._mean(X, "predict")
-        has_std = self.estimators_[0].loss in NORMAL_LOSSES if hasattr(self, "estimators_") else False
         means, noise = [], 0.0
         for member, rows in self._members(X):
-            if has_std:
+            if member.loss in NORMAL_LOSSES:
                 mean, std = member.predict(rows, return_std=True)
                 noise = noise + std * std
             else:
@@ -183,10 +180,7 @@ class BPEnsembleRegressor(RegressorMixin, Ensemble):
             means.append(mean)
         stacked = np.stack(means)
         variance = noise / len(means) + stacked.var(axis=0)
-        total = stacked[0]
-        for mean in means[1:]:
-            total = total + mean
-        return total / total.dtype.type(len(means)), np.sqrt(variance).astype(stacked.dtype)
+        return mean_of(means), np.sqrt(variance).astype(stacked.dtype)
 
     @available_if(_has_intervals)
     @silent
@@ -207,10 +201,7 @@ class BPEnsembleRegressor(RegressorMixin, Ensemble):
         ndarray of shape (n_samples, 2) for one target, else (n_samples, n_targets, 2)
             Lower and upper ends.
         """
-        check(COVERAGE, {"coverage": coverage}, "predict_interval")
-        mean, std = self.predict(X, return_std=True)
-        half = (std * ndtri(0.5 + 0.5 * float(coverage))).astype(std.dtype)
-        return np.stack([mean - half, mean + half], axis=-1)
+        return normal_interval(self, X, coverage)
 
     @silent
     def predict_members(self, X: Any) -> np.ndarray:

@@ -161,8 +161,7 @@ def _encode(estimator: Any, options: Options, given: FitArguments) -> tuple[Prep
     dtype = precision.of_fit(options, estimator._fitted_dtype() if resumes else None)
     # Weights may have been assigned to an estimator that was never fitted.
     reset = not (resumes and hasattr(estimator, "n_features_in_"))
-    shares = given.checks is not None and reset
-    check = given.checks.rows if shares and given.checks is not None else check_rows
+    check = given.checks.rows if given.checks is not None and reset else check_rows
     checker, X, y = check(estimator, given.X, given.y, reset, dtype)
     engine = get_engine(options.device, X)  # refuses unsupported input before anything is computed
     targets = estimator._learn_targets(options, y, known, resumes=resumes, incremental=incremental)

@@ -39,6 +39,14 @@ def _needs_std(what: str, loss: Any) -> str:
     )
 
 
+def normal_interval(estimator: Any, X: Any, coverage: Real) -> np.ndarray:
+    """Return the intervals of normal distributions with the mean and std that an estimator predicts."""
+    check(COVERAGE, {"coverage": coverage}, "predict_interval")
+    mean, std = estimator.predict(X, return_std=True)
+    half = (std * ndtri(0.5 + 0.5 * float(coverage))).astype(std.dtype)
+    return np.stack([mean - half, mean + half], axis=-1)
+
+
 class RegressionPredictions(RegressorMixin, FittedNetwork):
     """Prediction methods of the regressor."""
 
@@ -113,10 +121,7 @@ class RegressionPredictions(RegressorMixin, FittedNetwork):
         ndarray of shape (n_samples, 2) for one target, else (n_samples, n_targets, 2)
             Lower and upper ends, in the dtype of the network.
         """
-        check(COVERAGE, {"coverage": coverage}, "predict_interval")
-        mean, std = self.predict(X, return_std=True)
-        half = (std * ndtri(0.5 + 0.5 * float(coverage))).astype(std.dtype)
-        return np.stack([mean - half, mean + half], axis=-1)
+        return normal_interval(self, X, coverage)
 
     @silent
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
