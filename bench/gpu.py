@@ -135,7 +135,7 @@ def gpu_name() -> str:
 
 def run_tests() -> bool:
     """The tests of the engine, on the GPU in place of the simulator."""
-    files = [ROOT / "tests" / f"test_cuda_{what}.py" for what in ("kernels", "fits")]
+    files = [ROOT / "tests" / f"test_cuda_{what}.py" for what in ("kernels", "fits", "fleet")]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, "FASTBP_TEST_GPU": "1"}, check=False)
     return done.returncode == 0

@@ -29,6 +29,7 @@ SHARED = 48 * 1024
 SPILLED = {
     "resident": 0,
     "block": 0,
+    "fleet": 64,
     "grid": 64,
 }  # bytes: the grid's barrier is a call, which saves registers
 # What these plans may spill beyond that. They have more phases, and so more numbers that live through a step.
@@ -151,7 +152,7 @@ def main() -> int:
     for capability in args.capability:
         for dtype in args.dtype:
             for plan in args.plans:
-                for team in TEAMS.get(plan, ("resident", "block", "grid")):
+                for team in TEAMS.get(plan, ("resident", "fleet", "block", "grid")):
                     row = measure(assembler, capability, dtype, plan, team)
                     rows.append(row)
                     print(line(row), flush=True)
@@ -220,7 +221,7 @@ def compile_kernel(capability: str, dtype: str, plan: str, team: str) -> str:
     integers, counts, fits, launches = types.int64, types.int32, from_dtype(CONTROL), from_dtype(LAUNCH)
     signature = (
         integers[:, ::1], integers[:, ::1], real[::1], real[::1], real[::1], real[::1], counts[::1],
-        fits[::1], launches[::1], types.float64[::1], integers, integers,
+        fits[::1], launches[::1], types.float64[:, ::1], integers,
     )  # fmt: skip
     major, minor = (int(part) for part in capability.split("."))
     number = getattr(np, dtype)

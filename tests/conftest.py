@@ -14,7 +14,8 @@ import pytest
 # With FASTBP_TEST_GPU=1 instead they run on the GPU, as bench/gpu.py does before it measures.
 SIMULATOR = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 ON_GPU = os.environ.get("FASTBP_TEST_GPU") == "1"
-collect_ignore = [] if SIMULATOR or ON_GPU else ["test_cuda_kernels.py", "test_cuda_fits.py"]
+IN_SIMULATOR_ONLY = ["test_cuda_kernels.py", "test_cuda_fits.py", "test_cuda_fleet.py"]
+collect_ignore = [] if SIMULATOR or ON_GPU else IN_SIMULATOR_ONLY
 
 
 TESTS = Path(__file__).parent
@@ -25,7 +26,7 @@ def pytest_collection_finish(session):
     """Start what runs in the simulator beside everything else; the test that wants it comes last."""
     if session.config.option.collectonly or not any("in_simulator" in i.fixturenames for i in session.items):
         return
-    files = [TESTS / "test_cuda_kernels.py", TESTS / "test_cuda_fits.py"]
+    files = [TESTS / name for name in IN_SIMULATOR_ONLY]
     output = tempfile.TemporaryFile("w+")  # noqa: SIM115  (read later; a pipe that nobody reads fills up)
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *map(str, files)],

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tolerances import SAME_ARITHMETIC, SAME_ARITHMETIC_32
 
 from fastbp.engines.cpu import engine as cpu
-from fastbp.engines.cuda import device_data, device_memory, engine, predict
+from fastbp.engines.cuda import device_data, device_memory, engine, predict, shape
 from fastbp.engines.cuda.launch import LaunchConfig
 from fastbp.engines.cuda.lowering import Selection, formulas
 from fastbp.engines.cuda.step import make_kernel
@@ -121,7 +121,7 @@ def force(monkeypatch, team):
     """Make every session use this team."""
     for module in (engine, predict):
         monkeypatch.setattr(module, "choose_team", lambda program, dtype: team)
-    monkeypatch.setattr(engine, "is_resident", lambda program, dtype: team.kind == "resident")
+    monkeypatch.setattr(shape, "is_resident", lambda program, dtype: team.kind == "resident")
 
 
 # --- Formulas
@@ -329,9 +329,9 @@ def test_an_objective_is_asked_again_and_in_several_passes(monkeypatch, team):
     network = make_network()
     *arrays, parameters = make_data(network)
     rows = Dataset(*arrays)
-    monkeypatch.setattr(engine, "PASS_BYTES", 2 * engine.elements_per_row(network) * 8)
+    monkeypatch.setattr(shape, "PASS_BYTES", 2 * device_memory.elements_per_row(network) * 8)
     with engine.Objective(network, rows, 0.3, 0.2) as objective:
-        assert (objective.pass_rows, objective.n_passes) == (2, 5)
+        assert (objective.shape.pass_rows, objective.shape.n_passes) == (2, 5)
         for factor in (1.0, 0.5, 1.0):
             flat = factor * parameters
             wanted = reference.loss_and_gradient(network, flat, rows, 0.3, 0.2)
@@ -557,7 +557,7 @@ def test_ops_that_no_product_takes_along_by_every_team(params, team, monkeypatch
     training = make_training(batch_size=5, **NORMS[-1])
     wanted = train(reference, network, training, 4)
     if not any(op.sync for op in network.ops):
-        monkeypatch.setattr(engine, "PASS_BYTES", 3 * engine.elements_per_row(network) * 8)
+        monkeypatch.setattr(shape, "PASS_BYTES", 3 * device_memory.elements_per_row(network) * 8)
     assert_same_training(network, train(engine, network, training, 4, chunks=2), wanted)
 
 
@@ -578,7 +578,7 @@ def test_noise_residuals_and_norms_of_every_team_in_passes_and_chunks(monkeypatc
     network = make_network(residual=True, rate_factors=RATE_FACTORS, **noise)
     arguments = (network, make_training(batch_size=7, **NORMS[-1]), 4)
     wanted = train(reference, *arguments)
-    monkeypatch.setattr(engine, "PASS_BYTES", 3 * engine.elements_per_row(network) * 8)
+    monkeypatch.setattr(shape, "PASS_BYTES", 3 * device_memory.elements_per_row(network) * 8)
     assert_same_training(network, train(engine, *arguments, chunks=2), wanted)
 
 
@@ -619,7 +619,7 @@ def test_a_batch_of_several_passes(monkeypatch, team):
     network = make_network()
     arguments = (network, make_training(batch_size=7), 6)
     wanted = train(reference, *arguments)
-    monkeypatch.setattr(engine, "PASS_BYTES", 3 * engine.elements_per_row(network) * 8)
+    monkeypatch.setattr(shape, "PASS_BYTES", 3 * device_memory.elements_per_row(network) * 8)
     assert_same_training(network, train(engine, *arguments), wanted)
 
 

@@ -1,6 +1,7 @@
 """Where a fit stands, as the training loop sees it: the same for every engine."""
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +13,19 @@ from fastbp.engines.control import (
     apply_stopping_rule,
     record_of,
 )
+from fastbp.engines.dataset import Dataset
 from fastbp.plan.network import NetworkPlan
 from fastbp.plan.training import SolverState, TrainingPlan
+
+
+class FitStart(NamedTuple):
+    """All that a trainer is made of."""
+
+    network: NetworkPlan
+    training: TrainingPlan
+    rows: Dataset
+    parameters: np.ndarray
+    state: SolverState | None = None
 
 
 class FitState(ABC):

@@ -136,6 +136,12 @@ class NetworkPlan:
         """The ops that have a row of parameters."""
         return tuple(op for op in self.ops if op.kind == Kind.PARAMETRIC)
 
+    @cached_property
+    def shape(self) -> tuple:
+        """All but the constants: networks of one shape differ in numbers only, not in what is computed."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return tuple((values | {"constants": len(self.constants)}).values())
+
     @property
     def layer_shapes(self) -> list[tuple[int, int]]:
         """(inputs, outputs) of each dense layer."""

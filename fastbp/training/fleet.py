@@ -1,8 +1,9 @@
 """Training of many networks in one run.
 
-Each thread trains one network at a time, the largest work first. Where fewer networks are left than threads,
-several threads train a network together. Neither changes a bit of the results. Between rounds of work the
-calling thread checks for Ctrl-C, reports progress and admits more networks.
+On the CPU each thread trains one network at a time, the largest work first. Where fewer networks are left
+than threads, several threads train a network together. Neither changes a bit of the results. Between rounds
+of work the calling thread checks for Ctrl-C, reports progress and admits more networks. On a GPU see
+``fastbp.training.device_fleet``.
 """
 
 import contextvars
@@ -16,6 +17,7 @@ import sklearn
 
 from fastbp.plan.training import LbfgsPlan
 from fastbp.training.checkpoint_state import TrainingState
+from fastbp.training.device_fleet import DeviceFleet
 from fastbp.training.interrupt import Interruption
 from fastbp.training.lbfgs import fit_lbfgs
 from fastbp.training.minibatch import MinibatchFit, fit_minibatch
@@ -126,13 +128,15 @@ class _Fleet:
         self._waiting: deque[_Member] = deque()  # the smallest first
         self._training: list[_Member] = []
         self._ended: deque[_Member] = deque()
+        self._device = DeviceFleet()
         self._chunks: dict[tuple[int, int], int] = {}  # steps of a chunk, by shape of network
         self.n_ended = self._n_epochs_ended = 0
 
     @property
     def n_epochs(self) -> int:
         """Epochs that have been trained, of all networks together."""
-        return self._n_epochs_ended + sum(member.n_epochs for member in self._training)
+        in_training = sum(member.n_epochs for member in self._training)
+        return self._n_epochs_ended + in_training + self._device.n_epochs
 
     def admit(self) -> bool:
         """Read problems as long as there is room; return whether any network is left."""
@@ -142,17 +146,20 @@ class _Fleet:
             if problem is None:
                 break
             self._admit_one(problem)
-            if self._ended:  # it is reported at once
+            if self._ended or not self._device.has_room:  # what has ended is reported at once
                 break
+            self._interruption.check()
         if len(self._waiting) > n_before:
             self._waiting = deque(sorted(self._waiting, key=lambda member: member.work))
-        return bool(self._waiting or self._training or self._ended)
+        return bool(self._waiting or self._training or self._ended or self._device.n_left)
 
     def _admit_one(self, problem: Problem) -> None:
         number, self._n_read = self._n_read, self._n_read + 1
         member = _Member(number, problem)
+        if self._device.add(number, problem):
+            return
         if problem.tasks is not None or not hasattr(problem.engine, "run_on_threads"):
-            # Callbacks are called in the user's thread. A GPU trains one network at a time.
+            # Callbacks are called in the user's thread, and a GPU has no threads.
             try:
                 member.result = fit_alone(problem)
             except Exception as error:
@@ -168,6 +175,8 @@ class _Fleet:
         if n_left and not self._ended:
             member = self._training[0] if self._training else self._waiting[0]
             self._train(member.problem.engine, n_left)
+        if self._device.n_left and not self._ended:
+            self._ended.extend(_Member(*ended) for ended in self._device.run_round())
         ended = list(self._ended)
         self._ended.clear()
         self.n_ended += len(ended)
@@ -247,6 +256,7 @@ class _Fleet:
         """Give back the memory of the networks in training."""
         for member in self._training:
             member.close()
+        self._device.close()
 
 
 def fit_alone(problem: Problem) -> Result:

@@ -115,8 +115,12 @@ class MinibatchFit:
             self.tasks.begin_epoch(self._so_far)
         started = time.perf_counter()
         done = trainer.train(self.chunk, self._every_epoch)
-        elapsed = max(time.perf_counter() - started, 1e-9)
-        self.chunk = int(min(max(done * SECONDS_PER_CHUNK / elapsed, 1), LARGEST_GROWTH * self.chunk))
+        self.chunk = next_chunk(self.chunk, done, time.perf_counter() - started)
+        return self.end_chunk()
+
+    def end_chunk(self) -> bool:
+        """Score and report after a chunk; return whether training has not come to an end."""
+        trainer = self.trainer
         if trainer.n_epochs != self._reported:
             self._reported = trainer.n_epochs
             self._end_epoch(self._reported)
@@ -266,6 +270,12 @@ class MinibatchFit:
             best_parameters=None if best is None else best.copy(),
             result=trainer.result if best is None else best.copy(),
         )
+
+
+def next_chunk(chunk: int, done: int, elapsed: float) -> int:
+    """Return the steps of the next chunk: the last one's limit was `chunk`, and it made `done` steps."""
+    wanted = done * SECONDS_PER_CHUNK / max(elapsed, 1e-9)
+    return int(min(max(wanted, 1), LARGEST_GROWTH * chunk))
 
 
 def adapt_rate(

@@ -60,6 +60,11 @@ class ArenaOffsets:
     squares: int
     size: int
 
+    @property
+    def head(self) -> int:
+        """Elements before the activations: all that is kept from step to step, and little else."""
+        return self.activations[0]
+
 
 class _Regions:
     """Hands out the arena."""

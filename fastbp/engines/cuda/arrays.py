@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fastbp.engines.cuda.target import cuda
+from fastbp.engines.cuda.target import SIMULATOR, cuda
 
-THREADS = 256
-MOST_BLOCKS = 1024
+THREADS, MOST_BLOCKS = (2, 2) if SIMULATOR else (256, 1024)
 CAST = tuple(map(np.dtype, ("float32", "float64", "int32", "int64")))  # dtypes that rows may be cast from
 
 

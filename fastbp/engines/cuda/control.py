@@ -46,7 +46,9 @@ LAUNCH = np.dtype(
         ("tile_rows", INT),
         ("has_solver", INT),
         ("has_weights", INT),
-        # Cursor: where in the order the next step begins; steps before this launch; steps of this trainer
+        # Cursor: steps of this launch at most; where in the order the next step begins; steps before this
+        # launch; steps of this trainer
+        ("n_steps", INT),
         ("order_position", INT),
         ("steps_before", INT),
         ("steps_here", INT),

@@ -7,30 +7,40 @@ from typing import Any
 
 import numpy as np
 
-from fastbp.engines.control import RUNNING, batches, new_control, new_records, rules
+from fastbp.engines.control import RUNNING, new_control, new_records
 from fastbp.engines.cuda import device_memory
 from fastbp.engines.cuda.arrays import rows_of, to_host
 from fastbp.engines.cuda.control import LAUNCH
 from fastbp.engines.cuda.device_data import Cursor, DeviceData, Loader, Orders, make_loader
-from fastbp.engines.cuda.device_memory import dense_rows, elements_per_row
-from fastbp.engines.cuda.jobs import Program
-from fastbp.engines.cuda.launch import LaunchConfig, choose_team, is_resident, within_device
+from fastbp.engines.cuda.device_memory import dense_rows
+from fastbp.engines.cuda.fleet import FleetTrainer
+from fastbp.engines.cuda.launch import LaunchConfig, choose_team, within_device
 from fastbp.engines.cuda.lowering import Selection, select_gradients, select_training
+from fastbp.engines.cuda.network_fit import NetworkFit, control_values, total_weight, usable_state
 from fastbp.engines.cuda.predict import forward, hold
-from fastbp.engines.cuda.program import training_program
-from fastbp.engines.cuda.step import TILING, units_of_step
+from fastbp.engines.cuda.shape import fleet_shape, make_shape
+from fastbp.engines.cuda.step import units_of_step
 from fastbp.engines.cuda.target import cuda
 from fastbp.engines.dataset import Dataset
-from fastbp.engines.fit_state import FitState
 from fastbp.engines.objective import FullBatch, LossValue
 from fastbp.plan.network import NetworkPlan
 from fastbp.plan.training import SolverState, TrainingPlan
 
-__all__ = ["Loss", "Objective", "Trainer", "forward", "hold", "loss_and_gradient", "rows_of", "to_host"]
+__all__ = [
+    "FleetTrainer",
+    "Loss",
+    "Objective",
+    "Trainer",
+    "fleet_shape",
+    "forward",
+    "hold",
+    "loss_and_gradient",
+    "rows_of",
+    "to_host",
+]
 
 DEVICE = "cuda"
 CURVE_CAPACITY = 1 << 16  # epochs that one launch may finish
-PASS_BYTES = 1 << 30  # of the activations of a pass; larger batches take several
 
 
 class _Session:
@@ -45,33 +55,24 @@ class _Session:
         orders: Orders,
         training: TrainingPlan | None = None,
     ) -> None:
-        self.network, self.selection = network, selection
+        self.network = network
         dtype, given = network.dtype, rows.sample_weight
         weights = None if given is None else np.ascontiguousarray(given, dtype=dtype)
         targets = np.ascontiguousarray(rows.targets, dtype=dtype)
         X = dense_rows(rows.X, network)
         self.data = DeviceData(X, targets.reshape(-1), weights, len(rows), len(targets))
         self.batch = batch
-        self.total_weight = float(self.n_rows)
-        if weights is not None:
-            own = weights if rows.index is None else weights[rows.index]
-            self.total_weight = float(own.sum(dtype=np.float64))
-        self.pass_rows = max(min(batch, PASS_BYTES // (elements_per_row(network) * dtype.itemsize)), 1)
-        if selection.batch_norm:  # which needs all of a batch at once
-            self.pass_rows = batch
-        self.n_passes = -(-batch // self.pass_rows)
-        stored = training is None or self.n_passes > 1 or selection.clip_norm
-        self.program = self._program(stored)
+        self.total_weight = total_weight(rows, weights)
+        self.shape = make_shape(network, selection, batch)
+        self.program = self.shape.program
         self.team: LaunchConfig = choose_team(self.program, dtype)
-        arena_bytes = self.program.layout.size * dtype.itemsize + 8 * CURVE_CAPACITY
+        arena_bytes = self.shape.arena_bytes + 8 * CURVE_CAPACITY
         free = device_memory.free_memory()
         self._loader: Loader | None = make_loader(self.data, batch, orders, arena_bytes, free)
         self._arena = cuda.to_device(np.zeros(self.program.layout.size, dtype))
-        self._place(self.program.layout.constants, np.array(network.constants, dtype))
-        fields = batches(self.n_rows, batch, self.pass_rows, self.total_weight)
-        if training is not None:
-            fields |= rules(training, fields["epoch_steps"])
-        self._control, self._launches = new_control(fields), self._new_launches()
+        self._control = new_control(control_values(self.shape, rows, self.total_weight, training))
+        launch = self.shape.launch_values() | {"has_weights": weights is not None}
+        self._launches = new_records(LAUNCH, launch)
         self._fit, self._launch = self._control[0], self._launches[0]
         self._fixed: tuple[Any, ...] = (
             cuda.to_device(self.program.phases),
@@ -81,17 +82,11 @@ class _Session:
         self._records: tuple[Any, ...] = (
             cuda.to_device(self._control),
             cuda.to_device(self._launches),
-            cuda.to_device(np.zeros(CURVE_CAPACITY)),
+            cuda.to_device(np.zeros((1, CURVE_CAPACITY))),
         )
         self._stream = cuda.stream()
         self._kernel = self.team.kernel(dtype, selection)
         self.team = within_device(self.team, self._kernel, self._tables)
-
-    def _program(self, stored: bool) -> Program:
-        """The program whose arena lies in shared memory, where that has room; the plan alone decides."""
-        sizes = (self.network, self.selection, TILING, self.pass_rows, self.n_passes, stored)
-        small = training_program(*sizes, only_small=True)
-        return small if is_resident(small, self.network.dtype) else training_program(*sizes)
 
     @property
     def n_rows(self) -> int:
@@ -102,36 +97,13 @@ class _Session:
         assert self._loader is not None, "this session has been closed"
         return (*self._fixed, *self._loader.tables, *self._records)
 
-    def _new_launches(self) -> np.ndarray:
-        program, layout = self.program, self.program.layout
-        values = {
-            "arena_size": layout.size,
-            "n_parameters": self.network.n_parameters,
-            "moments": layout.moments,
-            "gradient": layout.gradient,
-            "coefficients": layout.coefficients,
-            "partials": layout.partials,
-            "penalties": layout.penalties,
-            "squares": layout.squares,
-            "loss_tiles": program.loss_tiles,
-            "penalty_tiles": program.penalty_tiles,
-            "tile_rows": TILING.rows_of_tile,
-            "has_solver": self.selection.solver is not None,
-            "has_weights": self.data.weights is not None,
-        }
-        return new_records(LAUNCH, values)
-
     def _place(self, offset: int, values: np.ndarray) -> None:
         """Numbers into the arena."""
         if values.size:
             self._arena[offset : offset + values.size].copy_to_device(values)
 
-    def _send(self, offset: int, vector: np.ndarray) -> None:
-        """A flat vector into the arena."""
-        self._place(offset, np.ascontiguousarray(vector, dtype=self.network.dtype))
-
     def _fetch(self, offset: int) -> np.ndarray:
-        """A flat vector from the arena."""
+        """A new vector, as long as the parameters, from the arena."""
         vector: np.ndarray = self._arena[offset : offset + self.network.n_parameters].copy_to_host()
         return vector
 
@@ -142,13 +114,13 @@ class _Session:
         # One phase at a time: how many there are depends on the rows of the step.
         at, n_steps = self._loader.prepare(cursor, 1 if self.team.kind == "phases" else n_steps)
         self._launch["order_position"], self._fit["position"] = at, cursor.position
-        self._launch["steps_before"] = self._fit["steps"]
+        self._launch["n_steps"], self._launch["steps_before"] = n_steps, self._fit["steps"]
         control.copy_to_device(self._control)
         launches.copy_to_device(self._launches)
         rows = min(self.batch, self.n_rows - cursor.position)
-        passes = -(-rows // self.pass_rows)
-        units = units_of_step(self.selection, len(self.program.phases), passes)
-        self.team.run(self._kernel, self._tables, self._stream, n_steps, units)
+        passes = -(-rows // self.shape.pass_rows)
+        units = units_of_step(self.shape.selection, len(self.program.phases), passes)
+        self.team.run(self._kernel, self._tables, self._stream, units)
         steps_per_epoch = -(-self.n_rows // self.batch)
         epochs, step = divmod(cursor.step + n_steps, steps_per_epoch)
         self._loader.ahead(Cursor(cursor.epoch + epochs, step * self.batch, step))
@@ -168,7 +140,7 @@ class _Session:
         self.close()
 
 
-class Trainer(_Session, FitState):
+class Trainer(_Session, NetworkFit):
     """Trains one network on one set of rows; parameters and attributes of the CPU engine's ``Trainer``.
 
     X must be dense, and `n_jobs` means nothing here.
@@ -183,30 +155,14 @@ class Trainer(_Session, FitState):
         state: SolverState | None = None,
         n_jobs: int | None = None,
     ) -> None:
-        FitState.__init__(self, training)
-        n = len(rows)
-        if state is not None and state.solver != training.solver:
-            state = None
+        NetworkFit.__init__(self, training)
+        n, state = len(rows), usable_state(state, training)
         end = training.max_epochs + (0 if state is None else state.n_epochs)
         orders = Orders(n, training.seed, training.shuffle and training.batch_size < n, end, rows.index)
         selection = select_training(network, training)
         _Session.__init__(self, network, selection, rows, training.batch_size, orders, training)
         self._latest: np.ndarray | None = np.array(parameters, network.dtype)
-        self._send(0, self._latest)
-        self._place_constant_means(self._latest)
-        if state is not None:
-            self._set_state(state)
-
-    def _place_constant_means(self, parameters: np.ndarray) -> None:
-        """Parameters that no step moves are their own mean."""
-        if self.selection.averages:
-            for op, row in zip(self.network.parametric, self.network.rows(parameters), strict=True):
-                if not op.learned:
-                    self._place(self._moment(self.selection.n_states) + op.offset, row.ravel())
-
-    def _moment(self, number: int) -> int:
-        """Where in the arena one of them begins."""
-        return self.program.layout.moments + number * self.network.n_parameters
+        self._begin(self._latest, state)
 
     @property
     def parameters(self) -> np.ndarray:
@@ -214,17 +170,6 @@ class Trainer(_Session, FitState):
         if self._latest is None:
             self._latest = self._fetch(0)
         return self._latest.copy()
-
-    def _get_moments(self) -> np.ndarray:
-        moments = [self._fetch(self._moment(i)) for i in range(self.selection.n_moments)]
-        return np.array(moments, self.network.dtype).reshape(-1, self.network.n_parameters)
-
-    def _set_moments(self, moments: np.ndarray) -> None:
-        for i, moment in enumerate(moments):
-            self._send(self._moment(i), moment)
-
-    def _get_average(self) -> np.ndarray:
-        return self._fetch(self._moment(self.selection.n_states))
 
     def train(self, max_steps: int, stop_at_epoch_end: bool = False) -> int:
         """Make up to `max_steps` steps; fewer when training ends or, if asked, when an epoch ends."""
@@ -242,7 +187,7 @@ class Trainer(_Session, FitState):
             done += int(self._launch["steps_here"]) - before
             self._latest = None
             used = int(fit["curve_used"])
-            losses = self._records[2][:used].copy_to_host() if used else np.empty(0)
+            losses = self._records[2][0, :used].copy_to_host() if used else np.empty(0)
             self._note_run(losses, not self._launch["has_bad_parameters"])
             if stop_at_epoch_end and fit["step_of_epoch"] == 0:
                 break
@@ -259,10 +204,11 @@ class Objective(_Session, FullBatch):
         orders = Orders(n, 0, shuffle=False, end=1)
         # With an index, these are few of the rows: only they are sent.
         super().__init__(network, select_gradients(network), rows.taken(), n, orders)
+        self._place(self.program.layout.constants, np.array(network.constants, network.dtype))
         self._set_penalty(alpha, l2)
 
     def _mean_loss(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
-        self._send(0, flat)
+        self._place(0, np.ascontiguousarray(flat, dtype=self.network.dtype))
         self._fit["status"], self._fit["step_of_epoch"], self._fit["curve_used"] = RUNNING, 0, 0
         self._run(Cursor(0, 0, 0), 1)
         return float(self._launch["step_loss"]), self._fetch(self.program.layout.gradient)
