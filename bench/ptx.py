@@ -29,7 +29,8 @@ SHARED = 48 * 1024
 SPILLED = {
     "resident": 0,
     "block": 0,
-    "fleet": 64,
+    "fleet": 64,  # pointers that other blocks have as constants
+    "helper": 0,
     "grid": 64,
 }  # bytes: the grid's barrier is a call, which saves registers
 # What these plans may spill beyond that. They have more phases, and so more numbers that live through a step.
@@ -141,6 +142,8 @@ TEAMS = {
     "gradients": ("block",),
     "prediction": ("grid",),
 }
+HELPERS = ("take rows", "cast", "non-finite", "orders", "place heads", "take heads")
+HELPER = "helper"  # in place of a team
 
 
 def main() -> int:
@@ -153,9 +156,11 @@ def main() -> int:
         for dtype in args.dtype:
             for plan in args.plans:
                 for team in TEAMS.get(plan, ("resident", "fleet", "block", "grid")):
-                    row = measure(assembler, capability, dtype, plan, team)
-                    rows.append(row)
-                    print(line(row), flush=True)
+                    rows.append(measure(assembler, capability, dtype, plan, team))
+                    print(line(rows[-1]), flush=True)
+            for helper in HELPERS:
+                rows.append(measure(assembler, capability, dtype, helper, HELPER))
+                print(line(rows[-1]), flush=True)
     if args.json:
         args.json.write_text(json.dumps({"kernels": rows, "budget": REGISTERS}, indent=1))
     faults = [fault for row in rows for fault in row["faults"]]
@@ -168,7 +173,7 @@ def main() -> int:
 
 def line(row) -> str:
     return (
-        f"sm_{row['capability'].replace('.', '')} {row['dtype']} {row['plan']:10} {row['team']:9}"
+        f"sm_{row['capability'].replace('.', '')} {row['dtype']} {row['plan']:11} {row['team']:9}"
         f"{row['registers']:4} registers {row['spilled']:4} B spilled {row['stack']:5} B stack "
         f"{row['shared']:6} B shared {row['instructions']:6} PTX instructions {row['seconds']:5.1f} s"
     )
@@ -221,13 +226,35 @@ def compile_kernel(capability: str, dtype: str, plan: str, team: str) -> str:
     integers, counts, fits, launches = types.int64, types.int32, from_dtype(CONTROL), from_dtype(LAUNCH)
     signature = (
         integers[:, ::1], integers[:, ::1], real[::1], real[::1], real[::1], real[::1], counts[::1],
-        fits[::1], launches[::1], types.float64[:, ::1], integers,
+        fits[::1], launches[::1], types.float64[::1], integers, integers,
     )  # fmt: skip
     major, minor = (int(part) for part in capability.split("."))
     number = getattr(np, dtype)
     function, bounds = make_kernel(number, team, selection(plan)).py_func, launch_bounds(number)
     with pretended_device((major, minor)):
         ptx, _ = cuda.compile_ptx(function, signature, cc=(major, minor), launch_bounds=bounds)
+    return ptx
+
+
+def compile_helper(capability: str, dtype: str, name: str) -> str:
+    """The PTX of a kernel that prepares rows, orders or arenas."""
+    from numba.cuda import types
+
+    from fastbp.engines.cuda import arrays, fleet, fleet_orders
+    from fastbp.engines.cuda.target import cuda
+
+    real, counts, integers = getattr(types, dtype), types.int32[::1], types.int64
+    kernel, signature = {
+        "take rows": (arrays._take, (real[::1], integers[::1], integers, real[::1])),
+        "cast": (arrays._cast, (integers[::1], real[::1])),
+        "non-finite": (arrays._look_for_non_finite, (real[::1], counts)),
+        "orders": (fleet_orders._draw, (integers[:, ::1], counts, integers, counts)),
+        "place heads": (fleet._place_heads, (real[:, ::1], integers, real[::1])),
+        "take heads": (fleet._take_heads, (real[::1], integers[::1], integers, real[:, ::1])),
+    }[name]
+    major, minor = (int(part) for part in capability.split("."))
+    with pretended_device((major, minor)):
+        ptx, _ = cuda.compile_ptx(kernel.py_func, signature, cc=(major, minor))
     return ptx
 
 
@@ -268,7 +295,10 @@ def float64_instructions(capability: str, plan: str) -> list[str]:
 def measure(assembler: Path, capability: str, dtype: str, plan: str, team: str) -> dict:
     """Compile and assemble one kernel; seconds of both."""
     started = time.perf_counter()
-    ptx = compile_kernel(capability, dtype, plan, team)
+    if team == HELPER:
+        ptx = compile_helper(capability, dtype, plan)
+    else:
+        ptx = compile_kernel(capability, dtype, plan, team)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "kernel.ptx")
         source.write_text(ptx)

@@ -9,7 +9,7 @@ epoch) and those whose group is too small are trained one after another.
 import time
 from collections import deque
 from collections.abc import Hashable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 from fastbp.engines.fit_state import FitStart
@@ -21,6 +21,7 @@ from fastbp.training.result import Result
 MOST_WAITING = 4096  # networks that are prepared ahead of their training
 WAITING_BYTES = 256 << 20  # of their parameters
 FIRST_CHUNK = 16  # steps
+SECONDS_PER_LAUNCH = 0.2  # longer than a chunk of a single fit: thousands of networks are looked at after it
 
 
 class Ended(NamedTuple):
@@ -85,14 +86,14 @@ class DeviceFleet:
             or problem.progress.every_epoch
         ):
             return False
-        key = engine, engine.fleet_shape(problem.network, training)
+        key = engine, engine.fleet_shape(problem.network, training, len(problem.rows))
         self._groups.setdefault(key, []).append((number, problem))
         self._n_waiting += 1
         self._waiting_bytes += problem.parameters.nbytes
         return True
 
     def run_round(self) -> list[Ended]:
-        """Train for about `SECONDS_PER_CHUNK`, or one network alone; return the networks that have ended."""
+        """Train for about `SECONDS_PER_LAUNCH`, or one network alone; return the networks that have ended."""
         if self._cohort is None and not self._one_by_one and self._groups:
             self._begin_group()
         if self._cohort is not None:
@@ -114,16 +115,20 @@ class DeviceFleet:
         """Begin the training of the largest group."""
         key = max(self._groups, key=lambda key: len(self._groups[key]))
         waiting = self._groups.pop(key)
+        n_taken = 0
         if len(waiting) > 1:
-            cohort = _Cohort(key, waiting, self._chunks.get(key, FIRST_CHUNK))
-            for _, problem in waiting[: len(cohort.fits)]:
-                self._leave_queue(problem)
-            if cohort.fits:
-                self._cohort = cohort
-                if len(waiting) > len(cohort.fits):
-                    self._groups[key] = waiting[len(cohort.fits) :]
-                return
-        self._one_by_one.extend(waiting)
+            # Where no fleet can be made each network raises the error of its own fit.
+            with suppress(Exception):
+                cohort = _Cohort(key, waiting, self._chunks.get(key, FIRST_CHUNK))
+                n_taken = len(cohort.fits)
+        if not n_taken:
+            self._one_by_one.extend(waiting)
+            return
+        self._cohort = cohort
+        for _, problem in waiting[:n_taken]:
+            self._leave_queue(problem)
+        if n_taken < len(waiting):
+            self._groups[key] = waiting[n_taken:]
 
     def _leave_queue(self, problem: Problem) -> None:
         self._n_waiting -= 1
@@ -166,7 +171,7 @@ class _Cohort:
         try:
             started = time.perf_counter()
             done = self._trainer.train(self.chunk)
-            self.chunk = next_chunk(self.chunk, done, time.perf_counter() - started)
+            self.chunk = next_chunk(self.chunk, done, time.perf_counter() - started, SECONDS_PER_LAUNCH)
         except Exception as error:  # of the device: it concerns all
             ended = [Ended(fit.number, fit.problem, error=error) for fit in self.fits]
             self.fits = []

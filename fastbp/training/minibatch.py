@@ -115,7 +115,7 @@ class MinibatchFit:
             self.tasks.begin_epoch(self._so_far)
         started = time.perf_counter()
         done = trainer.train(self.chunk, self._every_epoch)
-        self.chunk = next_chunk(self.chunk, done, time.perf_counter() - started)
+        self.chunk = next_chunk(self.chunk, done, time.perf_counter() - started, SECONDS_PER_CHUNK)
         return self.end_chunk()
 
     def end_chunk(self) -> bool:
@@ -272,10 +272,12 @@ class MinibatchFit:
         )
 
 
-def next_chunk(chunk: int, done: int, elapsed: float) -> int:
-    """Return the steps of the next chunk: the last one's limit was `chunk`, and it made `done` steps."""
-    wanted = done * SECONDS_PER_CHUNK / max(elapsed, 1e-9)
-    return int(min(max(wanted, 1), LARGEST_GROWTH * chunk))
+def next_chunk(chunk: int, done: int, elapsed: float, wanted: float) -> int:
+    """Return the steps of the next chunk, which is to take `wanted` seconds.
+
+    The limit of the last one was `chunk` steps, and it made `done` steps in `elapsed` seconds.
+    """
+    return int(min(max(done * wanted / max(elapsed, 1e-9), 1), LARGEST_GROWTH * chunk))
 
 
 def adapt_rate(

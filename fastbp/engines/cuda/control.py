@@ -46,9 +46,9 @@ LAUNCH = np.dtype(
         ("tile_rows", INT),
         ("has_solver", INT),
         ("has_weights", INT),
-        # Cursor: steps of this launch at most; where in the order the next step begins; steps before this
-        # launch; steps of this trainer
-        ("n_steps", INT),
+        # Constant: where the losses of this network's epochs begin
+        ("curve_start", INT),
+        # Cursor: where in the order the next step begins; steps before this launch; steps of this trainer
         ("order_position", INT),
         ("steps_before", INT),
         ("steps_here", INT),

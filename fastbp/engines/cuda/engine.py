@@ -82,7 +82,7 @@ class _Session:
         self._records: tuple[Any, ...] = (
             cuda.to_device(self._control),
             cuda.to_device(self._launches),
-            cuda.to_device(np.zeros((1, CURVE_CAPACITY))),
+            cuda.to_device(np.zeros(CURVE_CAPACITY)),
         )
         self._stream = cuda.stream()
         self._kernel = self.team.kernel(dtype, selection)
@@ -114,13 +114,13 @@ class _Session:
         # One phase at a time: how many there are depends on the rows of the step.
         at, n_steps = self._loader.prepare(cursor, 1 if self.team.kind == "phases" else n_steps)
         self._launch["order_position"], self._fit["position"] = at, cursor.position
-        self._launch["n_steps"], self._launch["steps_before"] = n_steps, self._fit["steps"]
+        self._launch["steps_before"] = self._fit["steps"]
         control.copy_to_device(self._control)
         launches.copy_to_device(self._launches)
         rows = min(self.batch, self.n_rows - cursor.position)
         passes = -(-rows // self.shape.pass_rows)
         units = units_of_step(self.shape.selection, len(self.program.phases), passes)
-        self.team.run(self._kernel, self._tables, self._stream, units)
+        self.team.run(self._kernel, self._tables, self._stream, n_steps, units)
         steps_per_epoch = -(-self.n_rows // self.batch)
         epochs, step = divmod(cursor.step + n_steps, steps_per_epoch)
         self._loader.ahead(Cursor(cursor.epoch + epochs, step * self.batch, step))
@@ -187,7 +187,7 @@ class Trainer(_Session, NetworkFit):
             done += int(self._launch["steps_here"]) - before
             self._latest = None
             used = int(fit["curve_used"])
-            losses = self._records[2][0, :used].copy_to_host() if used else np.empty(0)
+            losses = self._records[2][:used].copy_to_host() if used else np.empty(0)
             self._note_run(losses, not self._launch["has_bad_parameters"])
             if stop_at_epoch_end and fit["step_of_epoch"] == 0:
                 break

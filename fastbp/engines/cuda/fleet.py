@@ -139,11 +139,10 @@ class FleetTrainer:
         if self._arenas is None:
             self._upload()
         left = self._steps_left()
-        if (left[running] <= 0).any():
+        if left[running].min() <= 0:
             self._draw_orders(running)
             left = self._steps_left()
         before = launches["steps_here"].copy()
-        launches["n_steps"] = np.minimum(left, max_steps)
         at = self._orders.position(self._order_of, control["epochs"])
         launches["order_position"] = at + control["position"]
         launches["steps_before"], control["curve_used"] = control["steps"], 0
@@ -151,7 +150,8 @@ class FleetTrainer:
         on_device.copy_to_device(control)
         launches_on_device.copy_to_device(launches)
         tables = (*self._tables, *self._records)
-        self._team.run(self._kernel, tables, self._stream, 0)
+        n_steps = min(int(left[running].min()), max_steps)
+        self._team.run(self._kernel, tables, self._stream, n_steps, units=0)
         on_device.copy_to_host(control)
         launches_on_device.copy_to_host(launches)
         self._note(np.flatnonzero(running), curves)
@@ -169,7 +169,8 @@ class FleetTrainer:
         self._arenas = cuda.device_array(n * program.layout.size, dtype)
         launch(_place_heads, self._arenas.size)(heads, program.layout.size, self._arenas)
         self._tables = (*tables, self._arenas, *rows, self._orders.device)
-        curves = cuda.device_array((n, self._capacity), np.float64)
+        self._launches["curve_start"] = self._capacity * np.arange(n)
+        curves = cuda.device_array(n * self._capacity, np.float64)
         self._records = (cuda.to_device(self.control), cuda.to_device(self._launches), curves)
         self._stream = cuda.stream()
         self._team = fleet_team(program, dtype, n)
@@ -190,7 +191,9 @@ class FleetTrainer:
     def _note(self, trained: np.ndarray, curves: Any) -> None:
         """After a launch: losses, ends of training, and the numbers of the networks that have ended."""
         used = self.control["curve_used"]
-        losses = curves.copy_to_host() if used[trained].any() else np.empty((len(used), 0))
+        losses = np.empty((len(used), 0))
+        if used[trained].any():
+            losses = curves.copy_to_host().reshape(-1, self._capacity)
         for i in trained:
             is_finite = not self._launches["has_bad_parameters"][i]
             self.members[i].note_run(losses[i, : used[i]], is_finite)
@@ -212,6 +215,8 @@ class FleetTrainer:
         """Give the memory of the GPU back."""
         self._tables = self._records = ()
         self._arenas = None
+        self._orders.close()
+        self.members = []
 
     def __enter__(self):
         return self

@@ -14,7 +14,7 @@ from fastbp.functions import random
 SHUFFLE = np.uint64(random.SHUFFLE)
 # Columns of the table of orders: where the numbers of the rows begin, and how many they are; the seed, and
 # whether rows are shuffled; the first epoch that is drawn; where its order goes.
-INDEX, N_ROWS, SEED, SHUFFLED, EPOCH, START, N_FIELDS = range(7)
+INDEX, N_ROWS, SEED, SHUFFLED, EPOCH, START = range(6)
 
 
 class FleetOrders:
@@ -36,7 +36,7 @@ class FleetOrders:
         self._indices: dict[tuple, int] = {}  # where they begin
         self._pieces: list[np.ndarray] = []
         self._n_index = self.n_rows = self.n_held = 0
-        self.device = None
+        self.device = self._index = None
 
     @property
     def nbytes(self) -> int:
@@ -67,11 +67,15 @@ class FleetOrders:
 
     def upload(self, capacity: int) -> None:
         """Make room for `capacity` epochs of each order; nothing is added from now on."""
-        self._table = np.array(self._rows, np.int64).reshape(-1, N_FIELDS)
+        self._table = np.array(self._rows, np.int64)
         self._table[:, START] *= capacity
         self._index = cuda.to_device(np.concatenate(self._pieces).astype(np.int32))
         self.device = cuda.device_array(capacity * self.n_rows, np.int32)
         self._pieces = []
+
+    def close(self) -> None:
+        """Give the memory of the GPU back."""
+        self.device = self._index = None
 
     def draw(self, numbers: np.ndarray, epochs: np.ndarray, n_epochs: int) -> None:
         """Draw `n_epochs` epochs of the orders of these numbers, each from its epoch in `epochs` on."""

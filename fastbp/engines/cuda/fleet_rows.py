@@ -62,14 +62,14 @@ class FleetRows:
         return self._digests[id(values)]
 
     def upload(self) -> tuple[Any, ...]:
-        """Device arrays of X, targets and weights, flat, as kernels take them."""
+        """Device arrays of X, targets and weights, flat, as kernels take them; nothing is added any more."""
         X, targets, given = zip(*self._parts, strict=True)
         dtype, n_targets = self._network.dtype, self._network.n_targets
         weights = [np.ones(1, dtype)]  # where no data set has any
         if any(values is not None for values in given):
             ones = (np.ones(len(values) // n_targets, dtype) for values in targets)
             weights = [one if values is None else values for one, values in zip(ones, given, strict=True)]
-        self._parts = []
+        self._parts, self._sources = [], []
         return _joined(X), _joined(targets), _joined(weights)
 
 

@@ -43,8 +43,10 @@ class LaunchConfig:
         real: type = dtype.type
         return make_kernel(real, BLOCK if self.kind == PHASES else self.kind, selection, TILING)
 
-    def run(self, kernel: Any, tables: tuple, stream: Any, units: int, close: bool = True) -> None:
-        """Start up to as many steps as the launch records allow; they end some time later.
+    def run(
+        self, kernel: Any, tables: tuple, stream: Any, n_steps: int, units: int, close: bool = True
+    ) -> None:
+        """Start up to `n_steps` steps; they end some time later.
 
         Parameters
         ----------
@@ -53,7 +55,7 @@ class LaunchConfig:
         stream : cuda.stream
             Not the default one, for which copies on other streams wait.
         units : int
-            Phases of a step, through all its passes; for PHASES, which makes one step a launch.
+            Phases of a step, through all its passes; for PHASES, which makes one step.
         close : bool
             Whether the bookkeeping is to be done; a kernel of prediction has none.
         """
@@ -62,12 +64,12 @@ class LaunchConfig:
             warnings.filterwarnings("ignore", message="Grid size")
             launch = kernel[self.n_blocks, TILING.threads, stream]
         if self.kind != PHASES:
-            launch(*tables, WHOLE_STEPS)
+            launch(*tables, n_steps, WHOLE_STEPS)
             return
         for unit in range(units):
-            launch(*tables, unit)
+            launch(*tables, 1, unit)
         if close:
-            launch(*tables, CLOSE)
+            launch(*tables, 1, CLOSE)
 
 
 def is_resident(program: Program, dtype: np.dtype) -> bool:
@@ -107,7 +109,7 @@ def within_device(team: LaunchConfig, kernel: Any, tables: tuple) -> LaunchConfi
     """The same team with as many blocks as a cooperative launch on this device allows."""
     if team.kind != GRID or SIMULATOR:
         return team
-    arguments = (*tables, WHOLE_STEPS)
+    arguments = (*tables, 1, WHOLE_STEPS)
     compiled = kernel.compile(tuple(kernel.typeof_pyval(value) for value in arguments))
     return LaunchConfig(
         GRID, max(1, min(team.n_blocks, compiled.max_cooperative_grid_blocks(TILING.threads)))

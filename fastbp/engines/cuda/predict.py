@@ -53,7 +53,6 @@ class Predictor:
             "coefficients": program.layout.coefficients,
             "partials": program.layout.partials,
             "loss_tiles": program.loss_tiles,
-            "n_steps": 1,
         }
         self._control = cuda.to_device(self._rows_of_block(self._block))
         nothing, no_order = cuda.to_device(np.zeros(1, dtype)), cuda.to_device(np.zeros(1, np.int32))
@@ -67,7 +66,7 @@ class Predictor:
             no_order,
             self._control,
             cuda.to_device(new_records(LAUNCH, values)),
-            cuda.to_device(np.zeros((1, 1))),
+            cuda.to_device(np.zeros(1)),
         )
         self._kernel, self._stream = team.kernel(dtype, selection), cuda.stream()
         self._team = within_device(team, self._kernel, self._tables)
@@ -89,7 +88,7 @@ class Predictor:
             part = values[start * n_inputs : (start + rows) * n_inputs]
             arena[self._inputs : self._inputs + part.size].copy_to_device(part)
             self._control.copy_to_device(self._rows_of_block(rows))
-            self._team.run(self._kernel, self._tables, self._stream, self._n_phases, close=False)
+            self._team.run(self._kernel, self._tables, self._stream, 1, self._n_phases, close=False)
             to = flat[start * width : (start + rows) * width]
             arena[self._result : self._result + rows * width].copy_to_host(to)
         return flat.reshape(n_rows, width)

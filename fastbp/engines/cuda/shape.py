@@ -78,6 +78,11 @@ def make_shape(network: NetworkPlan, selection: Selection, batch: int) -> Shape:
     return Shape(network, selection, batch, pass_rows, n_passes, program)
 
 
-def fleet_shape(network: NetworkPlan, training: TrainingPlan) -> Hashable:
-    """A key that is equal for networks which one launch can train: those of one shape."""
-    return network.shape, select_training(network, training), training.batch_size
+def fleet_shape(network: NetworkPlan, training: TrainingPlan, n_rows: int) -> Hashable:
+    """A key that is equal for networks which one launch can train.
+
+    They have one shape, and about the same number of steps in an epoch: all wait for the one whose orders
+    end first.
+    """
+    steps = -(-n_rows // training.batch_size)
+    return network.shape, select_training(network, training), training.batch_size, steps.bit_length()

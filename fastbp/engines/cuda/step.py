@@ -6,7 +6,7 @@ launches phase by phase, which needs no barrier. In all three the same work is d
 number changes nothing but the time.
 
 A fleet is a launch of many blocks, each of which trains a network: block i has record i of each table of
-records, row i of the curves, and the i-th of the arenas, which lie one after another.
+records and the i-th of the arenas, which lie one after another.
 """
 
 from functools import lru_cache
@@ -84,8 +84,10 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
         Rows in the order of their use, epoch after epoch; a network begins at its `order_position`.
     control, launches : arrays of n_networks records, in/out
         See ``engines.control`` and ``control.LAUNCH``. Networks whose training has ended are left alone.
-    curves : float64 (n_networks, n_epochs), out
-        Losses of the epochs that end in this launch.
+    curve : float64, out
+        Losses of the epochs that end in this launch; a network's begin at its `curve_start`.
+    n_steps : int
+        At most; an end of training ends a launch, too.
     phase : int
         WHOLE_STEPS; or the one phase to run, counted through all passes of a step; or CLOSE, which runs none
         and closes the step whose phases were launched one by one.
@@ -111,23 +113,26 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
             cuda.cg.this_grid().sync()
 
     @device
-    def network():
-        return cuda.blockIdx.x if fleet else 0
+    def close(fit, launch, memory, curve, scratch, tid, batch_rows):
+        if fleet:
+            close_step(fit, launch, memory, curve[launch.curve_start :], scratch, tid, batch_rows)
+        else:
+            close_step(fit, launch, memory, curve, scratch, tid, batch_rows)
 
     @device
-    def run(phases, jobs, memory, pool, scratch, data, fit, launch, curves, only):
+    def run(phases, jobs, memory, pool, scratch, data, fit, launch, curve, extent):
         # In 32 bits: a thread has few registers, and 64 bits take two.
         tid = np.int32(cuda.threadIdx.x & mask)
         rank, size = np.int32(0), np.int32(1)
         if not fleet:
             rank, size = np.int32(cuda.blockIdx.x), np.int32(cuda.gridDim.x)
-        place = Place(rank, size, tid)
+        place, (n_steps, only) = Place(rank, size, tid), extent
         n_phases = np.int32(phases.shape[0] - 1 if max_norm else phases.shape[0])  # of a pass
         at, position = np.int32(launch.order_position), np.int32(fit.position)
         batch_rows = np.int32(min(fit.batch_rows, fit.n_rows - position))
         before = batch_rows  # rows of the step before
         done, running = np.int32(0), True
-        while running and done < launch.n_steps:
+        while running and done < n_steps:
             key = step_key(fit.seed, launch.steps_before + done) if draws else np.uint64(0)
             passes = np.int32((batch_rows + fit.pass_rows - 1) // fit.pass_rows)
             n_units = np.int32(passes * n_phases)
@@ -152,7 +157,7 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
                 if unit == 0 and rank == 0:
                     # While the others gather; nobody reads the records before the next barrier.
                     if done > 0:
-                        close_step(fit, launch, memory, curves[network()], scratch, tid, before)
+                        close(fit, launch, memory, curve, scratch, tid, before)
                     if tid == 0:
                         open_step(fit, launch, memory, batch_rows)
                 kind = phases[phase, PHASE_KIND]
@@ -187,14 +192,14 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
         if trains and (only == WHOLE_STEPS or only == CLOSE):
             if rank == 0:
                 if running and done > 0:
-                    close_step(fit, launch, memory, curves[network()], scratch, tid, before)
+                    close(fit, launch, memory, curve, scratch, tid, before)
                 if tid == 0:
                     launch.order_position = at
                     fit.position = position
             if launch.has_solver == 1:
                 find_bad_parameters(launch, memory, place)
 
-    def kernel(phases, jobs, arena, X, targets, weights, order, control, launches, curves, phase):
+    def kernel(phases, jobs, arena, X, targets, weights, order, control, launches, curve, n_steps, phase):
         # One by one: Numba takes longer to find the type of a tuple of device arrays.
         if SIMULATOR:
             # It knows no alignment, and threads that ask at the same time would get an array each.
@@ -208,23 +213,26 @@ def make_kernel(real: type, team: str, selection: Selection, tiling: Tiling = TI
             pool = cuda.shared.array(pool_size, real, alignment=16)
             scratch = cuda.shared.array(threads, np.float64)
             own = cuda.shared.array(own_size, real)
-        data, fit, launch = Data(X, targets, weights, order), control[network()], launches[network()]
+        data, extent = Data(X, targets, weights, order), (n_steps, phase)
+        network = cuda.blockIdx.x if fleet else 0
+        fit, launch = control[network], launches[network]
         if fleet and fit.status != RUNNING:
             return
-        first = network() * launch.arena_size
         if resident:
             n = launch.arena_size
+            first = network * n
             for i in range(cuda.threadIdx.x, n, threads):
                 own[i] = arena[first + i]
             cuda.syncthreads()
-            run(phases, jobs, own, pool, scratch, data, fit, launch, curves, phase)
+            run(phases, jobs, own, pool, scratch, data, fit, launch, curve, extent)
             cuda.syncthreads()
             for i in range(cuda.threadIdx.x, n, threads):
                 arena[first + i] = own[i]
         elif fleet:
-            run(phases, jobs, arena[first:], pool, scratch, data, fit, launch, curves, phase)
+            memory = arena[network * launch.arena_size :]
+            run(phases, jobs, memory, pool, scratch, data, fit, launch, curve, extent)
         else:
-            run(phases, jobs, arena, pool, scratch, data, fit, launch, curves, phase)
+            run(phases, jobs, arena, pool, scratch, data, fit, launch, curve, extent)
 
     kernel.__name__ = f"train_{team}_{np.dtype(real).name}"
     return cuda.jit(kernel) if SIMULATOR else cuda.jit(launch_bounds=launch_bounds(real, tiling))(kernel)
