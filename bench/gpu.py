@@ -2,6 +2,7 @@
 
     python bench/gpu.py                                  # checks, then the table
     python bench/gpu.py --workloads tab fmnist --json gpu.json
+    python bench/gpu.py --workloads tab --fleets 1000 10000      # networks trained in one call
     python bench/gpu.py --only-checks
 
 The checks: the tests of the CUDA engine on the GPU itself, then for each workload the same epochs by both
@@ -11,7 +12,8 @@ Times are microseconds a step: the slope between fits of E and 3·E epochs, so t
 cancel out; the whole fit of E epochs, those included, stands beside for fastbp. Each peer has a process of
 its own. All compute in true float32, without TF32. The limits: a step's matrix products at the rate at
 which PyTorch multiplies 8192 × 8192 matrices here, and its least traffic at the rate at which it copies 1
-GiB; "–" without PyTorch.
+GiB; "–" without PyTorch. A second table has the seconds of many small networks in one call, see
+``gpu_fleet.py``.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 from checks import checked_epochs, mismatches
+from gpu_fleet import FLEET_PEERS, faults_of_fleets, measure_fleet
 from report import machine, number, table
 from workloads import WORKLOADS, Workload
 
@@ -99,9 +102,31 @@ def main() -> int:
             "fit, ms",
         ]
         print("\n" + table(header, rows, False))
+    if not args.only_checks:
+        results["fleets"], faults = measure_fleets(args)
+        failed = failed or bool(faults)
     if args.json:
         args.json.write_text(json.dumps(results, indent=1))
     return int(failed)
+
+
+def measure_fleets(args) -> tuple[dict, list[str]]:
+    """Print the table of many networks in one call; return what was measured and what is wrong."""
+    peers = [peer for peer in FLEET_PEERS if peer in args.peers]
+    measured, rows, faults = {}, [], []
+    for n in args.fleets:
+        found = {peer: ask(peer, str(n), args.dtype, "fleet", args.rounds) for peer in peers}
+        measured[n] = found = {peer: one for peer, one in found.items() if one}
+        wrong = faults_of_fleets(found)
+        if wrong:
+            print(f"FAILED: {n} networks: {wrong}", flush=True)
+            faults += wrong
+            continue
+        rows.append([str(n), *(number(found[p]["seconds"] if p in found else None) for p in peers)])
+    if rows:
+        titles = [{"jax": "JAX vmap"}.get(peer, PEERS[peer]) for peer in peers]
+        print("\n" + table([f"{args.dtype}: networks, s", *titles], rows, False))
+    return measured, faults
 
 
 def row(workload, found, limits, args):
@@ -163,6 +188,8 @@ def work(peer, name, dtype, what, rounds, path) -> int:
     warnings.filterwarnings("ignore")
     if peer == "limits":
         found = measure_limits()
+    elif what == "fleet":
+        found = measure_fleet(peer, int(name), dtype, int(rounds))
     else:
         workload = ALL[name]
         fit = make_peer(peer, workload, dtype)
@@ -331,6 +358,7 @@ def parse_arguments():
     add("--peers", nargs="+", choices=PEERS, help="all that are installed by default")
     add("--dtype", choices=["float32", "float64"], default="float32")
     add("--rounds", type=int, default=3)
+    add("--fleets", nargs="*", type=int, default=[1000, 10000], metavar="N", help="networks in one call")
     add("--only-checks", action="store_true", help="no times")
     add("--skip-tests", action="store_true", help="not the tests of the engine, only the workloads")
     add("--json", type=Path, metavar="FILE", help="write everything measured to FILE")

@@ -29,7 +29,7 @@ SHARED = 48 * 1024
 SPILLED = {
     "resident": 0,
     "block": 0,
-    "fleet": 64,  # pointers that other blocks have as constants
+    "fleet": 76,  # pointers that other blocks have as constants
     "helper": 0,
     "grid": 64,
 }  # bytes: the grid's barrier is a call, which saves registers

@@ -5,11 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import sklearn.model_selection
 from helpers import assert_same_bits, weights
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from tolerances import SAME_ARITHMETIC, SAME_ARITHMETIC_32
 
+import fastbp.model_selection
 from fastbp import BPClassifier, BPRegressor
 from fastbp.callbacks import StopWhen
 from fastbp.engines.cuda import arrays, engine, fleet, fleet_rows, launch, shape
@@ -322,9 +326,30 @@ def test_an_error_of_the_device_is_every_network_s(monkeypatch):
     assert [str(outcome) for outcome in outcomes] == ["the device is gone"] * 2
 
 
+def test_a_search_has_the_scores_of_scikit_learn_s(fleets):
+    pipeline = make_pipeline(StandardScaler(), classifier())
+    grid = {"bpclassifier__learning_rate_init": [0.01, 0.1]}
+    ours, theirs = (
+        module.GridSearchCV(pipeline, grid, cv=2, refit=False).fit(X, Y)
+        for module in (fastbp.model_selection, sklearn.model_selection)
+    )
+    assert fleets == [4]
+    for fold in range(2):
+        name = f"split{fold}_test_score"
+        assert_array_equal(ours.cv_results_[name], theirs.cv_results_[name])
+
+
 def test_more_networks_than_are_prepared_at_once(fleets, monkeypatch):
     monkeypatch.setattr(device_fleet, "MOST_WAITING", 2)
+    monkeypatch.setattr(device_fleet, "next_chunk", lambda *args: 1)  # many rounds
+    monkeypatch.setattr(device_fleet, "FIRST_CHUNK", 1)
+    most, original = [], device_fleet.DeviceFleet.run_round
+    monkeypatch.setattr(
+        device_fleet.DeviceFleet, "run_round", lambda self: (most.append(self.n_left), original(self))[1]
+    )
     jobs = [FitJob(classifier(random_state=seed), X, Y) for seed in range(5)]
-    for found, job in zip(fit_many(jobs), jobs, strict=True):
+    fitted = fit_many(jobs)
+    assert max(most) == 4  # two in training, two that wait
+    for found, job in zip(fitted, jobs, strict=True):
         assert_same(fitted_alone(job), found)
     assert fleets == [2, 2]

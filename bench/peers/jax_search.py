@@ -43,14 +43,14 @@ def _scores_of_shape(X, y, folds, hidden, candidates, epochs):
 
     def one(fold, alpha, rate, key, orders):
         X_train, y_train, X_test, y_test = (part[fold] for part in data)
-        params = _train(sizes, X_train, jax.nn.one_hot(y_train, n_classes), alpha, rate, key, orders)
-        return jnp.mean(_forward(params, X_test).argmax(axis=1) == y_test)
+        params = train(sizes, X_train, jax.nn.one_hot(y_train, n_classes), alpha, rate, key, orders)
+        return jnp.mean(forward(params, X_test).argmax(axis=1) == y_test)
 
     trained = jax.jit(jax.vmap(one))(fold, alpha.astype(X.dtype), rate.astype(X.dtype), keys, orders)
     return np.asarray(trained).reshape(len(candidates), len(folds)).mean(axis=1).tolist()
 
 
-def _train(sizes, X, Y, alpha, rate, key, orders):
+def train(sizes, X, Y, alpha, rate, key, orders):
     params = []
     for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
         key, of_weights, of_biases = jax.random.split(key, 3)
@@ -61,7 +61,7 @@ def _train(sizes, X, Y, alpha, rate, key, orders):
     n, full = len(X), len(X) // BATCH
 
     def loss(params, x, y, n_rows):
-        return -jnp.sum(y * jax.nn.log_softmax(_forward(params, x))) / n_rows
+        return -jnp.sum(y * jax.nn.log_softmax(forward(params, x))) / n_rows
 
     def step(carry, rows):
         params, first, second, t = carry
@@ -85,7 +85,7 @@ def _train(sizes, X, Y, alpha, rate, key, orders):
     return lax.scan(epoch, start, orders)[0][0]
 
 
-def _forward(params, x):
+def forward(params, x):
     for W, b in params[:-1]:
         x = jax.nn.relu(x @ W + b)
     W, b = params[-1]

@@ -12,6 +12,8 @@ Every engine is a module with the same few names:
 - ``forward(network, parameters, X, layer=None, n_jobs=None, largest=False)``
 - ``hold(network, X, index=None)``: what `forward` takes in place of rows that are used repeatedly
 - ``rows_of(X, dtypes)``, ``to_host(values)``, of "cuda" only: for arrays that lie on the GPU
+- ``FleetTrainer(starts)``, ``fleet_shape(network, training, n_rows)``, of "cuda" only: networks of one shape
+  that are trained together; ``run_on_threads(work, n_threads, n_jobs)``, of "cpu" only: one on each thread
 - ``loss_and_gradient(network, parameters, rows, alpha, l2, n_jobs=None)``
 
 `rows` is a ``fastbp.engines.dataset.Dataset``; `index` holds the indices of the rows of X that are meant,

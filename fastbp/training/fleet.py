@@ -138,15 +138,21 @@ class _Fleet:
         in_training = sum(member.n_epochs for member in self._training)
         return self._n_epochs_ended + in_training + self._device.n_epochs
 
+    @property
+    def _has_room(self) -> bool:
+        """Whether more networks should be prepared."""
+        is_short = len(self._waiting) < MOST_WAITING and self._waiting_bytes < WAITING_BYTES
+        return is_short and self._device.has_room
+
     def admit(self) -> bool:
         """Read problems as long as there is room; return whether any network is left."""
         n_before = len(self._waiting)
-        while len(self._waiting) < MOST_WAITING and self._waiting_bytes < WAITING_BYTES:
+        while self._has_room:
             problem = next(self._problems, None)
             if problem is None:
                 break
             self._admit_one(problem)
-            if self._ended or not self._device.has_room:  # what has ended is reported at once
+            if self._ended:  # it is reported at once
                 break
             self._interruption.check()
         if len(self._waiting) > n_before:
