@@ -19,6 +19,8 @@ from fastbp.callbacks import StopWhen
 from fastbp.engines.cuda import arrays, engine, fleet, fleet_rows, launch, shape
 from fastbp.engines.cuda.device_data import Orders
 from fastbp.engines.cuda.fleet_orders import FleetOrders
+from fastbp.engines.cuda.lowering import select_training
+from fastbp.engines.cuda.shape import make_shape
 from fastbp.engines.cuda.target import SIMULATOR
 from fastbp.engines.dataset import Dataset
 from fastbp.engines.fit_state import FitStart
@@ -197,7 +199,15 @@ def test_networks_are_admitted_as_memory_allows(fleets, monkeypatch):
 
 
 def test_few_networks_of_many_blocks_are_trained_alone(fleets, monkeypatch):
+    problem = problem_of()
+    training = problem.training
+    program = make_shape(problem.network, select_training(problem.network, training), 8).program
+    gains = [launch.gains_by_fleet(program, problem.network.dtype, n) for n in (1, 2)]
     monkeypatch.setattr(launch, "is_resident", lambda program, dtype: False)
+    program = replace(program, most_tiles=3)
+    gains += [launch.gains_by_fleet(program, problem.network.dtype, n) for n in (1, 2, 3)]
+    assert gains == [False, True, False, False, True]
+    monkeypatch.setattr(fleet, "gains_by_fleet", lambda *args: False)
     jobs = [FitJob(classifier(random_state=seed), X, Y) for seed in range(2)]
     for found, job in zip(fit_many(jobs), jobs, strict=True):
         assert_same(fitted_alone(job), found)
