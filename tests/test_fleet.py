@@ -17,6 +17,7 @@ from fastbp.engines.cpu.engine import Objective, Trainer
 from fastbp.engines.output import Output
 from fastbp.estimators import shared_checks
 from fastbp.estimators.fit_many import FitJob, fit_many
+from fastbp.estimators.regression_targets import RegressionTargets
 from fastbp.training import fleet, minibatch, progress
 from fastbp.training.progress import FleetBar
 
@@ -235,3 +236,19 @@ def test_one_bar_counts_networks_and_epochs():
 
 def test_no_jobs():
     assert fit_many([]) == []
+
+
+def test_targets_are_encoded_once_for_equal_encodings(monkeypatch):
+    calls = []
+    encode = RegressionTargets.encode
+    monkeypatch.setattr(RegressionTargets, "encode", lambda *args: (calls.append(1), encode(*args))[1])
+    y = np.abs(Y_R) + 1.0
+    losses = ["squared_error", "squared_error", "poisson", "poisson"]
+    jobs = [FitJob(BPRegressor((3,), max_iter=2, random_state=0, loss=one), X_R, y) for one in losses]
+    scaled = dict(max_iter=2, random_state=0, target_scaling="standard")
+    weights = [None, None, np.arange(1.0, len(y) + 1)]
+    jobs += [FitJob(BPRegressor((3,), **scaled), X_R, y, {"sample_weight": w}) for w in weights]
+    fitted = fit_many(jobs, 2)
+    assert len(calls) == 4  # two losses, and the targets scaled without weights and with weights
+    for one, other in zip(fitted, alone(jobs), strict=True):
+        assert_same(one, other)

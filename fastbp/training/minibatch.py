@@ -214,7 +214,7 @@ class MinibatchFit:
         result = self._so_far()
         restorable = validation is not None and validation.best_parameters is not None
         usable = (self.failure is None or restorable) and predicts(
-            problem.engine, problem.network, result.parameters, problem.rows.X, problem.n_jobs
+            problem.engine, problem.network, result.parameters, problem.rows, problem.n_jobs
         )
         if self.failure is None and not usable:
             self.failure = f"{OVERFLOW} epoch {trainer.n_epochs}"
