@@ -7,6 +7,7 @@ Every engine is a module with the same few names:
 
 - ``DEVICE``, its name
 - ``Trainer(network, training, rows, parameters, state=None, n_jobs=None)``
+- ``Block(network, starts)``, of "cpu" only: trains small networks one after the other
 - ``Objective(network, rows, alpha, l2, n_jobs=None)``
 - ``Loss(network, rows, n_jobs=None)``
 - ``forward(network, parameters, X, layer=None, n_jobs=None, largest=False)``

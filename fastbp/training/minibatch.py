@@ -88,15 +88,17 @@ class MinibatchFit:
                     )
                 score = held.enter_context(problem.score())
                 self.validation = Validation(score, problem.parameters if problem.start_counts else None)
-            self.trainer = held.enter_context(self._trainer())
-            if self.resumed is not None:
-                self._resume(self.resumed)
-            self._every_epoch = (
-                self.progress.every_epoch or self.validation is not None or self.tasks is not None
-            )
-            self._reported, self.rate = self.trainer.n_epochs, self.trainer.learning_rate
+            self.begin(held.enter_context(self._trainer()))
             self._held = held.pop_all()
         return self
+
+    def begin(self, trainer: Any) -> None:
+        """Train by `trainer`, which has the parameters and the solver's state of `start`."""
+        self.trainer = trainer
+        if self.resumed is not None:
+            self._resume(self.resumed)
+        self._every_epoch = self.progress.every_epoch or self.validation is not None or self.tasks is not None
+        self._reported, self.rate = trainer.n_epochs, trainer.learning_rate
 
     def __exit__(self, *error: Any) -> None:
         self._held.__exit__(*error)
@@ -115,8 +117,7 @@ class MinibatchFit:
             self.tasks.begin_epoch(self._so_far)
         started = time.perf_counter()
         done = trainer.train(self.chunk, self._every_epoch)
-        elapsed = max(time.perf_counter() - started, 1e-9)
-        self.chunk = int(min(max(done * SECONDS_PER_CHUNK / elapsed, 1), LARGEST_GROWTH * self.chunk))
+        self.chunk = next_chunk(self.chunk, done, time.perf_counter() - started)
         if trainer.n_epochs != self._reported:
             self._reported = trainer.n_epochs
             self._end_epoch(self._reported)
@@ -152,16 +153,15 @@ class MinibatchFit:
         return self._result
 
     def _trainer(self) -> Any:
-        problem = self.problem
-        start: Problem | TrainingState = problem if self.resumed is None else self.resumed
+        problem, start = self.problem, self.start
         return problem.engine.Trainer(
-            problem.network,
-            self.training,
-            problem.rows,
-            start.parameters,
-            start.state,
-            problem.n_jobs,
+            problem.network, self.training, problem.rows, start.parameters, start.state, problem.n_jobs
         )
+
+    @property
+    def start(self) -> Problem | TrainingState:
+        """What the training begins with: parameters and the solver's state."""
+        return self.problem if self.resumed is None else self.resumed
 
     def _resume(self, resumed: TrainingState) -> None:
         self.trainer.resume(
@@ -266,6 +266,11 @@ class MinibatchFit:
             best_parameters=None if best is None else best.copy(),
             result=trainer.result if best is None else best.copy(),
         )
+
+
+def next_chunk(chunk: int, done: int, seconds: float) -> int:
+    """Return the steps of the next chunk, after one in which `done` steps took some seconds."""
+    return int(min(max(done * SECONDS_PER_CHUNK / max(seconds, 1e-9), 1), LARGEST_GROWTH * chunk))
 
 
 def adapt_rate(
