@@ -74,7 +74,7 @@ class Batches:
         self.arena = plan_arena(self.network, self.pass_rows, self.team.n_threads, training=True)
         if any(op.sync for op in self.network.ops):
             self.arena.offsets[SYNCED] = synced_address(self.network.dtype)
-        self.workspace = self.arena.allocate(self.network)
+        self.workspace = self.arena.allocate()
         index = self.inputs.index
         self.order = index.copy() if index.size else np.arange(self.n_rows, dtype=ROW_NUMBER)
         if self.n_networks > 1:

@@ -252,7 +252,7 @@ def forward(
             *(no_values, network.n_targets, no_values, NO_ROWS, np.empty(block, np.int64)),
         )
         predict(
-            (*tables, parameters, arena.allocate(network), NO_LOSSES),
+            (*tables, parameters, arena.allocate(), NO_LOSSES),
             data,
             block,
             first,
