@@ -1,6 +1,7 @@
 """The CPU engine: owns the memory of a fit and calls the kernels."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from fastbp.plan.training import SolverState, TrainingPlan
 
 __all__ = [
     "Block",
+    "Forward",
     "Loss",
     "Objective",
     "Trainer",
@@ -196,80 +198,100 @@ def loss_and_gradient(
         return objective(parameters)
 
 
-def forward(
-    network: NetworkPlan,
-    parameters: np.ndarray,
-    X,
-    layer: int | str | None = None,
-    n_jobs: int | None = None,
-    largest: bool = False,
-) -> np.ndarray:
-    """Outputs of a layer for all rows of X.
+class Forward:
+    """Outputs of a layer for all rows of X, for parameters that change from call to call.
 
     Parameters
     ----------
-    parameters : flat vector
+    network : NetworkPlan
     X : as of `Trainer`, or the result of `hold`
     layer : int, "logits" or None
         1 … n_layers: that dense layer after its activation; "logits": the last one before it; None: the last.
-
+    n_jobs : int or None
     largest : bool
         Whether only the column of each row's largest output is wanted, the first of equals.
-
-    Returns
-    -------
-    ndarray of shape (n, width); of integers, of shape (n,), for `largest`
     """
-    inputs = as_inputs(X, network)
-    stop = network.n_ops_until(layer)
-    width = 1 if largest else network.ops[stop - 1].n_out
-    out = np.empty((inputs.n_rows, width), network.dtype)
-    if not inputs.n_rows:
-        return np.empty(0, np.intp) if largest else out
-    layout = row_major_layout(network)
-    if inputs.n_rows > FEW_ROWS:
-        layout = panel_layout(network)
-        parameters = layout.pack(parameters)
-    panel = 2 * lanes_of(network.dtype)
-    flops_per_row = network.flops_per_row / 3
-    table = link(layout)
-    flat, no_values = out.reshape(-1), NO_VALUES[network.dtype]
-    team = Threads(
-        n_jobs, useful_threads(flops_per_row * inputs.n_rows, padded(inputs.n_rows, panel) // panel)
-    )
-    block = prediction_rows(network, inputs.n_rows, team.n_threads)
-    arena = plan_arena(network, block, 1, training=False, n_small=inputs.n_rows <= panel)
-    stretch = padded(max(1, int(PREDICTION_FLOPS / flops_per_row)), panel)
 
-    def run(start: int, end: int, thread: int, n_threads: int) -> None:
+    def __init__(
+        self,
+        network: NetworkPlan,
+        X: Any,
+        layer: int | str | None = None,
+        n_jobs: int | None = None,
+        largest: bool = False,
+    ) -> None:
+        self.network, self.inputs, self.largest = network, as_inputs(X, network), largest
+        n_rows = self.inputs.n_rows
+        self._stop = network.n_ops_until(layer)
+        width = 1 if largest else network.ops[self._stop - 1].n_out
+        self._out = np.empty((n_rows, width), network.dtype)
+        self._layout = panel_layout(network) if n_rows > FEW_ROWS else row_major_layout(network)
+        self._panel = 2 * lanes_of(network.dtype)
+        flops_per_row = network.flops_per_row / 3
+        panels = padded(n_rows, self._panel) // self._panel
+        self._team = Threads(n_jobs, useful_threads(flops_per_row * n_rows, panels))
+        self._block = prediction_rows(network, max(n_rows, 1), self._team.n_threads)
+        self._arena = plan_arena(network, self._block, 1, training=False, n_small=n_rows <= self._panel)
+        self._stretch = padded(max(1, int(PREDICTION_FLOPS / flops_per_row)), self._panel)
+        self._memory: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # of each thread
+
+    def __call__(self, parameters: np.ndarray) -> np.ndarray:
+        """Return the outputs for the parameters of a flat vector.
+
+        Returns
+        -------
+        ndarray of shape (n, width); of integers, of shape (n,), for `largest`
+            The next call may use it again.
+        """
+        n_rows = self.inputs.n_rows
+        if n_rows > FEW_ROWS:
+            parameters = self._layout.pack(parameters)
+        for start in range(0, n_rows, self._stretch):
+            end = min(start + self._stretch, n_rows)
+            self._team.run(partial(self._run, parameters, start, end), ("predict", self.network.dtype))
+        return self._out.reshape(-1).astype(np.intp) if self.largest else self._out
+
+    def _run(self, parameters: np.ndarray, start: int, end: int, thread: int, n_threads: int) -> None:
+        network, inputs, arena, panel = self.network, self.inputs, self._arena, self._panel
         panels = padded(end - start, panel) // panel
         parts = max(n_threads, 1)
         first = start + panels * thread // parts * panel
         last = min(start + panels * (thread + 1) // parts * panel, end)
-        tables = table, arena.buffers, arena.transposed, arena.tiles, arena.offsets
+        if thread not in self._memory:
+            self._memory[thread] = arena.allocate(), np.empty(self._block, np.int64)
+        workspace, starts = self._memory[thread]
+        tables = link(self._layout), arena.buffers, arena.transposed, arena.tiles, arena.offsets
+        no_values = NO_VALUES[network.dtype]
         data = (
             *(inputs.values, inputs.indices, inputs.indptr, network.n_inputs, inputs.index),
-            *(no_values, network.n_targets, no_values, NO_ROWS, np.empty(block, np.int64)),
+            *(no_values, network.n_targets, no_values, NO_ROWS, starts),
         )
         predict(
-            (*tables, parameters, arena.allocate(), NO_LOSSES),
+            (*tables, parameters, workspace, NO_LOSSES),
             data,
-            block,
+            self._block,
             first,
             last if n_threads else first,
-            stop,
-            largest,
-            flat,
+            self._stop,
+            self.largest,
+            self._out.reshape(-1),
         )
 
-    for start in range(0, inputs.n_rows, stretch):
-        end = min(start + stretch, inputs.n_rows)
-        team.run(partial(run, start, end), ("predict", network.dtype))
-    return flat.astype(np.intp) if largest else out
+
+def forward(
+    network: NetworkPlan,
+    parameters: np.ndarray,
+    X: Any,
+    layer: int | str | None = None,
+    n_jobs: int | None = None,
+    largest: bool = False,
+) -> np.ndarray:
+    """Outputs of a layer for all rows of X, once; parameters and result as of `Forward`."""
+    return Forward(network, X, layer, n_jobs, largest)(parameters)
 
 
 def hold(network: NetworkPlan, X, index: np.ndarray | None = None) -> Inputs:
-    """Prepare rows that are used repeatedly: `forward` takes the result in place of X.
+    """Prepare rows that are used repeatedly: `Forward` takes the result in place of X.
 
     `index` holds their numbers, None for all.
     """

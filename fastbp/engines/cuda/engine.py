@@ -16,7 +16,7 @@ from fastbp.engines.cuda.device_memory import dense_rows, elements_per_row
 from fastbp.engines.cuda.jobs import Program
 from fastbp.engines.cuda.launch import LaunchConfig, choose_team, is_resident, within_device
 from fastbp.engines.cuda.lowering import Selection, select_gradients, select_training
-from fastbp.engines.cuda.predict import forward, hold
+from fastbp.engines.cuda.predict import Forward, forward, hold
 from fastbp.engines.cuda.program import training_program
 from fastbp.engines.cuda.step import TILING, units_of_step
 from fastbp.engines.cuda.target import cuda
@@ -26,7 +26,17 @@ from fastbp.engines.objective import FullBatch, LossValue
 from fastbp.plan.network import NetworkPlan
 from fastbp.plan.training import SolverState, TrainingPlan
 
-__all__ = ["Loss", "Objective", "Trainer", "forward", "hold", "loss_and_gradient", "rows_of", "to_host"]
+__all__ = [
+    "Forward",
+    "Loss",
+    "Objective",
+    "Trainer",
+    "forward",
+    "hold",
+    "loss_and_gradient",
+    "rows_of",
+    "to_host",
+]
 
 DEVICE = "cuda"
 CURVE_CAPACITY = 1 << 16  # epochs that one launch may finish
