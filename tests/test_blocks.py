@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from combinations import make_network, make_training
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
@@ -10,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastbp import BPClassifier, BPRegressor
 from fastbp.engines.cpu import block_kernel, step
 from fastbp.engines.cpu.engine import Block
+from fastbp.engines.cpu.execution import new_execution
 from fastbp.estimators.fit_many import FitJob, fit_many
 from fastbp.estimators.resumable_fit import ResumableFit
 from fastbp.training import fleet, fleet_units, minibatch
@@ -184,6 +186,36 @@ def test_limits_of_a_block(sizes, monkeypatch):
     monkeypatch.setattr(fleet_units, "LARGEST_WORK", 1.0)
     fit_many(jobs[:7], 1)
     assert sizes == []
+
+
+def test_plans_of_one_structure_have_one_execution_record():
+    """What a block takes from its first plan holds for the others."""
+    network = make_network("float32")
+    changes = [
+        {},
+        {"solver": "adam"},
+        {"solver": "sgd", "momentum": 0.0},
+        {"l1": 0.1},
+        {"weight_decay": 0.1},
+        {"clip_value": 1.0},
+        {"clip_norm": 1.0},
+        {"max_norm": 1.0},
+        {"schedule": "cosine"},
+        {"schedule": "plateau"},
+        {"schedule_params": {"warmup_steps": 5}},
+        {"average": "ema"},
+        {"average": "swa"},
+        {"shuffle": False},
+        {"batch_size": 7},
+        {"alpha": 0.3, "l2": 0.1, "tol": 0.1, "seed": 5, "max_epochs": 9, "learning_rate_init": 0.1},
+        {"beta_1": 0.5, "epsilon": 1e-3, "n_iter_no_change": 3.0},
+    ]
+    found = {}
+    for change in changes:
+        plan = make_training(**change)
+        record = new_execution(network, plan, 40, 16).tobytes(), plan.n_moments, plan.batch_size
+        assert found.setdefault(plan.structure, record) == record, change
+    assert len(found) == 13
 
 
 def test_the_parts_of_a_block_are_aligned_and_typed_as_those_of_a_network(monkeypatch):
