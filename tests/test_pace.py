@@ -163,3 +163,13 @@ def test_epochs_shorter_than_a_slice_are_measured_together():
         short.note(threads, 4, 4 * seconds[threads])
         used.append(threads)
     assert short.current == 1 and used.count(2) < 20
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_an_epoch_that_ends_with_a_slice_is_scored(monkeypatch, steps):
+    """Else the scores, and with them the weights that are kept, depend on when slices end."""
+    monkeypatch.setattr(batches.Batches, "_next_slice", lambda self: steps)
+    X, y = digits()
+    fit = BPClassifier((8,), max_iter=6, batch_size=len(y), early_stopping=True, random_state=0)
+    model = fit.set_params(batch_size=(len(y) * 9 // 10 + 1) // 2).fit(X, y)  # two steps an epoch
+    assert len(model.validation_scores_) == model.n_iter_ == 6

@@ -120,7 +120,8 @@ class Trainer(TrainingBatches, FitState):
 
             made = int(self._at_pace(run, ("train", self.network.dtype), int))
             done += made
-            if made < steps:
+            # An epoch may end with the last step of a slice.
+            if made < steps or (stop_at_epoch_end and self._fit["curve_used"]):
                 break
         return done
 
