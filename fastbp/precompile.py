@@ -20,6 +20,7 @@ from scipy import sparse
 
 from fastbp import BPClassifier, BPRegressor
 from fastbp.engines import compile_notice, kernel_cache
+from fastbp.estimators.fit_many import FitJob, fit_many
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.losses import LOSSES
 from fastbp.functions.noise import NOISES
@@ -111,6 +112,7 @@ def _usual(dtype: np.dtype) -> Iterator[Piece]:
     yield _fit(f"sparse rows, {dtype}", BPClassifier(), sparse.csr_array(X), classes)
     for name, parameters in regressors.items():
         yield _fit(f"{name}, {dtype}", BPRegressor(**parameters), X, abs(values))
+    yield _block(f"several networks, {dtype}", X, classes)
 
 
 def _fit(name: str, model: BPClassifier | BPRegressor, X, y) -> Piece:
@@ -120,6 +122,16 @@ def _fit(name: str, model: BPClassifier | BPRegressor, X, y) -> Piece:
     def fit() -> None:
         model.fit(X, y).predict(X)
         model.loss_and_gradients(X, y)
+
+    return Piece(name, fit)
+
+
+def _block(name: str, X: np.ndarray, y: np.ndarray) -> Piece:
+    def fit() -> None:
+        models = [BPClassifier((3,), batch_size=16, max_iter=2, random_state=seed) for seed in range(4)]
+        for outcome in fit_many([FitJob(model, X, y) for model in models], n_jobs=1):
+            if isinstance(outcome, Exception):
+                raise outcome
 
     return Piece(name, fit)
 

@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 from sklearn import config_context
 from sklearn.base import _clone_parametrized, clone
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_selection import SelectFromModel
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from fastbp import BPClassifier, BPRegressor
 from fastbp.callbacks import StopWhen
 from fastbp.estimators import cloning
+from fastbp.model_selection import searches
 
 GENERATOR = np.random.RandomState(0)
 ESTIMATORS = [
@@ -106,3 +113,49 @@ def test_parameters_are_set_as_set_params_does():
     model = Counts()
     cloning.set_parameters(model, {"alpha": 1})
     assert model.n_calls_ == 1 and model.alpha == 1
+
+
+def test_pipelines_are_cloned_as_by_scikit_learn():
+    tree = DecisionTreeClassifier(max_depth=3)
+    steps = [
+        ("scale", StandardScaler(with_mean=False)),
+        ("nothing", "passthrough"),
+        ("none", None),
+        ("both", FeatureUnion([("a", MinMaxScaler()), ("b", SelectFromModel(tree, max_features=2))])),
+        ("net", BPClassifier((3,))),
+    ]
+    pipeline = Pipeline(steps, memory="somewhere").set_output(transform="pandas")
+    ours, plain = cloning.cloned(pipeline), _clone_parametrized(pipeline)
+    assert repr(ours) == repr(plain) and vars(ours).keys() == vars(plain).keys()
+    given, one, other = (each.get_params() for each in (pipeline, ours, plain))
+    assert one.keys() == other.keys()
+    for name, value in other.items():
+        assert type(one[name]) is type(value), name
+        if hasattr(value, "get_params") or isinstance(value, list):
+            assert one[name] is not given[name], name
+            assert getattr(one[name], "__dict__", {}).keys() == getattr(value, "__dict__", {}).keys(), name
+        else:
+            assert one[name] == value, name
+
+
+def test_clones_of_a_class_with_a_clone_of_its_own():
+    class Own(StandardScaler):
+        def __sklearn_clone__(self):
+            return "own"
+
+    assert cloning.copied([Own()]) == ["own"]
+    scaler = StandardScaler()
+    scaler.__sklearn_clone__ = lambda: "another"
+    assert cloning.copied((scaler,)) == ("another",)
+
+
+def test_a_search_clones_its_pipelines_fast(monkeypatch):
+    calls = []
+    monkeypatch.setattr(searches, "cloned", lambda one: (calls.append(1), cloning.cloned(one))[1])
+    X, y = load_iris(return_X_y=True)
+    pipeline = make_pipeline(StandardScaler(), BPClassifier((3,), max_iter=2, tol=0, random_state=0))
+    search = searches.GridSearchCV(pipeline, {"bpclassifier__alpha": [0.1, 1.0]}, cv=3)
+    with pytest.warns(ConvergenceWarning):
+        search.fit(X, y)
+    assert len(calls) == 7  # six fits, and the best one's
+    assert "__sklearn_clone__" not in vars(pipeline) | vars(search.best_estimator_)

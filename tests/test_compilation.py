@@ -10,6 +10,7 @@ from helpers import kernels
 from scipy import sparse
 
 from fastbp import BPClassifier, BPRegressor
+from fastbp.estimators.fit_many import FitJob, fit_many
 
 PARAMS = {"max_iter": 2, "random_state": 0}
 
@@ -93,6 +94,16 @@ def varied_fits():
         model.fit(frozen, y).predict(frozen)
 
     yield everything_else
+
+    def blocks(X):
+        y = np.arange(len(X)) % 3
+        for rows in (X, sparse.csr_array(X)):
+            for fit_params in ({}, {"sample_weight": np.ones(len(y))}):
+                models = [BPClassifier((3,), max_iter=2, random_state=seed) for seed in range(4)]
+                fitted = fit_many([FitJob(model, rows, y, fit_params) for model in models], 1)
+                assert fitted == models
+
+    yield blocks
 
 
 def run_all(n_rows, n_features):

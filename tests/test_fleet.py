@@ -17,7 +17,8 @@ from fastbp.engines.cpu.engine import Objective, Trainer
 from fastbp.engines.output import Output
 from fastbp.estimators import shared_checks
 from fastbp.estimators.fit_many import FitJob, fit_many
-from fastbp.training import fleet, minibatch, progress
+from fastbp.estimators.regression_targets import RegressionTargets
+from fastbp.training import fleet, fleet_units, minibatch, progress
 from fastbp.training.progress import FleetBar
 
 X, Y = load_iris(return_X_y=True)
@@ -193,6 +194,19 @@ def test_memory_is_bounded_by_the_threads(monkeypatch):
         now[0] -= 1
         return leave(self, *error)
 
+    train = fleet_units.Block.train
+
+    def trained(self, *arguments):
+        if self._trainer is None:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+            blocks.append(len(self.members))
+        is_running = train(self, *arguments)
+        now[0] -= not is_running
+        return is_running
+
+    blocks = []
+    monkeypatch.setattr(fleet_units.Block, "train", trained)
     monkeypatch.setattr(minibatch.MinibatchFit, "__enter__", entered)
     monkeypatch.setattr(minibatch.MinibatchFit, "__exit__", left)
     monkeypatch.setattr(fleet, "SECONDS_PER_ROUND", 0.002)
@@ -209,7 +223,8 @@ def test_memory_is_bounded_by_the_threads(monkeypatch):
         progress.FleetProgress, "report", lambda *args: (first.append(len(read)), report(*args))[1]
     )
     assert len(fit_many(jobs(), 2)) == 400
-    assert most[0] <= 2 and now[0] == 0
+    assert 1 <= most[0] <= 2 and now[0] == 0
+    assert sum(blocks) >= 390 and max(blocks) <= fleet_units.MOST_MEMBERS
     assert first[0] <= fleet.MOST_WAITING + 1
 
 
@@ -235,3 +250,19 @@ def test_one_bar_counts_networks_and_epochs():
 
 def test_no_jobs():
     assert fit_many([]) == []
+
+
+def test_targets_are_encoded_once_for_equal_encodings(monkeypatch):
+    calls = []
+    encode = RegressionTargets.encode
+    monkeypatch.setattr(RegressionTargets, "encode", lambda *args: (calls.append(1), encode(*args))[1])
+    y = np.abs(Y_R) + 1.0
+    losses = ["squared_error", "squared_error", "poisson", "poisson"]
+    jobs = [FitJob(BPRegressor((3,), max_iter=2, random_state=0, loss=one), X_R, y) for one in losses]
+    scaled = dict(max_iter=2, random_state=0, target_scaling="standard")
+    weights = [None, None, np.arange(1.0, len(y) + 1)]
+    jobs += [FitJob(BPRegressor((3,), **scaled), X_R, y, {"sample_weight": w}) for w in weights]
+    fitted = fit_many(jobs, 2)
+    assert len(calls) == 4  # two losses, and the targets scaled without weights and with weights
+    for one, other in zip(fitted, alone(jobs), strict=True):
+        assert_same(one, other)

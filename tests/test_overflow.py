@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import BPClassifier, BPRegressor
+from fastbp.engines.dataset import Dataset, largest_of
 from fastbp.engines.select import get_engine
 from fastbp.functions.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.plan.planner import network_plan
@@ -190,12 +191,12 @@ def test_bounds_hold():
                     np.isfinite(cpu.forward(network, parameters, X, layer)).all()
                     for layer in ("logits", None)
                 )
-                top = overflow._largest(X)
+                top = largest_of(X)
                 rough = overflow._is_safe(network, top, *overflow._by_largest(network, parameters))
                 fine = overflow._is_safe(network, np.full(3, top), *overflow._by_unit(network, parameters))
             assert finite or not (rough or fine)
             assert fine or not rough
-            assert overflow.predicts(cpu, network, parameters, X, 1) == finite
+            assert overflow.predicts(cpu, network, parameters, Dataset(X, X), 1) == finite
             found.append((finite, rough, fine))
     assert all(0.1 < share < 0.95 for share in np.mean(found, axis=0))
 

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from fastbp import BPClassifier
-from fastbp.engines.cpu import engine, pace
+from fastbp.engines.cpu import batches, pace
 from fastbp.engines.cpu.pace import Pace, recall, remember
 from tests.data import digits
 
@@ -135,7 +135,7 @@ def test_weights_do_not_depend_on_changes_of_the_number_of_threads(monkeypatch):
     X, y = digits()
     settings = {"hidden_layer_sizes": (40, 30), "batch_size": 50, "max_iter": 6, "random_state": 0}
     monkeypatch.setattr("fastbp.engines.cpu.threads.available_threads", lambda n_jobs: n_jobs or 3)
-    monkeypatch.setattr("fastbp.engines.cpu.engine.useful_threads", lambda *work: 3)
+    monkeypatch.setattr("fastbp.engines.cpu.batches.useful_threads", lambda *work: 3)
     plain = BPClassifier(**settings, n_jobs=1).fit(X, y)
     numbers, used = itertools.cycle([1, 3, 2, 2, 3, 1, 1]), []
 
@@ -146,7 +146,7 @@ def test_weights_do_not_depend_on_changes_of_the_number_of_threads(monkeypatch):
         def note(self, threads, steps, seconds):
             used.append(threads)
 
-    monkeypatch.setattr(engine, "recall", lambda work, most: Restless(most))
+    monkeypatch.setattr(batches, "recall", lambda work, most: Restless(most))
     restless = BPClassifier(**settings).fit(X, y)
     assert set(used) == {1, 2, 3}
     for ours, its in zip(restless.coefs_, plain.coefs_, strict=True):
@@ -163,3 +163,13 @@ def test_epochs_shorter_than_a_slice_are_measured_together():
         short.note(threads, 4, 4 * seconds[threads])
         used.append(threads)
     assert short.current == 1 and used.count(2) < 20
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_an_epoch_that_ends_with_a_slice_is_scored(monkeypatch, steps):
+    """Else the scores, and with them the weights that are kept, depend on when slices end."""
+    monkeypatch.setattr(batches.Batches, "_next_slice", lambda self: steps)
+    X, y = digits()
+    fit = BPClassifier((8,), max_iter=6, batch_size=len(y), early_stopping=True, random_state=0)
+    model = fit.set_params(batch_size=(len(y) * 9 // 10 + 1) // 2).fit(X, y)  # two steps an epoch
+    assert len(model.validation_scores_) == model.n_iter_ == 6

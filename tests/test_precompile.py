@@ -47,7 +47,7 @@ assert main(["compile"]) == 0
 """
 USUAL = """
 import data
-from fastbp import BPClassifier, BPRegressor
+from fastbp import BPClassifier, BPEnsembleRegressor, BPRegressor
 for dtype in ("float32", "float64"):
     X, y = data.digits()
     X, y = X[:200].astype(dtype), y[:200]
@@ -61,6 +61,7 @@ for dtype in ("float32", "float64"):
     BPRegressor((), learning_rate="adaptive", solver="sgd", max_iter=2).fit(X, y, y**2).partial_fit(X, y)
     BPRegressor((3,), warm_start=True, batch_size=7, max_iter=2).fit(X, y).fit(X, y).score(X, y)
     BPRegressor(preset="tabular", max_iter=2).fit(X, y).predict(X)
+    BPEnsembleRegressor(BPRegressor((4,), max_iter=2), n_jobs=1).fit(X, y).predict(X)
 """
 WHATEVER = """
 import test_compilation

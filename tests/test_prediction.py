@@ -3,11 +3,13 @@
 import data
 import numpy as np
 import pytest
+from combinations import make_network
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.neural_network import MLPClassifier
 
 from fastbp import BPClassifier, BPRegressor
+from fastbp.engines.cpu import engine as cpu
 
 # Around the sizes at which the way to the result changes: few rows, registers, blocks.
 SIZES = (1, 2, 63, 64, 65, 255, 256, 257, 511, 513, 1000)
@@ -115,3 +117,16 @@ def test_errors_are_those_of_sklearn(method, case):
     with pytest.raises(ValueError) as found:
         getattr(ours, method)(bad)
     assert str(found.value) == str(expected.value).replace("MLPClassifier", "BPClassifier")
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 40, 1500])
+@pytest.mark.parametrize("options", [{}, {"layer": "logits"}, {"largest": True, "n_jobs": 2}], ids=str)
+def test_outputs_for_parameters_that_change(n_rows, options):
+    """The same as outputs for each of them anew: nothing of one call is left for the next."""
+    network = make_network("float32")
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(n_rows, network.n_inputs)).astype(np.float32)
+    forward = cpu.Forward(network, X, **options)
+    for scale in (1.0, 1e30, 0.5):  # the second overflows
+        parameters = (scale * rng.normal(size=network.n_parameters)).astype(np.float32)
+        assert_array_equal(forward(parameters), cpu.forward(network, parameters, X, **options))

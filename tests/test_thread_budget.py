@@ -9,7 +9,7 @@ import joblib
 import pytest
 
 from fastbp import BPClassifier
-from fastbp.engines.cpu import engine, threads
+from fastbp.engines.cpu import batches, engine, threads
 from fastbp.engines.cpu.threads import Threads, available_threads, useful_threads
 
 
@@ -179,9 +179,14 @@ def test_a_fit_that_fails_gives_its_threads_back(eight_cores, monkeypatch):
         raise MemoryError
 
     model = BPClassifier((200,), max_iter=1).fit(X, y)
-    for name, call in (("plan_arena", model.fit), ("predict", lambda X, y: model.predict_proba(X))):
+    places = (
+        (batches, "plan_arena", model.fit),
+        (engine, "plan_arena", lambda X, y: model.predict_proba(X)),
+        (engine, "predict", lambda X, y: model.predict_proba(X)),
+    )
+    for module, name, call in places:
         with monkeypatch.context() as patch, pytest.raises(MemoryError):
-            patch.setattr(engine, name, fail)
+            patch.setattr(module, name, fail)
             call(X, y)
         assert threads._busy == 0
 

@@ -84,7 +84,7 @@ def test_a_row_alone_has_the_bits_of_the_row_in_a_batch(params, container, dtype
 @pytest.fixture
 def teams(monkeypatch):
     """The numbers of threads of the teams that are made, in order."""
-    from fastbp.engines.cpu import engine
+    from fastbp.engines.cpu import batches, engine
 
     sizes = []
 
@@ -93,7 +93,8 @@ def teams(monkeypatch):
             super().__init__(*args)
             sizes.append(self.n_threads)
 
-    monkeypatch.setattr(engine, "Threads", Spied)
+    for module in (batches, engine):
+        monkeypatch.setattr(module, "Threads", Spied)
     return sizes
 
 

@@ -78,7 +78,7 @@ class Op:
         tiles = arena.tiles[arena.tiles[:, TILE_PARAMETERS] >= last.offset]
         self.rows, self.registers = rows, -(-rows // lanes_of(network.dtype))
         rng = np.random.default_rng(0)
-        self.work = arena.allocate(network)
+        self.work = arena.allocate()
         self.numbers = rng.standard_normal(len(self.work)).astype(dtype)
         params, gradient = rng.standard_normal((2, layout.size)).astype(dtype)
         moments, penalties = np.zeros(3 * layout.size, dtype), np.zeros(2 * len(tiles))

@@ -1,6 +1,7 @@
 """The rows that an engine trains on or computes a loss for."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse
@@ -22,6 +23,14 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.targets if self.index is None else self.index)
 
+    @cached_property
+    def largest_input(self) -> float | None:
+        """The largest absolute value in X, also of rows that are not in the index; None on a GPU."""
+        values = self.X.data if scipy.sparse.issparse(self.X) else self.X
+        if not isinstance(values, np.ndarray):
+            return None
+        return largest_of(values) if values.size else 0.0
+
     def only(self, index: np.ndarray) -> "Dataset":
         """Return the rows at these indices."""
         return replace(self, index=index)
@@ -36,3 +45,8 @@ class Dataset:
     def taken(self) -> "Dataset":
         """Return the same rows without an index."""
         return self if self.index is None else Dataset(self.X[self.index], *self.labels())
+
+
+def largest_of(values: np.ndarray) -> float:
+    """Return the largest absolute value, without a copy."""
+    return max(float(values.max()), -float(values.min()))

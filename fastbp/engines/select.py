@@ -7,10 +7,12 @@ Every engine is a module with the same few names:
 
 - ``DEVICE``, its name
 - ``Trainer(network, training, rows, parameters, state=None, n_jobs=None)``
+- ``Block(network, starts)``, of "cpu" only: trains small networks one after the other
 - ``Objective(network, rows, alpha, l2, n_jobs=None)``
 - ``Loss(network, rows, n_jobs=None)``
-- ``forward(network, parameters, X, layer=None, n_jobs=None, largest=False)``
-- ``hold(network, X, index=None)``: what `forward` takes in place of rows that are used repeatedly
+- ``Forward(network, X, layer=None, n_jobs=None, largest=False)``: outputs for parameters
+- ``forward(network, parameters, X, layer=None, n_jobs=None, largest=False)``: the same, once
+- ``hold(network, X, index=None)``: what `Forward` takes in place of rows that are used repeatedly
 - ``rows_of(X, dtypes)``, ``to_host(values)``, of "cuda" only: for arrays that lie on the GPU
 - ``FleetTrainer(starts)``, ``fleet_shape(network, training, n_rows)``, of "cuda" only: networks of one shape
   that are trained together; ``run_on_threads(work, n_threads, n_jobs)``, of "cpu" only: one on each thread

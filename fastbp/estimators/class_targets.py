@@ -1,5 +1,6 @@
 """The targets of a classifier."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,14 +41,15 @@ class ClassTargets(Targets):
         Parameters
         ----------
         known : Labels or None
-            Labels of the fit that this one resumes, or labels listed by the user.
+            Labels of the fit that this one resumes, labels listed by the user, or those that another fit
+            has found in `y`.
         n_outputs_before : int or None
             Number of outputs of the weights that this fit resumes from; None for a new fit.
         incremental : bool
             Whether `y` may lack some of the labels.
         """
         resumes = n_outputs_before is not None
-        if known is not None and (resumes or (incremental and target_kind(y) != "multilabel")):
+        if known is not None and (resumes or not incremental or target_kind(y) != "multilabel"):
             labels = known
         else:
             labels = Labels.of(y)
@@ -76,8 +78,15 @@ class ClassTargets(Targets):
             "n_outputs_": self.n_outputs,
         }
 
+    @property
+    def of_y(self) -> Labels:
+        return self.labels
+
     def check(self, y: Any) -> None:
         self.labels.check_known(y, exactly=False)
+
+    def encoding(self, network: NetworkPlan) -> Hashable:
+        return id(self.labels), network.n_targets, network.dtype
 
     def encode(self, y: Any, network: NetworkPlan) -> np.ndarray:
         return self.labels.encode(y, network)

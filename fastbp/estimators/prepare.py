@@ -1,6 +1,8 @@
 """Preparation of a fit: the data are checked and encoded, the network is planned, its weights are drawn."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -162,9 +164,15 @@ def _encode(estimator: Any, options: Options, given: FitArguments) -> tuple[Prep
     # Weights may have been assigned to an estimator that was never fitted.
     reset = not (resumes and hasattr(estimator, "n_features_in_"))
     check = given.checks.rows if given.checks is not None and reset else check_rows
-    checker, X, y = check(estimator, given.X, given.y, reset, dtype)
+    checked = check(estimator, given.X, given.y, reset, dtype)
+    X, y = checked.X, checked.y
     engine = get_engine(options.device, X)  # refuses unsupported input before anything is computed
-    targets = estimator._learn_targets(options, y, known, resumes=resumes, incremental=incremental)
+    is_new = not (resumes or incremental)
+    targets = estimator._learn_targets(
+        options, y, checked.of_y if is_new else known, resumes=resumes, incremental=incremental
+    )
+    if is_new:
+        checked.of_y = targets.of_y
     sample_weight = targets.weights(given.sample_weight, X, y)
     targets = estimator._learn_scales(targets, y, sample_weight, resumes=resumes, incremental=incremental)
     _refuse_too_large(options, X, targets.n_outputs, engine.DEVICE)
@@ -176,11 +184,12 @@ def _encode(estimator: Any, options: Options, given: FitArguments) -> tuple[Prep
         fit_intercept=options.fit_intercept,
         dtype=X.dtype,
     )
-    rows = Dataset(X, targets.encode(y, network), sample_weight)
+    rows = checked.encode(targets, network, sample_weight)
     features = ("n_features_in_", "feature_names_in_") if reset else ()
-    attributes = {name: value for name, value in vars(checker).items() if name in features}
+    own = vars(checked.checker)
+    attributes = {name: own[name] for name in features if name in own}
     validation = given.validation
-    held_out = _given_rows(checker, validation, targets, network) if validates_on_given else None
+    held_out = _given_rows(checked.checker, validation, targets, network) if validates_on_given else None
     if held_out is not None:
         warn_of_another_scale(rows, held_out)
     source = None
@@ -287,7 +296,7 @@ def _refuse_without_batches(options: Options, network: NetworkPlan, loss: Loss) 
 def _refuse_too_large(options: Options, X: Any, n_outputs: int, device: str) -> None:
     """Raise MemoryError or ValueError if a network and its training do not fit in memory."""
     hidden = options.hidden
-    names, n_moments, n_rows = hidden_activations(options.activations, len(hidden)), None, X.shape[0]
+    n_moments, n_rows = None, X.shape[0]
     if options.early_stopping:
         n_rows = int(n_rows * (1 - options.validation_fraction))
     if options.is_stochastic:
@@ -298,13 +307,19 @@ def _refuse_too_large(options: Options, X: Any, n_outputs: int, device: str) -> 
         X.shape[1],
         hidden,
         n_outputs,
-        pieces=[pieces_of(name, options.maxout_pieces) for name in names],
+        pieces=_pieces(options.activations, len(hidden), options.maxout_pieces),
         fit_intercept=options.fit_intercept,
         n_moments=n_moments,
         # A GPU processes fewer rows at a time if it has to.
         n_rows=n_rows if device == "cpu" else 0,
         dtype=X.dtype,
     )
+
+
+@lru_cache
+def _pieces(activations: str | Sequence[str], n_hidden: int, maxout_pieces: int) -> list[int]:
+    """Linear outputs for each unit of each hidden layer."""
+    return [pieces_of(name, maxout_pieces) for name in hidden_activations(activations, n_hidden)]
 
 
 def _given_rows(checker: Any, given: ValidationArguments, targets: Targets, network: NetworkPlan) -> Dataset:

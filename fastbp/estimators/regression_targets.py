@@ -1,5 +1,6 @@
 """The targets of a regressor."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,6 +107,10 @@ class RegressionTargets(Targets):
 
     def check(self, y: np.ndarray) -> None:
         self.learn(self.options, y, self.n_outputs)
+
+    def encoding(self, network: NetworkPlan) -> Hashable:
+        scales = None if self.scales is None else tuple(values.tobytes() for values in self.scales[:2])
+        return self.options.loss, self.out_activation, scales, network.dtype
 
     def encode(self, y: np.ndarray, network: NetworkPlan) -> np.ndarray:
         targets = np.ascontiguousarray(y, dtype=network.dtype)

@@ -1,14 +1,20 @@
 """Checks of X and y, made once for all fits of a fleet on the same rows."""
 
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
 
+from fastbp.engines.dataset import Dataset
 from fastbp.estimators.input_checks import canonical
+from fastbp.estimators.targets import Targets
+from fastbp.plan.network import NetworkPlan
 
 MOST_REMEMBERED = 16  # data sets, such as folds
 
 
-class CheckedRows(NamedTuple):
+@dataclass
+class CheckedRows:
     """Checked X and y, and the estimator that was used for the check.
 
     Attributes
@@ -17,11 +23,25 @@ class CheckedRows(NamedTuple):
         A copy that has the attributes of the features, such as `n_features_in_`.
     X : C-contiguous array or CSR matrix
     y : array
+    of_y : object
+        What the fits on `y` need to find only once; see ``Targets.of_y``.
     """
 
     checker: Any
     X: Any
     y: Any
+    of_y: Any = None
+    _encoded: tuple[Hashable, Targets, Dataset] | None = None
+
+    def encode(self, targets: Targets, network: NetworkPlan, sample_weight: Any) -> Dataset:
+        """Return the rows for the engine: the same object for fits whose targets have the same encoding."""
+        key = targets.encoding(network)
+        if self._encoded is not None and self._encoded[0] == key:
+            rows = self._encoded[2]
+        else:
+            rows = Dataset(self.X, targets.encode(self.y, network))
+            self._encoded = key, targets, rows  # the targets must live as long as an identity in the key
+        return rows if sample_weight is None else Dataset(rows.X, rows.targets, sample_weight)
 
 
 def check_rows(estimator: Any, X: Any, y: Any, reset: bool, dtype: Any) -> CheckedRows:

@@ -1,6 +1,7 @@
 """Targets of a fit: class labels, or values of a regression."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,15 @@ class Targets(ABC):
     @abstractmethod
     def attributes(self) -> dict[str, Any]:
         """Fitted attributes that describe the outputs."""
+
+    @property
+    def of_y(self) -> Any:
+        """What `learn` has found in `y` whatever the options, for other fits on the same `y`; or None."""
+        return None
+
+    @abstractmethod
+    def encoding(self, network: NetworkPlan) -> Hashable:
+        """Key of all that `encode` depends on besides `y`. It is valid as long as these targets live."""
 
     @abstractmethod
     def encode(self, y: Any, network: NetworkPlan) -> np.ndarray:

@@ -32,10 +32,8 @@ def validation_score(
     assert held_out is not None
     engine = get_engine(options.device, held_out.X)
     inputs = engine.hold(network, held_out.X, held_out.index)
+    outputs = engine.Forward(network, inputs, n_jobs=options.n_jobs)
     targets, weight = held_out.labels()
-
-    def outputs(flat: np.ndarray) -> np.ndarray:
-        return engine.forward(network, flat, inputs, n_jobs=options.n_jobs)
 
     def own_score(flat: np.ndarray) -> float:
         found = outputs(flat)

@@ -1,5 +1,7 @@
 """Losses by the names that users give."""
 
+from functools import cache
+
 from fastbp.functions.loss_entry import Loss
 from fastbp.functions.losses import LOSSES
 
@@ -33,6 +35,7 @@ def find_loss(loss: str, out_activation: str, task: str | None = None) -> Loss:
     )
 
 
+@cache
 def default_output(loss: str, *, task: str, multiclass: bool = False, several: bool = False) -> str:
     """Return the output activation that ``out_activation="auto"`` stands for.
 

@@ -3,8 +3,10 @@
 As in ``fastbp.plan.planner``, names become codes here, and what cannot be trained is refused.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,6 +78,22 @@ class TrainingPlan:
     max_epochs: int
     planned_epochs: int
     monitor_loss: bool
+
+    @cached_property
+    def structure(self) -> tuple:
+        """All that kernels and their memory depend on: equal for plans that differ in numbers only."""
+        return (
+            self.solver,
+            self.rate_schedule if self.has_rate_schedule else "",
+            self.batch_size,
+            self.shuffle,
+            self.averages,
+            self.l1 > 0,
+            self.weight_decay > 0,
+            math.isfinite(self.clip_value),
+            math.isfinite(self.clip_norm),
+            self.max_norm > 0,
+        )
 
     @property
     def has_rate_schedule(self) -> bool:

@@ -9,40 +9,17 @@ epoch) and those whose group is too small are trained one after another.
 import time
 from collections import deque
 from collections.abc import Hashable
-from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any, NamedTuple
+from contextlib import suppress
 
 from fastbp.engines.fit_state import FitStart
 from fastbp.plan.training import TrainingPlan
+from fastbp.training.fleet_units import Member
 from fastbp.training.minibatch import MinibatchFit, fit_minibatch, next_chunk
-from fastbp.training.problem import Problem
-from fastbp.training.result import Result
 
 MOST_WAITING = 4096  # networks that are prepared ahead of their training
 WAITING_BYTES = 256 << 20  # of their parameters
 FIRST_CHUNK = 16  # steps
 SECONDS_PER_LAUNCH = 0.2  # longer than a chunk of a single fit: thousands of networks are looked at after it
-
-
-class Ended(NamedTuple):
-    """A network whose training has ended: with a fit to conclude, a result or an error."""
-
-    number: int
-    problem: Problem
-    running: MinibatchFit | None = None
-    result: Result | None = None
-    error: Exception | None = None
-
-
-class _FleetFit(MinibatchFit):
-    """A fit whose steps are made by the trainer of a fleet."""
-
-    def __init__(self, number: int, problem: Problem, member: Any) -> None:
-        super().__init__(problem)
-        self.number, self._member = number, member
-
-    def _trainer(self) -> AbstractContextManager[Any]:
-        return nullcontext(self._member)
 
 
 class DeviceFleet:
@@ -55,8 +32,8 @@ class DeviceFleet:
     """
 
     def __init__(self) -> None:
-        self._groups: dict[Hashable, list[tuple[int, Problem]]] = {}
-        self._one_by_one: deque[tuple[int, Problem]] = deque()
+        self._groups: dict[Hashable, list[Member]] = {}
+        self._one_by_one: deque[Member] = deque()
         self._cohort: _Cohort | None = None
         self._chunks: dict[Hashable, int] = {}  # steps of a launch, by shape
         self._n_waiting = self._waiting_bytes = 0
@@ -68,15 +45,16 @@ class DeviceFleet:
 
     @property
     def n_left(self) -> int:
-        return self._n_waiting + (0 if self._cohort is None else len(self._cohort.fits))
+        return self._n_waiting + (0 if self._cohort is None else len(self._cohort.members))
 
     @property
     def n_epochs(self) -> int:
         """Epochs of the networks in training."""
-        return 0 if self._cohort is None else sum(fit.trainer.n_epochs for fit in self._cohort.fits)
+        return 0 if self._cohort is None else sum(member.n_epochs for member in self._cohort.members)
 
-    def add(self, number: int, problem: Problem) -> bool:
+    def add(self, member: Member) -> bool:
         """Have a network wait for its training; return False where it must be trained alone."""
+        problem = member.problem
         training, engine = problem.training, problem.engine
         if (
             not hasattr(engine, "FleetTrainer")
@@ -87,28 +65,29 @@ class DeviceFleet:
         ):
             return False
         key = engine, engine.fleet_shape(problem.network, training, len(problem.rows))
-        self._groups.setdefault(key, []).append((number, problem))
+        self._groups.setdefault(key, []).append(member)
         self._n_waiting += 1
         self._waiting_bytes += problem.parameters.nbytes
         return True
 
-    def run_round(self) -> list[Ended]:
+    def run_round(self) -> list[Member]:
         """Train for about `SECONDS_PER_LAUNCH`, or one network alone; return the networks that have ended."""
         if self._cohort is None and not self._one_by_one and self._groups:
             self._begin_group()
         if self._cohort is not None:
             ended = self._cohort.run_round()
-            if not self._cohort.fits:
+            if not self._cohort.members:
                 self._chunks[self._cohort.key] = self._cohort.chunk
                 self.close()
             return ended
         if self._one_by_one:
-            number, problem = self._one_by_one.popleft()
-            self._leave_queue(problem)
+            member = self._one_by_one.popleft()
+            self._leave_queue(member)
             try:
-                return [Ended(number, problem, result=fit_minibatch(problem))]
+                member.result = fit_minibatch(member.problem)
             except Exception as error:
-                return [Ended(number, problem, error=error)]
+                member.error = error
+            return [member]
         return []
 
     def _begin_group(self) -> None:
@@ -120,19 +99,19 @@ class DeviceFleet:
             # Where no fleet can be made each network raises the error of its own fit.
             with suppress(Exception):
                 cohort = _Cohort(key, waiting, self._chunks.get(key, FIRST_CHUNK))
-                n_taken = len(cohort.fits)
+                n_taken = len(cohort.members)
         if not n_taken:
             self._one_by_one.extend(waiting)
             return
         self._cohort = cohort
-        for _, problem in waiting[:n_taken]:
-            self._leave_queue(problem)
+        for member in waiting[:n_taken]:
+            self._leave_queue(member)
         if n_taken < len(waiting):
             self._groups[key] = waiting[n_taken:]
 
-    def _leave_queue(self, problem: Problem) -> None:
+    def _leave_queue(self, member: Member) -> None:
         self._n_waiting -= 1
-        self._waiting_bytes -= problem.parameters.nbytes
+        self._waiting_bytes -= member.problem.parameters.nbytes
 
     def close(self) -> None:
         """Give back the memory of the networks in training."""
@@ -146,48 +125,51 @@ class _Cohort:
 
     Attributes
     ----------
-    fits : list of _FleetFit
+    members : list of Member
         Those that have not ended.
     chunk : int
         Steps of the next launch.
     """
 
-    def __init__(self, key: Hashable, waiting: list[tuple[int, Problem]], chunk: int) -> None:
+    def __init__(self, key: Hashable, waiting: list[Member], chunk: int) -> None:
         self.key, self.chunk = key, chunk
+        fits = [MinibatchFit(member.problem) for member in waiting]
         starts = []
-        for _, problem in waiting:
-            start: Any = problem if problem.resumed is None else problem.resumed
-            training = problem.training
-            assert isinstance(training, TrainingPlan)
-            starts.append(FitStart(problem.network, training, problem.rows, start.parameters, start.state))
-        self._trainer = waiting[0][1].engine.FleetTrainer(starts)
-        self.fits = [
-            _FleetFit(number, problem, member).__enter__()
-            for (number, problem), member in zip(waiting, self._trainer.members, strict=False)
-        ]
+        for fit in fits:
+            problem, start = fit.problem, fit.start
+            starts.append(
+                FitStart(problem.network, fit.training, problem.rows, start.parameters, start.state)
+            )
+        self._trainer = waiting[0].problem.engine.FleetTrainer(starts)
+        self.members = waiting[: len(self._trainer.members)]
+        for member, fit, trainer in zip(self.members, fits, self._trainer.members, strict=False):
+            fit.begin(trainer)
+            member.running = fit
 
-    def run_round(self) -> list[Ended]:
+    def run_round(self) -> list[Member]:
         """Make a launch; return the networks that have ended."""
+        ended, self.members = self.members, []
         try:
             started = time.perf_counter()
             done = self._trainer.train(self.chunk)
             self.chunk = next_chunk(self.chunk, done, time.perf_counter() - started, SECONDS_PER_LAUNCH)
         except Exception as error:  # of the device: it concerns all
-            ended = [Ended(fit.number, fit.problem, error=error) for fit in self.fits]
-            self.fits = []
+            for member in ended:
+                member.error = error
             return ended
-        ended = [self._conclude(fit) for fit in self.fits if not fit.end_chunk()]
-        self.fits = [fit for fit in self.fits if fit.runs]
+        trained, ended = ended, []
+        for member in trained:
+            fit = member.running
+            assert fit is not None
+            try:
+                if fit.end_chunk():
+                    self.members.append(member)
+                    continue
+                fit.conclude()
+            except Exception as error:
+                member.error = error
+            ended.append(member)
         return ended
-
-    def _conclude(self, fit: _FleetFit) -> Ended:
-        try:
-            fit.conclude()
-        except Exception as error:
-            return Ended(fit.number, fit.problem, error=error)
-        finally:
-            fit.__exit__(None, None, None)
-        return Ended(fit.number, fit.problem, running=fit)
 
     def close(self) -> None:
         self._trainer.close()

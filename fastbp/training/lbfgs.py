@@ -139,7 +139,7 @@ class _LbfgsFit:
 
     def _refuse_overflow(self, result: Result) -> None:
         problem = self.problem
-        if not predicts(problem.engine, problem.network, result.parameters, problem.rows.X, problem.n_jobs):
+        if not predicts(problem.engine, problem.network, result.parameters, problem.rows, problem.n_jobs):
             raise ValueError(f"{NON_FINITE} {OVERFLOW} iteration {result.n_epochs} of lbfgs. {ADVICE}")
 
 

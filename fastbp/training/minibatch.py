@@ -88,15 +88,17 @@ class MinibatchFit:
                     )
                 score = held.enter_context(problem.score())
                 self.validation = Validation(score, problem.parameters if problem.start_counts else None)
-            self.trainer = held.enter_context(self._trainer())
-            if self.resumed is not None:
-                self._resume(self.resumed)
-            self._every_epoch = (
-                self.progress.every_epoch or self.validation is not None or self.tasks is not None
-            )
-            self._reported, self.rate = self.trainer.n_epochs, self.trainer.learning_rate
+            self.begin(held.enter_context(self._trainer()))
             self._held = held.pop_all()
         return self
+
+    def begin(self, trainer: Any) -> None:
+        """Train by `trainer`, which has the parameters and the solver's state of `start`."""
+        self.trainer = trainer
+        if self.resumed is not None:
+            self._resume(self.resumed)
+        self._every_epoch = self.progress.every_epoch or self.validation is not None or self.tasks is not None
+        self._reported, self.rate = trainer.n_epochs, trainer.learning_rate
 
     def __exit__(self, *error: Any) -> None:
         self._held.__exit__(*error)
@@ -115,7 +117,7 @@ class MinibatchFit:
             self.tasks.begin_epoch(self._so_far)
         started = time.perf_counter()
         done = trainer.train(self.chunk, self._every_epoch)
-        self.chunk = next_chunk(self.chunk, done, time.perf_counter() - started, SECONDS_PER_CHUNK)
+        self.chunk = next_chunk(self.chunk, done, time.perf_counter() - started)
         return self.end_chunk()
 
     def end_chunk(self) -> bool:
@@ -156,16 +158,15 @@ class MinibatchFit:
         return self._result
 
     def _trainer(self) -> Any:
-        problem = self.problem
-        start: Problem | TrainingState = problem if self.resumed is None else self.resumed
+        problem, start = self.problem, self.start
         return problem.engine.Trainer(
-            problem.network,
-            self.training,
-            problem.rows,
-            start.parameters,
-            start.state,
-            problem.n_jobs,
+            problem.network, self.training, problem.rows, start.parameters, start.state, problem.n_jobs
         )
+
+    @property
+    def start(self) -> Problem | TrainingState:
+        """What the training begins with: parameters and the solver's state."""
+        return self.problem if self.resumed is None else self.resumed
 
     def _resume(self, resumed: TrainingState) -> None:
         self.trainer.resume(
@@ -218,7 +219,7 @@ class MinibatchFit:
         result = self._so_far()
         restorable = validation is not None and validation.best_parameters is not None
         usable = (self.failure is None or restorable) and predicts(
-            problem.engine, problem.network, result.parameters, problem.rows.X, problem.n_jobs
+            problem.engine, problem.network, result.parameters, problem.rows, problem.n_jobs
         )
         if self.failure is None and not usable:
             self.failure = f"{OVERFLOW} epoch {trainer.n_epochs}"
@@ -272,12 +273,13 @@ class MinibatchFit:
         )
 
 
-def next_chunk(chunk: int, done: int, elapsed: float, wanted: float) -> int:
-    """Return the steps of the next chunk, which is to take `wanted` seconds.
+def next_chunk(chunk: int, done: int, seconds: float, wanted: float | None = None) -> int:
+    """Return the steps of the next chunk, after one in which `done` steps took some seconds.
 
-    The limit of the last one was `chunk` steps, and it made `done` steps in `elapsed` seconds.
+    It is to take `wanted` seconds; None: `SECONDS_PER_CHUNK`.
     """
-    return int(min(max(done * wanted / max(elapsed, 1e-9), 1), LARGEST_GROWTH * chunk))
+    wanted = SECONDS_PER_CHUNK if wanted is None else wanted
+    return int(min(max(done * wanted / max(seconds, 1e-9), 1), LARGEST_GROWTH * chunk))
 
 
 def adapt_rate(

@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
+from fastbp.engines.dataset import Dataset, largest_of
 from fastbp.functions.activations import ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.functions.normalisation import EPSILON
 from fastbp.functions.parametric import PARAMETRICS
@@ -35,12 +35,11 @@ Bound = Any  # a float for all values of a buffer, or an array for each column
 
 
 def predicts(
-    engine: ModuleType, network: NetworkPlan, parameters: np.ndarray, X: Any, n_jobs: int | None
+    engine: ModuleType, network: NetworkPlan, parameters: np.ndarray, rows: Dataset, n_jobs: int | None
 ) -> bool:
-    """Return whether logits and outputs of all rows of X are finite."""
-    values = X.data if scipy.sparse.issparse(X) else X
-    if isinstance(values, np.ndarray):  # else it is on a GPU
-        input_bound = _largest(values) if values.size else 0.0
+    """Return whether logits and outputs are finite for all rows of X, also those that `rows` leaves out."""
+    X, input_bound = rows.X, rows.largest_input
+    if input_bound is not None:
         with np.errstate(all="ignore"):
             if _is_safe(network, input_bound, *_by_largest(network, parameters)):
                 return True
@@ -58,14 +57,9 @@ def predicts(
     )
 
 
-def _largest(values: np.ndarray) -> float:
-    """The largest absolute value, without a copy."""
-    return max(float(values.max()), -float(values.min()))
-
-
 def _by_largest(network: NetworkPlan, parameters: np.ndarray) -> tuple[Callable, Callable]:
     """Bounds of a dense layer and of the parameters of a parametric op, from the largest parameter."""
-    largest = _largest(parameters)
+    largest = largest_of(parameters)
     return lambda op, bound: largest * (op.n_in * bound + op.bias), lambda op: (largest, largest)
 
 

@@ -93,6 +93,8 @@ class Arena:
         Values in all.
     rows : int
         Rows of the batch that one pass computes.
+    places, values : arrays of one length
+        Offsets and values of what is constant and not 0 (`constants_of`).
     """
 
     buffers: np.ndarray
@@ -101,19 +103,13 @@ class Arena:
     offsets: np.ndarray
     size: int
     rows: int
+    places: np.ndarray
+    values: np.ndarray
 
-    def allocate(self, network: NetworkPlan) -> np.ndarray:
-        """The work array: zeros, but for the constant feature of each buffer."""
-        workspace = aligned_zeros(self.size, network.dtype)
-        panel = 2 * lanes_of(network.dtype)
-        for (offset, stride, _, _, constant), width in zip(self.buffers, network.widths, strict=True):
-            if stride:
-                panels = padded(self.rows, panel) // panel
-                view = workspace[offset : offset + panels * stride].reshape(panels, stride)
-                view[:, width * panel : (width + 1) * panel] = constant
-        at = self.offsets[CONSTANTS]
-        workspace[at : at + len(network.constants)] = network.constants
-        workspace[self.offsets[ONES] : self.offsets[ONES] + panel] = 1
+    def allocate(self) -> np.ndarray:
+        """The work array: zeros, but for what is constant."""
+        workspace = aligned_zeros(self.size, self.values.dtype)
+        workspace[self.places] = self.values
         return workspace
 
 
@@ -205,7 +201,25 @@ def plan_arena(
     widest = max(p + q for p, q in network.layer_shapes) * network.dtype.itemsize
     offsets[GROUP_PANELS] = min(16, max(1, GROUP_BYTES // (widest * panel)))
     tiles = plan_tiles(network, buffers, transposed, offsets[ONES], rows, lanes) if training else NO_TILES
-    return Arena(buffers, transposed, tiles, offsets, size, rows)
+    return Arena(
+        buffers, transposed, tiles, offsets, size, rows, *constants_of(network, buffers, offsets, rows)
+    )
+
+
+def constants_of(
+    network: NetworkPlan, buffers: np.ndarray, offsets: np.ndarray, rows: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets and values of the constant feature of each buffer, of the network's constants, and of ones."""
+    panel = 2 * lanes_of(network.dtype)
+    ones = np.arange(panel)
+    places = [offsets[CONSTANTS] + np.arange(len(network.constants)), offsets[ONES] + ones]
+    values = [np.array(network.constants, network.dtype), np.ones(panel, network.dtype)]
+    panels = np.arange(padded(rows, panel) // panel)[:, None]
+    for (offset, stride, _, _, constant), width in zip(buffers, network.widths, strict=True):
+        if stride and constant:
+            places.append((offset + panels * stride + width * panel + ones).ravel())
+            values.append(np.full(len(places[-1]), constant, network.dtype))
+    return np.concatenate(places), np.concatenate(values)
 
 
 NO_TILES = np.zeros((0, N_TILE_FIELDS), np.int64)

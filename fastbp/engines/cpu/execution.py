@@ -29,8 +29,10 @@ EXECUTION = np.dtype(
 )
 
 
-def new_execution(network: NetworkPlan, plan: TrainingPlan, n_rows: int, pass_rows: int) -> np.ndarray:
-    """The execution array of one network; its functions are compiled."""
+def new_execution(
+    network: NetworkPlan, plan: TrainingPlan, n_rows: int, pass_rows: int, n_networks: int = 1
+) -> np.ndarray:
+    """The execution array of networks whose plans have the `structure` of `plan`; functions are compiled."""
     options = StepOptions(
         l1=plan.l1 > 0,
         decay=plan.weight_decay > 0,
@@ -52,4 +54,4 @@ def new_execution(network: NetworkPlan, plan: TrainingPlan, n_rows: int, pass_ro
         # Where one batch takes all rows, their order changes nothing but rounding.
         "shuffles": plan.shuffle and plan.batch_size < n_rows,
     }
-    return new_records(EXECUTION, values)
+    return new_records(EXECUTION, values).repeat(n_networks)

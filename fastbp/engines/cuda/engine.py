@@ -17,7 +17,7 @@ from fastbp.engines.cuda.fleet import FleetTrainer
 from fastbp.engines.cuda.launch import LaunchConfig, choose_team, within_device
 from fastbp.engines.cuda.lowering import Selection, select_gradients, select_training
 from fastbp.engines.cuda.network_fit import NetworkFit, control_values, total_weight, usable_state
-from fastbp.engines.cuda.predict import forward, hold
+from fastbp.engines.cuda.predict import Forward, forward, hold
 from fastbp.engines.cuda.shape import fleet_shape, make_shape
 from fastbp.engines.cuda.step import units_of_step
 from fastbp.engines.cuda.target import cuda
@@ -28,6 +28,7 @@ from fastbp.plan.training import SolverState, TrainingPlan
 
 __all__ = [
     "FleetTrainer",
+    "Forward",
     "Loss",
     "Objective",
     "Trainer",

@@ -89,16 +89,14 @@ class FleetTrainer:
         n = self._place(starts) if gains_by_fleet(self.shape.program, network.dtype, len(starts)) else 0
         if n < len(starts):
             self._place(starts[:n])  # without the rows of the first that has no room
-        self.control, self._launches = np.zeros(n, CONTROL), np.zeros(n, LAUNCH)
-        launch_values = self.shape.launch_values()
-        self.members: list[FleetMember] = []
-        for i, start in enumerate(starts[:n]):
+        fields, launches, of_shape = [], [], self.shape.launch_values()
+        for start in starts[:n]:
             weights = self._rows.weights(start.rows)
-            fields = control_values(self.shape, start.rows, total_weight(start.rows, weights), start.training)
-            self.control[i] = new_control(fields)[0]
-            values = launch_values | {"has_weights": weights is not None}
-            self._launches[i] = new_records(LAUNCH, values)[0]
-            self.members.append(FleetMember(self, i, start))
+            weight = total_weight(start.rows, weights)
+            fields.append(control_values(self.shape, start.rows, weight, start.training))
+            launches.append(of_shape | {"has_weights": weights is not None})
+        self.control, self._launches = new_control(*fields), new_records(LAUNCH, *launches)
+        self.members = [FleetMember(self, i, start) for i, start in enumerate(starts[:n])]
         self._arenas: Any = None
         self._records: tuple[Any, ...] = ()
         self._tables: tuple[Any, ...] = ()

@@ -28,7 +28,7 @@ class Predictor:
     n_rows : int
         Maximum number of rows of a call.
     layer, largest
-        As of ``fastbp.engines.cpu.engine.forward``.
+        As of ``fastbp.engines.cpu.engine.Forward``.
     """
 
     def __init__(self, network: NetworkPlan, n_rows: int, layer: int | str | None, largest: bool) -> None:
@@ -129,7 +129,7 @@ def forward(
     n_jobs: int | None = None,
     largest: bool = False,
 ) -> np.ndarray:
-    """Outputs of a layer for all rows of X; parameters and result of the CPU engine's ``forward``."""
+    """Outputs of a layer for all rows of X; parameters and result as of `Forward`."""
     values = X.values if isinstance(X, HeldRows) else dense_rows(X, network)
     n_rows = values.size // network.n_inputs
     if not n_rows:
@@ -143,8 +143,19 @@ def forward(
     return out[:, 0].astype(np.intp) if largest else out
 
 
+class Forward:
+    """Outputs for parameters that change; parameters and result of the CPU engine's ``Forward``."""
+
+    def __init__(self, network: NetworkPlan, X: Any, *layer: Any, **options: Any) -> None:
+        self._network, self._X, self._layer, self._options = network, X, layer, options
+
+    def __call__(self, parameters: np.ndarray) -> np.ndarray:
+        """Return the outputs for the parameters of a flat vector."""
+        return forward(self._network, parameters, self._X, *self._layer, **self._options)
+
+
 def hold(network: NetworkPlan, X, index: np.ndarray | None = None) -> HeldRows:
-    """Prepare rows that are used repeatedly: `forward` takes the result in place of X.
+    """Prepare rows that are used repeatedly: `Forward` takes the result in place of X.
 
     `index` holds their numbers, None for all.
     """
