@@ -14,8 +14,10 @@ FLOORS = (
     ("plan",),
     ("engines",),
     ("training",),
+    ("preprocessing",),
     ("estimators", "presets", "callbacks"),
     ("ensembles",),
+    ("tables",),
     ("model_selection",),
     ("__init__", "__main__", "demo", "precompile"),
 )
