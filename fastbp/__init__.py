@@ -10,6 +10,7 @@ from fastbp.ensembles import BPEnsembleClassifier, BPEnsembleRegressor
 from fastbp.estimators.classifier import BPClassifier
 from fastbp.estimators.learning_rate_range import learning_rate_range
 from fastbp.estimators.regressor import BPRegressor
+from fastbp.tables import TabularClassifier, TabularRegressor
 
 __version__ = "0.1.0"
 
@@ -18,6 +19,8 @@ __all__ = [
     "BPEnsembleClassifier",
     "BPEnsembleRegressor",
     "BPRegressor",
+    "TabularClassifier",
+    "TabularRegressor",
     "__version__",
     "learning_rate_range",
 ]
