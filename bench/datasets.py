@@ -66,9 +66,13 @@ def uci(folder: Path, name: str, split: int) -> Split:
     return Split(X[train], y[train], X[test], y[test])
 
 
-def tabular(folder: Path, name: str, seed: int) -> Split:
-    """Return a split of a tabular set, X imputed, scaled, one-hot and float32, classes as numbers."""
-    split = _raw_tabular(folder, name, seed).largest(LARGEST, np.random.default_rng(seed))
+def table(folder: Path, name: str, seed: int) -> Split:
+    """Return a split of a tabular set as it is: X a data frame or an array, classes as numbers."""
+    return _raw_tabular(folder, name, seed).largest(LARGEST, np.random.default_rng(seed))
+
+
+def encoded(name: str, split: Split) -> Split:
+    """Return a split of a tabular set with X imputed, scaled, one-hot and float32."""
     if name not in CLASSES and name not in VALUES:
         scaler = StandardScaler().fit(split.X_train)
         return split._replace(
