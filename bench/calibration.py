@@ -6,7 +6,7 @@
 The published splits of the UCI regression sets; a hidden layer of 50 relu, standardised inputs, adam at 0.01,
 batches of 100, 40 epochs. Of the test rows: RMSE, mean log-likelihood (both in the target's unit) and the
 share within the intervals of 50, 80, 90 and 95 %; means over the splits. A network trained by squared error,
-with the RMSE of its training rows as one standard deviation for all, shows what is gained. Then an ensemble of
+with the RMSE of its training rows as one standard deviation for all, shows what is gained. An ensemble of
 five, and TabularRegressor, whose intervals are scaled on held-out rows.
 
 The folder's format is described in `datasets.py`.

@@ -27,7 +27,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 from tolerances import CLOSED_FORM, SAME_ARITHMETIC, SKLEARN
 
-from fastbp import BPClassifier, BPEnsembleRegressor, BPRegressor, learning_rate_range
+from fastbp import (
+    BPClassifier,
+    BPEnsembleRegressor,
+    BPRegressor,
+    TabularClassifier,
+    TabularRegressor,
+    learning_rate_range,
+)
 from fastbp import model_selection as fused
 from fastbp.callbacks import StopWhen
 from fastbp.functions.solvers import STOCHASTIC
@@ -519,6 +526,22 @@ def test_good_on_tables_without_tuning():
         for preset in ("tabular", None)
     )
     assert preset > plain + 0.01 and preset > 0.96
+
+
+def test_data_frames_as_they_are_categories_text_dates_missing_values():
+    pd = pytest.importorskip("pandas")
+    rng = np.random.RandomState(0)
+    size, colour = rng.normal(size=300), rng.choice(["red", "blue", None], 300)
+    day = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.randint(0, 1000, 300), unit="D")
+    frame = pd.DataFrame({"size": np.where(size > 2, np.nan, size), "colour": colour, "day": day})
+    value = size + 2 * (colour == "red")
+    model = TabularRegressor(random_state=0).fit(frame[:200], value[:200])
+    assert model.score(frame[200:], value[200:]) > 0.8
+    labels = np.where(value > 1, "high", "low")
+    classifier = TabularClassifier(random_state=0).fit(frame[:200], labels[:200])
+    assert classifier.score(frame[200:], labels[200:]) > 0.8
+    other = frame[200:].assign(colour="violet", size=np.nan, day=pd.NaT)
+    assert np.isfinite(classifier.predict_proba(other)).all()
 
 
 def test_the_same_bits_for_any_number_of_threads():
