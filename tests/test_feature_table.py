@@ -379,6 +379,7 @@ def test_sparse_rows_without_a_dense_copy():
     X = sparse.csr_array((rng.uniform(size=24_000), places), shape=(4000, 3000))  # dense: 96 MB
     y = (X[:, :20].sum(axis=1) > 0).astype(int)
     model = BPClassifier((4,), batch_size=100, max_iter=2, random_state=0)
+    clone(model).fit(X[:200], y[:200]).predict(X[:200])  # loads the kernels
     tracemalloc.start()
     try:
         model.fit(X, y).predict(X)
