@@ -182,11 +182,13 @@ class TabularRegressor(RegressorMixin, TableModel):
 
     @silent
     def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
-        """Predict intervals that contain a new target with about a given probability.
+        """Predict intervals that contain a new target with at least about a given probability.
 
         The interval is the mean plus and minus a multiple of the standard deviation: the multiple within
         which that share of held-out residuals lay, of rows that the member which predicts them was not
-        trained on. Where no rows were held out, it is that of a normal distribution.
+        trained on. A member's residuals are larger than those of the mean of several, so that the intervals
+        contain more than they promise. Where no rows were held out, the multiple is that of a normal
+        distribution.
 
         Parameters
         ----------
