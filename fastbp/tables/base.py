@@ -13,6 +13,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastbp.ensembles.base import MAX_SEED
 from fastbp.estimators.mlp import BackPropagation
 from fastbp.tables.encoder import Encoded, TableEncoder
 from fastbp.tables.frame import as_table
@@ -20,7 +21,7 @@ from fastbp.tables.held_out import member_rows
 from fastbp.tables.importance import importances, sample_rows
 from fastbp.tables.linear import MOST_ROWS as MOST_ROWS_OF_LINEAR
 from fastbp.tables.linear import with_linear_models
-from fastbp.tables.members import EFFORTS, MAX_SEED, Member, new_member, rows_of, views_of
+from fastbp.tables.members import EFFORTS, Member, new_member, rows_of, views_of
 from fastbp.tables.networks import n_epochs, network_parameters
 from fastbp.tables.summary import describe
 from fastbp.tables.training import train, train_until
@@ -64,8 +65,13 @@ class TableModel(BaseEstimator):
         """Return the attributes that are learnt from the held-out rows of each member."""
 
     @abstractmethod
+    def _row_losses(self, member: Member, table: TrainingTable) -> np.ndarray:
+        """Return the loss of each row of shape (n_samples,), without weights."""
+
     def _losses(self, member: Member, table: TrainingTable) -> np.ndarray:
         """Return the loss of each row of shape (n_samples,), times its weight."""
+        losses = self._row_losses(member, table)
+        return losses if table.weight is None else losses * table.weight
 
     # --- Fitting
 
@@ -141,7 +147,7 @@ class TableModel(BaseEstimator):
 
     # --- What the model is made of
 
-    def _encoded(self, X: Any) -> Iterator[tuple[slice, Encoded]]:
+    def _encoded(self, X: Any) -> Iterator[Encoded]:
         """Yield the encoded rows of X, some thousand at a time."""
         check_is_fitted(self, "members_")
         if not scipy.sparse.issparse(X):
@@ -150,8 +156,7 @@ class TableModel(BaseEstimator):
         encoded = self.encoder_.transform(X)
         n_rows = encoded.binary.shape[0]
         for begin in range(0, n_rows, PREDICTED_AT_ONCE):
-            rows = slice(begin, min(begin + PREDICTED_AT_ONCE, n_rows))
-            yield rows, rows_of(encoded, rows)
+            yield rows_of(encoded, slice(begin, begin + PREDICTED_AT_ONCE))
 
     @property
     def feature_importances_(self) -> np.ndarray:

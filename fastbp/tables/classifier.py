@@ -154,12 +154,12 @@ class TabularClassifier(ClassifierMixin, TableModel):
         """
         y = self._checked(y)
         labels = Labels.of(y)
-        weight = self._weights(labels, X, y, sample_weight, "sample_weight")
+        weight = self._weights(labels, y, sample_weight, "sample_weight")
         validation = None
         if ValidationArguments(X_val, y_val, sample_weight_val).check(True, True):
             y_val = self._checked(y_val)
             labels.check_known(y_val, exactly=False)
-            weight_val = self._weights(labels, X_val, y_val, sample_weight_val, "sample_weight_val")
+            weight_val = self._weights(labels, y_val, sample_weight_val, "sample_weight_val")
             validation = X_val, _encoded(labels, y_val), weight_val
         attributes = {"_labels": labels, "classes_": labels.classes}
         kind = "binary" if labels.kind == "multilabel" or len(labels.classes) <= 2 else "multiclass"
@@ -219,7 +219,7 @@ class TabularClassifier(ClassifierMixin, TableModel):
     def _mean(self, X: Any) -> np.ndarray:
         parts = [
             mean_of(member.predict("predict_proba", encoded) for member in self.members_)
-            for _, encoded in self._encoded(X)
+            for encoded in self._encoded(X)
         ]
         mean: np.ndarray = np.concatenate(parts)
         return mean
@@ -235,14 +235,11 @@ class TabularClassifier(ClassifierMixin, TableModel):
         weight = np.concatenate(weights) if weights else None
         return {"sharpness_": fit_sharpness(np.concatenate(predicted), targets, weight)}
 
-    def _losses(self, member: Member, table: TrainingTable) -> np.ndarray:
+    def _row_losses(self, member: Member, table: TrainingTable) -> np.ndarray:
         """Log loss."""
         p, y = member.predict("predict_proba", table.encoded), table.targets
-        if y.ndim > 1:
-            of_row = -np.log(np.maximum(np.where(y, p, 1 - p), SMALLEST)).sum(axis=1)
-        else:
-            of_row = -np.log(np.maximum(p[np.arange(len(y)), y], SMALLEST))
-        losses: np.ndarray = of_row if table.weight is None else of_row * table.weight
+        of_targets = np.where(y, p, 1 - p).T if y.ndim > 1 else p[np.arange(len(y)), y][np.newaxis]
+        losses: np.ndarray = -np.log(np.maximum(of_targets, SMALLEST)).sum(axis=0)
         return losses
 
     # --- Targets
@@ -256,7 +253,7 @@ class TabularClassifier(ClassifierMixin, TableModel):
             return y
         return _check_y(y, estimator=self)
 
-    def _weights(self, labels: Labels, X: Any, y: Any, given: Any, name: str) -> np.ndarray | None:
+    def _weights(self, labels: Labels, y: Any, given: Any, name: str) -> np.ndarray | None:
         weight = None if given is None else checked_weights(given, y, np.float64, name)
         if self.class_weight is None:
             return weight

@@ -1,5 +1,6 @@
 """Tables to numbers: the inputs of a network, of data frames as they are."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,18 +165,27 @@ class TableEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         binary = [f"{name}{end}" for name, t in both for end in t.binary_names]
         return np.array(numeric + binary, dtype=object)
 
+    def output_slices(self) -> Iterator[tuple[slice, slice]]:
+        """Yield the positions of each column's outputs among the numeric and the binary ones."""
+        if self.scaler_ is not None:
+            yield from ((slice(column, column + 1), slice(0, 0)) for column in range(len(self.columns_)))
+            return
+        p = q = 0
+        for treatment in self.treatments_:
+            next_p, next_q = p + len(treatment.numeric_names), q + len(treatment.binary_names)
+            yield slice(p, next_p), slice(q, next_q)
+            p, q = next_p, next_q
+
     def _fill(self, columns, n_rows, training) -> Encoded:
         n_numeric = sum(len(t.numeric_names) for t in self.treatments_)
         n_binary = sum(len(t.binary_names) for t in self.treatments_)
         numeric = np.zeros((n_rows, n_numeric), np.float32)
         binary = np.zeros((n_rows, n_binary), np.float32)
-        p = q = 0
-        for column, treatment in zip(columns, self.treatments_, strict=True):
-            next_p, next_q = p + len(treatment.numeric_names), q + len(treatment.binary_names)
-            if column is not None and (next_p > p or next_q > q):
+        places = self.output_slices()
+        for column, treatment, (of_numeric, of_binary) in zip(columns, self.treatments_, places, strict=True):
+            if column is not None and (treatment.numeric_names or treatment.binary_names):
                 fill = treatment.fill_training if training else treatment.fill
-                fill(column, numeric[:, p:next_p], binary[:, q:next_q])
-            p, q = next_p, next_q
+                fill(column, numeric[:, of_numeric], binary[:, of_binary])
         return Encoded(numeric, binary)
 
     def _fit_sparse(self, X) -> Encoded:

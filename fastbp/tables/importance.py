@@ -1,6 +1,6 @@
 """Importance of the columns of a table, by permutation among held-out rows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ def importances(
         return np.full(n_features, np.nan)
     increase = np.zeros(n_features)
     random_state = np.random.RandomState(SEED)
-    outputs = list(_outputs(encoder))
+    outputs = list(encoder.output_slices())
     for member, sample in zip(members, samples, strict=True):
         encoded = sample.encoded
         before = losses(member, sample).mean()
@@ -60,18 +60,6 @@ def importances(
     increase = np.maximum(increase, 0.0)
     total = increase.sum()
     return increase / total if total > 0 else increase
-
-
-def _outputs(encoder: TableEncoder) -> Iterator[tuple[slice, slice]]:
-    """Yield the positions of each column's outputs among the numeric and the binary ones."""
-    if encoder.scaler_ is not None:  # of a sparse matrix
-        yield from ((slice(column, column + 1), slice(0, 0)) for column in range(encoder.n_features_in_))
-        return
-    p = q = 0
-    for treatment in encoder.treatments_:
-        next_p, next_q = p + len(treatment.numeric_names), q + len(treatment.binary_names)
-        yield slice(p, next_p), slice(q, next_q)
-        p, q = next_p, next_q
 
 
 def _permuted(values: Any, columns: slice, order: np.ndarray) -> Any:

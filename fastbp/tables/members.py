@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastbp.ensembles.base import MAX_SEED
 from fastbp.tables.encoder import Encoded
 from fastbp.tables.views import BOTH, FINE_BINS, VALUES, WAVES, View
 
@@ -29,7 +30,6 @@ EFFORTS = {
     "default": Effort(_DEFAULT),
     "best": Effort(_DEFAULT * 2, epochs=2.0),
 }
-MAX_SEED = np.iinfo(np.int32).max
 
 
 def views_of(effort: str, n_members: int | None) -> list[str]:

@@ -8,9 +8,7 @@ EPOCHS = 32
 # Fewer steps leave a small table half learnt; a large one has enough of them in fewer epochs.
 MOST_EPOCHS, ROWS_OF_MORE = 128, 5_000
 FEWEST_EPOCHS, ROWS_OF_FEWER = 8, 100_000
-FEW_ROWS = (
-    50  # fewer are trained on in float64, where it costs nothing: repeated rows are rows of more weight
-)
+FEW_ROWS = 50  # fewer are trained on in float64: a row of weight 2 is then as two rows
 LABEL_SMOOTHING = 0.05
 ROWS_OF_LOSS = 1_000  # the accuracy of a tenth of fewer rows has few values: the loss chooses the epoch
 

@@ -209,12 +209,11 @@ class TabularRegressor(RegressorMixin, TableModel):
 
     def _distribution(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the mixture, of shape (n_samples, n_targets)."""
-        parts = [_mixture(self._normals(encoded)) for _, encoded in self._encoded(X)]
+        parts = [
+            _mixture(_normal(member, encoded) for member in self.members_) for encoded in self._encoded(X)
+        ]
         means, stds = zip(*parts, strict=True)
         return np.concatenate(means), np.concatenate(stds)
-
-    def _normals(self, encoded: Encoded) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return (_normal(member, encoded) for member in self.members_)
 
     # --- What differs from the classifier
 
@@ -228,13 +227,12 @@ class TabularRegressor(RegressorMixin, TableModel):
             return {"_scores": None}
         return {"_scores": interval_scores(np.concatenate(residuals), np.concatenate(stds))}
 
-    def _losses(self, member: Member, table: TrainingTable) -> np.ndarray:
+    def _row_losses(self, member: Member, table: TrainingTable) -> np.ndarray:
         """Squared error, in variances of the target."""
         mean = member.predict("predict", table.encoded).reshape(len(table.targets), -1)
         targets = table.targets.reshape(mean.shape)
         variance = np.maximum(targets.var(axis=0), np.finfo(float).tiny)
-        of_row = np.mean(np.square(targets - mean, dtype=np.float64) / variance, axis=1)
-        losses: np.ndarray = of_row if table.weight is None else of_row * table.weight
+        losses: np.ndarray = np.mean(np.square(targets - mean, dtype=np.float64) / variance, axis=1)
         return losses
 
     # --- Targets
