@@ -12,13 +12,15 @@ PACKAGE = Path(fastbp.__file__).parent
 FLOORS = (
     ("functions",),
     ("plan",),
-    ("engines",),
+    ("engines", "export"),
     ("training",),
     ("preprocessing",),
     ("estimators", "presets", "callbacks"),
     ("ensembles",),
     ("tables",),
     ("model_selection",),
+    ("persistence", "onnx", "plots", "diagnosis"),
+    ("cli",),
     ("__init__", "__main__", "demo", "precompile"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -48,6 +48,10 @@ class Registry(Generic[T]):
         """Return the names in the order of their codes."""
         return list(self._entries)
 
+    def at(self, code: int) -> T:
+        """Return the entry that kernels select by an integer: the inverse of `code`."""
+        return self[self.names()[code]]
+
     def code(self, name: str) -> int:
         """Return the integer by which kernels select the entry `name`."""
         return self.names().index(name)

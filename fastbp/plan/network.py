@@ -189,7 +189,7 @@ class NetworkPlan:
         """Initial parameters of parametric ops: (n_parameters, n_features) each."""
         rows = []
         for op in self.parametric:
-            entry = PARAMETRICS[PARAMETRICS.names()[op.code]]
+            entry = PARAMETRICS.at(op.code)
             rows.append(np.repeat(np.array(entry.start, self.dtype)[:, None], op.n_out, axis=1))
         return rows
 

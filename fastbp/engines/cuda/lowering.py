@@ -108,27 +108,27 @@ class Selection:
     def code(self, op: Op) -> int:
         """Number of an op's function among the functions of its kind."""
         if op.kind == Kind.ROW:
-            return self.row_activations.index(ROW_ACTIVATIONS.names()[op.code])
+            return self.row_activations.index(ROW_ACTIVATIONS.at(op.code).name)
         if op.kind == Kind.NOISE:
-            return self.noises.index(NOISES.names()[op.code])
+            return self.noises.index(NOISES.at(op.code).name)
         if op.kind == Kind.GROUP:
-            return self.groups.index(GROUP_ACTIVATIONS.names()[op.code])
+            return self.groups.index(GROUP_ACTIVATIONS.at(op.code).name)
         if op.kind == Kind.PARAMETRIC:
-            return self.parametrics.index(PARAMETRICS.names()[op.code])
-        return self.activations.index(ACTIVATIONS.names()[op.code])
+            return self.parametrics.index(PARAMETRICS.at(op.code).name)
+        return self.activations.index(ACTIVATIONS.at(op.code).name)
 
     def input_code(self, op: Op) -> int:
         """Of a noise of the inputs."""
-        return self.input_noises.index(NOISES.names()[op.code])
+        return self.input_noises.index(NOISES.at(op.code).name)
 
 
 def derivative_of(op: Op) -> int:
     """The buffer whose values an activation's derivative is a function of."""
     from_input = False
     if op.kind == Kind.ELEMENTWISE:
-        from_input = ACTIVATIONS[ACTIVATIONS.names()[op.code]].from_input
+        from_input = ACTIVATIONS.at(op.code).from_input
     elif op.kind == Kind.ROW:
-        from_input = ROW_ACTIVATIONS[ROW_ACTIVATIONS.names()[op.code]].from_input
+        from_input = ROW_ACTIVATIONS.at(op.code).from_input
     return op.source if from_input else op.target
 
 
@@ -159,7 +159,7 @@ def select_prediction(network: NetworkPlan) -> Selection:
 def select_gradients(network: NetworkPlan) -> Selection:
     """For the loss of a network and its gradient."""
     activations, row_activations = _activations([op for op in network.ops if op.training])
-    loss = LOSSES.names()[network.ops[-1].code]
+    loss = LOSSES.at(network.ops[-1].code).name
     return Selection(
         activations,
         row_activations,

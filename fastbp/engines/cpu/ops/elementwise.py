@@ -39,7 +39,7 @@ def backward(net, o, span):
 
 def link(op: Op, dtype: np.dtype) -> Linked:
     """Compile the activation."""
-    name = ACTIVATIONS.names()[op.code]
+    name = ACTIVATIONS.at(op.code).name
     of = op.source if ACTIVATIONS[name].from_input else op.target
     return Linked(*functions(name, dtype), derivative_of=of)
 

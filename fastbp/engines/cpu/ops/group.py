@@ -42,7 +42,7 @@ def backward(net, o, span):
 
 def link(op: Op, dtype: np.dtype) -> Linked:
     """Compile the function."""
-    addresses = functions(GROUP_ACTIVATIONS.names()[op.code], dtype)
+    addresses = functions(GROUP_ACTIVATIONS.at(op.code).name, dtype)
     return Linked(*addresses, derivative_of=op.source, fills=op.source)
 
 

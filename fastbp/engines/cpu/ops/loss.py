@@ -51,7 +51,7 @@ def backward(net, o, span):
 
 def link(op: Op, dtype: np.dtype) -> Linked:
     """Compile the loss."""
-    return Linked(function(LOSSES.names()[op.code], dtype))
+    return Linked(function(LOSSES.at(op.code).name, dtype))
 
 
 @cache

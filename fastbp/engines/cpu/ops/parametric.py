@@ -69,7 +69,7 @@ def backward(net, o, span):
 
 def link(op: Op, dtype: np.dtype) -> Linked:
     """Compile the function."""
-    return Linked(*functions(PARAMETRICS.names()[op.code], dtype))
+    return Linked(*functions(PARAMETRICS.at(op.code).name, dtype))
 
 
 @cache

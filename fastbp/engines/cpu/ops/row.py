@@ -19,7 +19,7 @@ forward, backward = elementwise.forward, elementwise.backward
 
 def link(op: Op, dtype: np.dtype) -> Linked:
     """Compile the function."""
-    name = ROW_ACTIVATIONS.names()[op.code]
+    name = ROW_ACTIVATIONS.at(op.code).name
     of = op.source if ROW_ACTIVATIONS[name].from_input else op.target
     return Linked(*functions(name, dtype), derivative_of=of)
 

@@ -1,0 +1,1 @@
+"""Pictures of training and of networks, as scikit-learn's displays."""
