@@ -172,7 +172,7 @@ class LayerStatisticsDisplay:
         colours = shades_of(mpl, len(self.history.layers))
         for name, one in self.axes_.items():
             draw = getattr(self, f"_draw_{name}")
-            style = {"color": None, "linewidth": 1.5}
+            style: dict[str, Any] = {"linewidth": 1.5}
             if len(self.history.epoch) == 1:
                 style |= {"marker": "o", "markersize": 4}
             styles = [
@@ -221,26 +221,32 @@ class LayerStatisticsDisplay:
             return TITLES[name]
         shown = set(self.history.activations[:-1])
         dead, saturated = bool(shown & set(RECTIFIERS)), bool(shown & BOUNDS.keys())
-        return " or ".join(["share of dead units"] * dead + ["share of saturated values"] * saturated) or name
+        kinds = ["dead units"] * dead + ["saturated values"] * saturated
+        return f"share of {' or '.join(kinds) or 'inactive units'}"
 
     def _draw_activations(self, ax: Any, styles: list[dict[str, Any]], band: Mapping[str, Any]) -> list[Any]:
         history, lines = self.history, []
         for layer, style in enumerate(styles):
             mean, std = history.activation_mean[:, layer], history.activation_std[:, layer]
-            given = {"color": style["color"], "alpha": 0.15, "linewidth": 0.0, **band}
+            faint = min(0.15, 0.6 / len(styles))
+            given = {"color": style["color"], "alpha": faint, "linewidth": 0.0, **band}
             self.fill_between_.append(ax.fill_between(history.epoch, mean - std, mean + std, **given))
             lines.extend(ax.plot(history.epoch, mean, **style))
         return lines
 
     def _draw_inactive(self, ax: Any, styles: list[dict[str, Any]], band: Mapping[str, Any]) -> list[Any]:
         lines: list[Any] = []
+        if not np.isfinite(self.history.inactive).any():
+            ax.text(0.5, 0.5, "no layer can have any", ha="center", va="center", transform=ax.transAxes)
+            return [None] * len(styles)
         for layer, style in enumerate(styles):
             share = self.history.inactive[:, layer]
             if np.isnan(share).all():
                 lines.append(None)
                 continue
             lines.extend(ax.plot(self.history.epoch, share, **style))
-        ax.set_ylim(-0.03, 1.03)
+        top = max(1.15 * float(np.nanmax(self.history.inactive)), 0.1)
+        ax.set_ylim(-0.03 * min(top, 1.0), min(top, 1.03))
         return lines
 
     def _draw_gradients(self, ax: Any, styles: list[dict[str, Any]], band: Mapping[str, Any]) -> list[Any]:
@@ -263,7 +269,9 @@ class LayerStatisticsDisplay:
         """One legend for all panels, on the right of the figure or in the only axes given."""
         history = self.history
         n = len(history.layers)
-        shown = range(n) if n <= MOST_NAMED else np.unique(np.linspace(0, n - 1, MOST_NAMED).round().astype(int))
+        shown = (
+            range(n) if n <= MOST_NAMED else np.unique(np.linspace(0, n - 1, MOST_NAMED).round().astype(int))
+        )
         line = mpl.lines.Line2D
         names = [f"{history.layers[at]}: {history.activations[at]}" for at in shown]
         handles = [line([], [], color=colours[at], linewidth=1.5) for at in shown]

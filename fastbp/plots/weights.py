@@ -1,7 +1,7 @@
 """Picture of the weights of a layer: as images, or as a heat map."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isqrt
 from types import SimpleNamespace
 from typing import Any, Self
@@ -218,7 +218,7 @@ class WeightsDisplay:
     ) -> None:
         """Lay images out from the left to the right and down, in units of their own width and height."""
         n, (height, width) = weights.shape[1], shape
-        n_columns = min(n, max(1, round(np.sqrt(n * 1.2 * height / width))))
+        n_columns = columns_of(n, height / width)
         n_rows = -(-n // n_columns)
         step_x, step_y = 1.0 + GAP, (1.0 + CAPTION + GAP) * height / width
         if ax is None:
@@ -227,6 +227,7 @@ class WeightsDisplay:
             _, ax = mpl.pyplot.subplots(figsize=figsize, layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         self.images_, self.texts_ = [], []
+        prefix = "unit " if self.unit_names is None or self.unit_label.startswith("unit") else ""
         for number in range(n):
             row, column = divmod(number, n_columns)
             left, top = column * step_x, row * step_y + CAPTION * height / width
@@ -239,7 +240,8 @@ class WeightsDisplay:
                 )
             )
             place = {"ha": "center", "va": "bottom", "fontsize": "x-small"}
-            self.texts_.append(ax.text(left + 0.5, top - 0.02, shortened(names[number]), **place))
+            text = shortened(prefix + names[number])
+            self.texts_.append(ax.text(left + 0.5, top - 0.02, text, **place))
         ax.set_xlim(-0.05, n_columns * step_x - GAP + 0.05)
         ax.set_ylim(n_rows * step_y - GAP * height / width + 0.05, 0.0)
         ax.set_aspect("equal")
@@ -273,6 +275,12 @@ class WeightsDisplay:
         turned = {"rotation": 90} if is_long and n_units > 6 else {}
         ax.set_xticks(columns, [shortened(name) for name in names], fontsize="small", **turned)
         ax.set_xlabel(f"{self.unit_label}, by norm")
+
+
+def columns_of(n: int, ratio: float) -> int:
+    """Return the columns of a nearly square arrangement of `n` images with the fewest empty places."""
+    fewest = max(int(np.sqrt(n * ratio)), 1)
+    return min(range(fewest, min(fewest + 3, n + 1)), key=lambda columns: -n % columns, default=1)
 
 
 def guessed_shape(n_features: int, names: Sequence[str] | None) -> tuple[int, int] | None:
