@@ -144,6 +144,11 @@ def _named(estimators: Any, caller: str) -> Iterator[tuple[str | None, Any]]:
     yield from pairs
 
 
+def is_plain(name: str, value: Any) -> bool:
+    """Return whether a parameter is none of the estimators whose parameters are listed, too."""
+    return not (hasattr(value, "get_params") or name.rpartition("__")[2] == "steps")
+
+
 def _labels(estimators: Sequence[Any]) -> list[str]:
     """Tell estimators apart by what differs in their parameters; else by their numbers."""
     kinds = [type(one).__name__ for one in estimators]
@@ -152,10 +157,11 @@ def _labels(estimators: Sequence[Any]) -> list[str]:
     numbered = [f"{kind} {number}" for number, kind in enumerate(kinds, 1)]
     if len(set(kinds)) > 1 or not all(hasattr(one, "get_params") for one in estimators):
         return numbered
-    given = [{name: text_of(value) for name, value in one.get_params().items()} for one in estimators]
+    given = [
+        {name: text_of(value) for name, value in one.get_params().items() if is_plain(name, value)}
+        for one in estimators
+    ]
     differing = [name for name in given[0] if len({one.get(name) for one in given}) > 1]
-    # "network" of a pipeline differs where "network__alpha" does
-    differing = [name for name in differing if not any(other.startswith(f"{name}__") for other in differing)]
     if not 0 < len(differing) <= MOST_DIFFERENCES:
         return numbered
     labels = [

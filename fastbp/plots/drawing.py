@@ -25,7 +25,7 @@ def matplotlib_for(caller: str) -> SimpleNamespace:
     """
     try:
         import matplotlib
-        from matplotlib import cbook, cm, collections, colors, lines, patches, pyplot, ticker
+        from matplotlib import cbook, cm, collections, colors, lines, patches, patheffects, pyplot, ticker
         from mpl_toolkits import axes_grid1  # type: ignore[import-untyped]
     except ImportError as error:
         raise ImportError(
@@ -41,6 +41,7 @@ def matplotlib_for(caller: str) -> SimpleNamespace:
         colors=colors,
         lines=lines,
         patches=patches,
+        patheffects=patheffects,
         pyplot=pyplot,
         ticker=ticker,
     )

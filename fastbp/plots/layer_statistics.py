@@ -113,7 +113,7 @@ class LayerStatistics(NetworkCallback[Recording]):
     Attributes
     ----------
     histories_ : list of LayerHistory
-        One for each fit that has ended. Consecutive calls of `partial_fit` go on with one.
+        One for each fit that has ended. `partial_fit` continues that of the network if it is the latest.
     history_ : LayerHistory
         The latest of them.
 
@@ -137,6 +137,7 @@ class LayerStatistics(NetworkCallback[Recording]):
         check({"n_rows": [Interval(Integral, 1, None, closed="left")]}, {"n_rows": n_rows}, "LayerStatistics")
         self.n_rows = python_number(n_rows)
         self.histories_: list[LayerHistory] = []
+        self._latest: list[np.ndarray] | None = None  # weights at the end of the latest history
 
     @property
     def history_(self) -> LayerHistory:
@@ -148,16 +149,8 @@ class LayerStatistics(NetworkCallback[Recording]):
         return self.histories_[-1]
 
     def begin(self, estimator: Any, context: Any) -> Recording:
-        n_before = len(getattr(estimator, "loss_curve_", None) or ())
-        latest = self.histories_[-1] if self.histories_ else None
-        goes_on = (
-            context.task_name == "partial_fit"
-            and n_before > 0
-            and latest is not None
-            and latest.epoch[-1] == len(latest.epoch) == n_before
-            and len(latest.layers) == len(estimator.coefs_)
-        )
-        return Recording(goes_on=bool(goes_on))
+        goes_on = context.task_name == "partial_fit" and self._has_trained(estimator)
+        return Recording(goes_on=goes_on)
 
     def on_fit_task_begin(self, estimator: Any, context: Any, *, fitted_estimator: Any = None) -> None:
         recording = self._fits[estimator]
@@ -201,8 +194,19 @@ class LayerStatistics(NetworkCallback[Recording]):
             earlier = self.histories_.pop()
             arrays["epoch"] = arrays["epoch"] + earlier.epoch[-1]
             arrays = {name: np.concatenate([getattr(earlier, name), arrays[name]]) for name in names}
+        self._latest = recording.before
         history = LayerHistory(recording.layers, recording.activations, recording.score_name, **arrays)
         self.histories_.append(history)
+
+    def _has_trained(self, estimator: Any) -> bool:
+        """Return whether the latest history ends with the weights of this estimator."""
+        now, latest = getattr(estimator, "coefs_", None), self._latest
+        if now is None or latest is None or len(now) != len(latest):
+            return False
+        return all(np.array_equal(one, other) for one, other in zip(now, latest, strict=True))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_latest": None}
 
     def _some_rows(self, X: Any, y: Any, weight: Any) -> tuple[Any, Any, Any]:
         n = _num_samples(X)

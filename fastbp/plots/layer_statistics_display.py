@@ -10,7 +10,7 @@ from sklearn.base import clone
 from fastbp.estimators.mlp import BackPropagation
 from fastbp.plots.drawing import choice, count_epochs, matplotlib_for, shades_of, spans_decades, with_style
 from fastbp.plots.layer_statistics import BOUNDS, RECTIFIERS, LayerHistory, LayerStatistics, history_of
-from fastbp.plots.models import innermost, members_of
+from fastbp.plots.models import innermost
 
 TITLES = {
     "activations": "activations: mean ± standard deviation",
@@ -108,11 +108,11 @@ class LayerStatisticsDisplay:
         caller = f"{cls.__name__}.from_estimator"
         network = innermost(estimator)
         if not isinstance(network, BackPropagation):
-            of_members = members_of(network) is not None or hasattr(network, "n_estimators")
+            is_ensemble = hasattr(network, "n_estimators") or hasattr(network, "estimators_")
             raise TypeError(
                 f"{caller} trains one network, a BPClassifier or BPRegressor, also as the last step of a "
                 f"pipeline; got {type(network).__name__}."
-                + (" Give it the estimator that the members are made from." if of_members else "")
+                + (" Give it the estimator that the members are made from." if is_ensemble else "")
             )
         matplotlib_for(caller)  # before the work
         copied = clone(getattr(estimator, "best_estimator_", estimator))

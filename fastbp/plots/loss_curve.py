@@ -304,7 +304,7 @@ class LossCurveDisplay:
             if spans_decades(rates) and rates.min() > 1e-3 * rates.max():
                 self.rate_ax_.set_yscale("log")
             else:
-                self.rate_ax_.set_ylim(bottom=0.0)
+                self.rate_ax_.set_ylim(0.0, 1.05 * rates.max())
             self.rate_ax_.set_ylabel("learning rate", color=GREY)
             self.rate_ax_.tick_params(axis="y", colors=GREY, which="both")
         self._add_legend(mpl, groups)

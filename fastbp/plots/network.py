@@ -15,6 +15,10 @@ WIDEST_GAP = 1.6  # between the units of a small layer, in distances of two unit
 NODE = 0.6  # its diameter, in distances of two units
 LARGEST_NODE = 40.0  # points
 THINNEST, THICKEST = 0.2, 3.0  # edges, in points
+CHARACTER = 4.6  # points of a letter of a name
+NARROW = 60.0  # points between layers
+SMALLEST_SHARE = 0.5  # of the axes' width, for the layers
+LEFT_BY_COLORBAR = 0.82  # share of the axes' width
 VALUES = "PuOr_r"  # of activations: purple is negative, orange positive, the scale is the layer's
 DARK = 0.55  # luminance below which text is white
 
@@ -221,6 +225,25 @@ class NetworkDisplay:
         ax.set_axis_off()
         points = ax.get_window_extent().height / self.figure_.dpi * 72 / (tallest + 1.05)
         self._diameter = min(NODE * points, LARGEST_NODE)
+        self._title_size = "small"
+        if self.figure_.get_layout_engine() is None:
+            self._make_room_for_names()
+
+    def _make_room_for_names(self) -> None:
+        """Widen the axes' limits, in a figure whose layout does not heed texts beside the nodes."""
+        ax, last = self.ax_, COLUMN * (len(self.graph.sizes) - 1)
+        width = LEFT_BY_COLORBAR * ax.get_window_extent().width / self.figure_.dpi * 72
+        names = (self.graph.input_names, self.graph.output_names)
+        lengths = [
+            max(len(shortened(names[unit])) for unit in units)
+            for names, units in zip(names, (self.units_[0], self.units_[-1]), strict=True)
+        ]
+        left, right = (0.5 * self._diameter + 6.0 + CHARACTER * length for length in lengths)
+        scale = last / max(width - left - right, SMALLEST_SHARE * width)  # distances a point
+        ax.set_xlim(-left * scale, last + right * scale)
+        if COLUMN / scale < NARROW:
+            self._title_size = "x-small"
+        self._diameter = min(self._diameter, 0.5 * COLUMN / scale)
 
     # --- Artists
 
@@ -270,9 +293,8 @@ class NetworkDisplay:
                 end = symmetric_limit(values)
                 shades = mpl.cm.ScalarMappable(mpl.colors.Normalize(-end, end), VALUES)
                 fills = shades.to_rgba(values[units])
-            back = self.ax_.scatter(x, heights, s=(self._diameter + 5) ** 2, c=GREY, zorder=2, linewidths=0)
-            back.set_snap(False)  # whole pixels would put it off the node's centre
-            style = {"s": (self._diameter + 1.5) ** 2, "linewidths": 3.0, "zorder": 3, "snap": False}
+            style = {"s": (self._diameter + 1.5) ** 2, "linewidths": 3.0, "zorder": 3}
+            style["path_effects"] = [mpl.patheffects.withStroke(linewidth=4.6, foreground=GREY)]
             self.nodes_.append(
                 self.ax_.scatter(x, heights, **{**style, "facecolors": fills, "edgecolors": rings, **given})
             )
@@ -321,7 +343,7 @@ class NetworkDisplay:
                 )
         top = max(len(one) for one in heights) / 2 + 0.1
         for layer, title in enumerate(graph.titles):
-            style = {"fontsize": "small", "ha": "center", "va": "bottom", **given}
+            style = {"fontsize": self._title_size, "ha": "center", "va": "bottom", **given}
             self.title_texts_.append(ax.text(COLUMN * layer, top, title, **style))
             slots = self._slots(self.units_[layer], graph.sizes[layer])
             if None in slots:

@@ -52,7 +52,7 @@ class SearchResultsDisplay:
     >>> from fastbp.plots import SearchResultsDisplay
     >>> X, y = load_iris(return_X_y=True)
     >>> network = BPClassifier((10,), max_iter=10, tol=0, random_state=0)
-    >>> search = GridSearchCV(network, {"learning_rate_init": [1e-3, 1e-2, 1e-1]}, cv=3).fit(X, y)
+    >>> search = GridSearchCV(network, {"learning_rate_init": [1e-5, 1e-4, 1e-1]}, cv=3).fit(X, y)
     >>> display = SearchResultsDisplay.from_estimator(search)
     >>> display.best_marker_.get_xdata()
     array([0.1])
