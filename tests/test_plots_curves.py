@@ -146,6 +146,7 @@ def test_learning_rates_of_a_schedule_are_its_formula():
     (line,) = display.rate_lines_
     steps = np.arange(16)  # four batches an epoch
     assert_allclose(line.get_xdata(), (steps + 1) / 4)
+    assert line.get_drawstyle() == "steps-pre"
     assert_allclose(line.get_ydata(), 0.01 * (1 + np.cos(np.pi * steps / 16)) / 2, atol=1e-12)
     assert line.axes is display.rate_ax_
     assert display.rate_ax_.get_ylabel() == "learning rate"
@@ -385,6 +386,27 @@ def test_values_that_are_no_numbers_have_names():
     assert display.ax_.get_xlabel() == "hidden"
     assert [tick.get_text() for tick in display.ax_.get_xticklabels()] == ["(8,)", "None"]  # one has failed
     assert_array_equal(display.lines_[0].get_ydata(), [0.1, 0.3])
+    assert display.lines_[0].get_linestyle() == "None"  # nothing lies between them
+    (bars,) = display.errorbars_
+    (segments,) = [collection.get_segments() for collection in bars[2]]
+    assert_allclose([low_high[:, 1] for low_high in segments], [[0.09, 0.11], [0.27, 0.33]])
+    assert display.best_marker_.get_xdata()[0] == 1
+
+
+def test_lines_of_one_value_stand_beside_each_other():
+    params = [{"solver": s, "bias": b} for s in ("adam", "sgd", "lion") for b in ("no", "yes")]
+    display = SearchResultsDisplay.from_results(results_for(params, np.arange(6)))
+    assert texts(display.legend_) == ["bias=no", "bias=yes", "best"]
+    first, second = (line.get_xdata() for line in display.lines_)
+    assert (first < second).all() and np.abs(first - [0, 1, 2]).max() < 0.2
+    assert display.best_marker_.get_xdata()[0] == second[-1]
+
+
+def test_parameters_of_some_candidates_only():
+    params = [{"alpha": 1.0}, {"solver": "sgd"}]
+    display = SearchResultsDisplay.from_results(results_for(params, [1, 2]), param="alpha")
+    assert [tick.get_text() for tick in display.ax_.get_xticklabels()] == ["1", "not set"]
+    assert texts(display.legend_) == ["best: solver=sgd"]
 
 
 def test_a_random_search_is_a_cloud_over_the_parameter_that_tells_most():

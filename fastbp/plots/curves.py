@@ -13,6 +13,7 @@ from fastbp.plots.models import networks_of
 from fastbp.training.early_stopping import ROUNDING
 
 LONGEST_LABEL = 40
+LONGEST_VALUE = 30
 MOST_DIFFERENCES = 2
 
 
@@ -127,7 +128,8 @@ def score_name_of(network: Any) -> str:
 
 def text_of(value: Any) -> str:
     """Return a parameter's value as text; of floats the digits that tell them apart."""
-    return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
+    text = f"{value:.4g}" if isinstance(value, float | np.floating) else " ".join(str(value).split())
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 
 
 def _named(estimators: Any, caller: str) -> Iterator[tuple[str | None, Any]]:

@@ -280,6 +280,7 @@ class LossCurveDisplay:
             self.ax_.patch.set_visible(False)
         alone = len({curve.name for curve in self.curves}) == 1
         defaults = {"color": GREY if alone else colour, "linewidth": 1.0, "linestyle": ":"}
+        defaults |= {"drawstyle": "steps-pre"}  # the rate of the steps that end there
         style = with_style(mpl, mpl.lines.Line2D, defaults, given)
         (line,) = self.rate_ax_.plot(*rates, **style)
         return line

@@ -18,6 +18,9 @@ from fastbp.plots.search_scores import (
 )
 
 MOST_INSIDE = 5  # entries of a legend within the axes
+FEW_VALUES = 8  # of a parameter, each of which has a tick
+CLOSEST = 0.06  # ticks, as a share of the axis
+BESIDE = 0.08  # between points of one value that is no number
 WIDEST_TICKS = 30  # characters of all tick labels in a row, above which they are turned
 
 
@@ -25,8 +28,9 @@ class SearchResultsDisplay:
     """Test scores of the candidates of a search.
 
     Against the parameter with the most values, a line for each setting of the others if these are few, else
-    one point for each candidate; of a halving search against its resources, a line for each candidate. The
-    best candidate is marked. Make one with `from_estimator` or `from_results`.
+    one point for each candidate; values that are no numbers are points with error bars. Of a halving search
+    against its resources, a line for each candidate. The best candidate is marked. Make one with
+    `from_estimator` or `from_results`.
 
     Parameters
     ----------
@@ -41,6 +45,8 @@ class SearchResultsDisplay:
         Mean test scores.
     fill_between_ : list of PolyCollection
         Their standard deviations over the folds; of lines only, and not of halving searches.
+    errorbars_ : list of ErrorbarContainer
+        The same for values that are no numbers.
     best_marker_ : Line2D
     legend_ : Legend
 
@@ -60,6 +66,7 @@ class SearchResultsDisplay:
 
     lines_: list[Any]  # of matplotlib, which may not be there
     fill_between_: list[Any]
+    errorbars_: list[Any]
 
     def __init__(self, cv_results: Mapping[str, Any]) -> None:
         self.cv_results = cv_results
@@ -132,11 +139,14 @@ class SearchResultsDisplay:
         if ax is None:
             _, ax = mpl.pyplot.subplots(layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
-        self.lines_, self.fill_between_ = [], []
+        self.lines_, self.fill_between_, self.errorbars_ = [], [], []
         colours = self._colours(mpl, scores)
-        for line, colour in zip(scores.lines, colours, strict=True):
-            self._draw(mpl, scores, line, colour, line_kw, fill_between_kw)
-        self._mark_best(scores)
+        shifts: np.ndarray = np.zeros(len(colours))
+        if scores.ticks is not None and scores.connected:  # beside each other
+            shifts = BESIDE * (np.arange(len(colours)) - (len(colours) - 1) / 2)
+        for line, colour, shift in zip(scores.lines, colours, shifts, strict=True):
+            self._draw(mpl, scores, line, line.x + shift, colour, line_kw, fill_between_kw)
+        self._mark_best(scores, shifts)
         ax.set_xlabel(scores.label)
         ax.set_ylabel(score_name or f"mean test {(metric or 'score').replace('_', ' ')}")
         self._set_ticks(mpl, scores)
@@ -158,6 +168,7 @@ class SearchResultsDisplay:
         mpl: SimpleNamespace,
         scores: SearchScores,
         line: ScoreLine,
+        x: np.ndarray,
         colour: Any,
         line_kw: Any,
         fill_between_kw: Any,
@@ -165,22 +176,30 @@ class SearchResultsDisplay:
         style: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 4, "linewidth": 1.4}
         if not scores.connected:
             style |= {"linestyle": "none", "alpha": 0.7}
+        elif scores.ticks is not None:
+            style |= {"linestyle": "none", "markersize": 6}
         elif scores.is_halving:
             style |= {"alpha": 0.4, "linewidth": 1.0, "zorder": 1} if colour == GREY else {"zorder": 3}
         style = with_style(mpl, mpl.lines.Line2D, style, line_kw)
-        self.lines_.extend(self.ax_.plot(line.x, line.mean, **style))
-        if scores.connected and not scores.is_halving and len(line.x) > 1:
+        self.lines_.extend(self.ax_.plot(x, line.mean, **style))
+        if not scores.connected or scores.is_halving:
+            return
+        if scores.ticks is not None:
+            bars = {"color": colour, "linestyle": "none", "capsize": 3, "elinewidth": 1.2}
+            self.errorbars_.append(self.ax_.errorbar(x, line.mean, line.std, **bars))
+        elif len(x) > 1:
             band = {"color": colour, "alpha": 0.15, "linewidth": 0.0, **(fill_between_kw or {})}
             self.fill_between_.append(
-                self.ax_.fill_between(line.x, line.mean - line.std, line.mean + line.std, **band)
+                self.ax_.fill_between(x, line.mean - line.std, line.mean + line.std, **band)
             )
 
-    def _mark_best(self, scores: SearchScores) -> None:
-        (line,) = [line for line in scores.lines if scores.best in line.index]
+    def _mark_best(self, scores: SearchScores, shifts: np.ndarray) -> None:
+        pairs = zip(scores.lines, shifts, strict=True)
+        ((line, shift),) = [(line, shift) for line, shift in pairs if scores.best in line.index]
         at = int(np.flatnonzero(line.index == scores.best)[0])
         ring = {"marker": "o", "markersize": 11, "markerfacecolor": "none", "markeredgecolor": "black"}
         (self.best_marker_,) = self.ax_.plot(
-            [line.x[at]], [line.mean[at]], linestyle="none", zorder=5, markeredgewidth=1.5, **ring
+            [line.x[at] + shift], [line.mean[at]], linestyle="none", zorder=5, markeredgewidth=1.5, **ring
         )
 
     def _set_ticks(self, mpl: SimpleNamespace, scores: SearchScores) -> None:
@@ -198,7 +217,8 @@ class SearchResultsDisplay:
                 ax.set_xscale("log")
             elif (x == np.rint(x)).all():
                 ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
-        if scores.is_halving:
+        few = len(x) <= FEW_VALUES and ax.get_xscale() == "linear"
+        if scores.is_halving or (few and np.diff(x).min(initial=np.inf) > CLOSEST * np.ptp(x)):
             ax.set_xticks(x, [f"{value:g}" for value in x])
             ax.minorticks_off()
 

@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from fastbp.plots.curves import text_of
 
 MOST_LINES = 8
-EPOCHS = "max_iter"
+NOT_SET = "not set"  # of a parameter that other candidates have
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +166,9 @@ def short_name(name: str) -> str:
 
 def describe(params: Mapping[str, Any], names: list[str]) -> str | None:
     """Return the values of some parameters of a candidate as text."""
-    return ", ".join(f"{short_name(name)}={text_of(params.get(name))}" for name in names) or None
+    return (
+        ", ".join(f"{short_name(name)}={text_of(params[name])}" for name in names if name in params) or None
+    )
 
 
 def _is_last(params: list[Mapping[str, Any]], results: Mapping[str, Any], rows: np.ndarray) -> np.ndarray:
@@ -228,23 +230,25 @@ def _by_parameter(
     mean: np.ndarray,
     std: np.ndarray,
 ) -> SearchScores:
-    values = [params[row].get(param) for row in rows]
+    values = [params[row].get(param, NOT_SET) for row in rows]
     ticks: list[str] | None = None
     if all(map(_is_number, values)):
         x = np.array(values, np.float64)
     else:
-        ticks = list(dict.fromkeys(map(str, values)))
-        x = np.array([ticks.index(str(value)) for value in values], np.float64)
-    groups: dict[str | None, list[int]] = {}
+        keys = list(dict.fromkeys(map(_key, values)))
+        x = np.array([keys.index(_key(value)) for value in values], np.float64)
+        ticks = [text_of(next(value for value in values if _key(value) == key)) for key in keys]
+    groups: dict[tuple, list[int]] = {}
     for at, row in enumerate(rows):
-        groups.setdefault(describe(params[row], others), []).append(at)
+        groups.setdefault(tuple(_key(params[row].get(name)) for name in others), []).append(at)
     connected = len(groups) <= MOST_LINES and all(
         len(group) > 1 or len(rows) == 1 for group in groups.values()
     )
     if not connected:
-        groups = {None: list(range(len(rows)))}
+        groups = {(): list(range(len(rows)))}
     lines = []
-    for name, group in groups.items():
+    for group in groups.values():
+        name = describe(params[rows[group[0]]], others) if connected else None
         order = np.array(sorted(group, key=lambda i: x[i]))
         lines.append(ScoreLine(name, x[order], mean[rows[order]], std[rows[order]], rows[order]))
     best = int(rows[mean[rows].argmax()])

@@ -14,8 +14,10 @@ from fastbp.plots.models import feature_names_of, hidden_units, keeps_columns, n
 MOST_IMAGES = 25
 MOST_COLUMNS = 40
 SMALLEST_SIDE = 5  # of inputs that are taken for pixels
-GAP = 0.12  # between images, in image widths
-CAPTION = 0.2  # above images, in image heights
+IMAGE = 1.2  # side of a square image in inches
+GAP = 0.12  # between images, as a share of their width and height
+WIDER = 1.2  # width of the arrangement over its height
+CAPTION = 0.2  # above images, in inches
 MOST_TICKS = 45
 WIDEST_FIGURE, TALLEST_FIGURE = 10.0, 9.0  # inches
 CELL = 0.26  # inches of a row or a column of the heat map
@@ -220,30 +222,36 @@ class WeightsDisplay:
         n, (height, width) = weights.shape[1], shape
         n_columns = columns_of(n, height / width)
         n_rows = -(-n // n_columns)
-        step_x, step_y = 1.0 + GAP, (1.0 + CAPTION + GAP) * height / width
+        ratio, step_x = height / width, 1.0 + GAP
         if ax is None:
-            size = min(1.3, WIDEST_FIGURE / (n_columns * step_x), TALLEST_FIGURE / (n_rows * step_y))
-            figsize = (max(n_columns * step_x * size + 1.2, 3.0), max(n_rows * step_y * size + 0.5, 2.2))
+            size = IMAGE / np.sqrt(ratio)  # inches of an image's width
+            size = min(size, WIDEST_FIGURE / (n_columns * step_x), TALLEST_FIGURE / (n_rows * ratio * 1.3))
+            figsize = (
+                max(n_columns * step_x * size + 1.2, 3.0),
+                max(n_rows * ((ratio + GAP * ratio) * size + CAPTION) + 0.5, 2.2),
+            )
             _, ax = mpl.pyplot.subplots(figsize=figsize, layout="constrained")
+        else:
+            size = ax.get_window_extent().width / ax.figure.dpi / (n_columns * step_x)
+        caption = CAPTION / size
+        step_y = ratio * (1.0 + GAP) + caption
         self.ax_, self.figure_ = ax, ax.figure
         self.images_, self.texts_ = [], []
         prefix = "unit " if self.unit_names is None or self.unit_label.startswith("unit") else ""
         for number in range(n):
             row, column = divmod(number, n_columns)
-            left, top = column * step_x, row * step_y + CAPTION * height / width
-            extent = (left, left + 1.0, top + height / width, top)
+            left, top = column * step_x, row * step_y + caption
+            extent = (left, left + 1.0, top + ratio, top)
             image = weights[:, number].reshape(shape)
             self.images_.append(ax.imshow(image, extent=extent, interpolation="nearest", **style))
             ax.add_patch(
-                mpl.patches.Rectangle(
-                    (left, top), 1.0, height / width, fill=False, edgecolor="0.6", linewidth=0.6
-                )
+                mpl.patches.Rectangle((left, top), 1.0, ratio, fill=False, edgecolor="0.6", linewidth=0.6)
             )
             place = {"ha": "center", "va": "bottom", "fontsize": "x-small"}
             text = shortened(prefix + names[number])
             self.texts_.append(ax.text(left + 0.5, top - 0.02, text, **place))
         ax.set_xlim(-0.05, n_columns * step_x - GAP + 0.05)
-        ax.set_ylim(n_rows * step_y - GAP * height / width + 0.05, 0.0)
+        ax.set_ylim(n_rows * step_y - GAP * ratio + 0.05, 0.0)
         ax.set_aspect("equal")
         ax.set_axis_off()
 
@@ -279,8 +287,11 @@ class WeightsDisplay:
 
 def columns_of(n: int, ratio: float) -> int:
     """Return the columns of a nearly square arrangement of `n` images with the fewest empty places."""
-    fewest = max(int(np.sqrt(n * ratio)), 1)
-    return min(range(fewest, min(fewest + 3, n + 1)), key=lambda columns: -n % columns, default=1)
+    ideal = np.sqrt(WIDER * n * ratio)
+    fewest = min(max(int(ideal), 1), n)
+    return min(
+        range(fewest, min(fewest + 3, n + 1)), key=lambda columns: (-n % columns, abs(columns - ideal))
+    )
 
 
 def guessed_shape(n_features: int, names: Sequence[str] | None) -> tuple[int, int] | None:
