@@ -62,6 +62,8 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "last: looks back on what the whole session has done, or waits for it: it runs at the end"
     )
+    # matplotlib 3.8 with a later pyparsing
+    config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:matplotlib")
 
 
 def pytest_collection_modifyitems(items):

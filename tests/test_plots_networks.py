@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from helpers import EVERY_EPOCH
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -332,6 +333,26 @@ def test_what_is_refused(Display):
     with pytest.raises(TypeError, match=r"model\.members_\[0\]\.network"):
         Display.from_estimator(table)
     assert Display.from_estimator(table.members_[0].network).ax_ is not None
+
+
+def test_searches_that_keep_no_network_and_other_meta_estimators():
+    X, y = data.iris()
+    search = GridSearchCV(BPClassifier(**PARAMS), {"alpha": [1.0]}, cv=2, refit=False).fit(X, y)
+    with pytest.raises(TypeError, match="with refit=False keeps no network; SearchResultsDisplay"):
+        NetworkDisplay.from_estimator(search)
+    calibrated = CalibratedClassifierCV(BPClassifier(**PARAMS), cv=2)
+    with pytest.raises(NotFittedError, match="CalibratedClassifierCV"):
+        NetworkDisplay.from_estimator(calibrated)
+    with pytest.raises(TypeError, match="got CalibratedClassifierCV"):
+        NetworkDisplay.from_estimator(calibrated.fit(X, y))
+
+
+def test_weights_that_were_assigned():
+    model = BPRegressor((2,))
+    model.coefs_ = [np.ones((3, 2)), np.ones((2, 1))]
+    model.intercepts_ = [np.zeros(2), np.zeros(1)]
+    assert contents(NetworkDisplay.from_estimator(model).title_texts_)[-1] == "output\n1 identity"
+    assert_array_equal(WeightsDisplay.from_estimator(model, layer=1).weights, np.ones((2, 1)))
 
 
 def test_networks_of_scikit_learn_have_no_graph():

@@ -8,14 +8,13 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from fastbp.ensembles.base import Ensemble
 from fastbp.estimators.mlp import BackPropagation
 from fastbp.tables.base import TableModel
 
 NETWORKS = (BackPropagation, MLPClassifier, MLPRegressor)
-OF_FASTBP = (BackPropagation,)
-MEMBERS_SHOWN = "networks"
 
 
 def innermost(estimator: Any) -> Any:
@@ -101,12 +100,18 @@ def _refuse_unfitted(estimator: Any, caller: str) -> None:
 
 
 def _refuse_unfitted_parent(estimator: Any, caller: str) -> None:
-    """Raise NotFittedError for what would have networks if it were fitted."""
-    parts = [getattr(estimator, name, None) for name in ("estimator", "regressor", "base_estimator")]
-    if isinstance(estimator, Ensemble | TableModel) or any(
-        isinstance(innermost(part), NETWORKS) for part in parts if part is not None
-    ):
-        _refuse_unfitted(estimator, caller)
+    """Raise for what would have networks if it were fitted, and for searches that have kept none."""
+    if hasattr(estimator, "cv_results_"):
+        raise TypeError(
+            f"{caller}: {type(estimator).__name__} with refit=False keeps no network; "
+            "SearchResultsDisplay draws its scores."
+        )
+    parts = [getattr(estimator, name, None) for name in ("estimator", "regressor")]
+    if isinstance(estimator, Ensemble | TableModel) or any(isinstance(innermost(p), NETWORKS) for p in parts):
+        try:
+            check_is_fitted(estimator)
+        except NotFittedError:
+            _refuse_unfitted(estimator, caller)
 
 
 # --- Names
@@ -146,9 +151,10 @@ def keeps_columns(estimator: Any) -> bool:
 def hidden_units(network: Any, layer: int) -> tuple[int, str]:
     """Return the linear outputs for each unit of a layer, from 0, and the name of its activation."""
     n_layers = len(network.coefs_)
+    is_ours = isinstance(network, BackPropagation)
     if layer == n_layers - 1:
-        return 1, str(network.out_activation_)
-    if not isinstance(network, BackPropagation):
+        return 1, str(network._out_activation() if is_ours else network.out_activation_)
+    if not is_ours:
         return 1, str(network.activation)
     options = network._options()
     names = options.activations
