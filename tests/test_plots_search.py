@@ -120,6 +120,8 @@ def test_halving_is_a_line_for_each_candidate(resource):
     search = HalvingGridSearchCV(network, grid, **options, cv=2, random_state=0).fit(*data.iris())
     display = SearchResultsDisplay.from_estimator(search)
     assert display.ax_.get_xlabel() == ("max_iter" if resource == "max_iter" else "number of training rows")
+    assert display.ax_.get_xscale() == "log"  # resources grow by a factor
+    assert [tick.get_text() for tick in display.ax_.get_xticklabels()] == [str(least), str(most)]
     assert [len(line.get_xdata()) for line in display.lines_] == [2, 1, 1]
     assert_array_equal(display.lines_[0].get_xdata(), [least, most])
     assert display.lines_[0].get_ydata()[-1] == search.best_score_ == display.best_marker_.get_ydata()[0]

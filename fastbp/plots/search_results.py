@@ -213,7 +213,8 @@ class SearchResultsDisplay:
         x = np.unique(np.concatenate([line.x for line in scores.lines]))
         if len(x) > 1:
             gaps = np.diff(x)
-            if x[0] > 0 and x[-1] >= 10 * x[0] and gaps.max() > 5 * gaps.min():
+            is_geometric = x[-1] >= 10 * x[0] and gaps.max() > 5 * gaps.min()
+            if x[0] > 0 and (is_geometric or scores.is_halving):
                 ax.set_xscale("log")
             elif (x == np.rint(x)).all():
                 ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
