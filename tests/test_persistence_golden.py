@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from golden.make import MODELS, predictions
+from golden.make import MODELS, classes, numbers, predictions
 from numpy.testing import assert_allclose
 
 import fastbp
@@ -36,7 +36,8 @@ def again(model, folder):
 def assert_as_before(found, wanted):
     assert found.dtype.kind == wanted.dtype.kind
     if wanted.dtype.kind == "f":
-        assert_allclose(found, wanted, rtol=1e-6, atol=1e-7)
+        # of float32 on another processor, sums are rounded otherwise
+        assert_allclose(found, wanted, rtol=1e-6, atol=1e-6 * np.abs(wanted).max())
     else:
         assert found.tolist() == wanted.tolist()
 
@@ -49,11 +50,10 @@ def test_each_kind_of_model_has_a_file():
 
 def test_training_goes_on():
     """From the state that the file holds."""
-    X, y = MODELS["classifier"].__globals__["numbers"]()
-    labels = MODELS["classifier"].__globals__["classes"](y)
+    X, y = numbers()
     model = fastbp.load(next(path for path in FILES if path.stem == "v1_classifier"))
     before = model.t_
-    assert model.partial_fit(X, labels).t_ == 2 * before == 2 * len(X)
+    assert model.partial_fit(X, classes(y)).t_ == 2 * before == 2 * len(X)
     assert len(model.loss_curve_) == 2
 
 

@@ -2,8 +2,8 @@
 
     python tests/golden/make.py [NAME ...]
 
-An existing file is never replaced: it is what an earlier version wrote. Where the format changes, new files are
-added under the new number of the format, and the old ones stay.
+An existing file is never replaced: it is what an earlier version wrote. Where the format changes, new files
+are added under the new number of the format, and the old ones stay.
 """
 
 import json
