@@ -13,6 +13,7 @@ import pytest
 import scipy.sparse
 from helpers import EVERY_EPOCH, assert_equal_state, assert_same_bits, snapshot
 from numpy.testing import assert_array_equal
+from readme import PERSISTENCE
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
@@ -531,6 +532,12 @@ def test_the_table_names_every_estimator():
         kind = class_table.class_named(name)
         assert class_table.name_of(kind) == name
     assert {f"{kind.__module__}.{kind.__qualname__}" for kind in named} == set(SKOPS_TYPES)
+
+
+def test_the_document_names_every_kind_of_value():
+    text = PERSISTENCE.text
+    for kind in Decoder({}).kinds:
+        assert f'{{"{kind}": ' in text, kind
 
 
 def test_description(tmp_path):

@@ -23,11 +23,16 @@ class Decoder:
     Parameters
     ----------
     arrays : mapping of str to ndarray
+
+    Attributes
+    ----------
+    kinds : dict of str to callable
+        The values that JSON has not, by their keys.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._arrays = arrays
-        self._kinds: dict[str, Callable[[Any], Any]] = {
+        self.kinds: dict[str, Callable[[Any], Any]] = {
             "$float": self._float,
             "$tuple": lambda given: tuple(self._list(given)),
             "$dict": lambda given: {self.value(key): self.value(part) for key, part in given},
@@ -60,9 +65,9 @@ class Decoder:
         if len(given) == 1:
             ((kind, content),) = given.items()
             if kind.startswith("$"):
-                if kind not in self._kinds:
+                if kind not in self.kinds:
                     raise ValueError(f"it holds a value of the unknown kind {shown(kind)}")
-                return self._kinds[kind](content)
+                return self.kinds[kind](content)
         return {key: self.value(part) for key, part in given.items()}
 
     def object(self, given: dict[str, Any]) -> Any:
