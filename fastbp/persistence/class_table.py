@@ -20,6 +20,12 @@ ESTIMATORS = {
     "PeriodicEncoder": "fastbp.preprocessing.periodic",
     "PiecewiseLinearEncoder": "fastbp.preprocessing.piecewise_linear",
 }
+FORMULAS = {  # a user's own
+    "Activation": "fastbp.functions.own.activation",
+    "Loss": "fastbp.functions.own.loss",
+    "Solver": "fastbp.functions.own.solver",
+    "Schedule": "fastbp.functions.own.schedule",
+}
 PARTS = {
     "Labels": "fastbp.estimators.labels",
     "Encoded": "fastbp.tables.encoder",
@@ -43,7 +49,7 @@ PARTS = {
     "KFold": "sklearn.model_selection",
     "StratifiedKFold": "sklearn.model_selection",
 }
-MODULES = ESTIMATORS | PARTS
+MODULES = ESTIMATORS | FORMULAS | PARTS
 # What skops calls the estimators: the types to trust.
 SKOPS_TYPES = [f"{module}.{name}" for name, module in ESTIMATORS.items()]
 

@@ -287,8 +287,12 @@ def _described(header: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict
 def _plain(value: Any) -> tuple[bool, Any]:
     """Return whether a value needs no class and no array, and it or a short description."""
     if isinstance(value, dict) and "$object" in value:
+        if "plain" in value:
+            return False, {"class": value["$object"], "name": value["plain"]["name"]}
         inner = {name: _plain(part)[1] for name, part in value.get("parameters", {}).items()}
         return False, {"class": value["$object"], "parameters": inner}
+    if isinstance(value, dict) and "$registered" in value:
+        return True, value["$registered"]["plain"]["name"]
     if isinstance(value, dict) and "$array" in value:
         return False, f"array {value['$array']}"
     if isinstance(value, list):
