@@ -29,6 +29,7 @@ from fastbp import (
     TabularClassifier,
     TabularRegressor,
 )
+from fastbp.callbacks import StopWhen
 from fastbp.persistence import SKOPS_TYPES, class_table, describe
 from fastbp.persistence.decoding import Decoder
 from fastbp.persistence.encoding import Encoder
@@ -251,6 +252,22 @@ def test_files_are_small():
     assert len(file.getvalue()) < 8 * n_weights * 1.01 + 6000
 
 
+def test_saved_by_a_callback(tmp_path):
+    """Each epoch's model, while the fit goes on."""
+    X, y = data.iris()
+
+    def save(epoch):
+        epoch.estimator.save(tmp_path / f"{epoch.number}.bp")
+        return False
+
+    params = {**PARAMS, "max_iter": 3, "early_stopping": True, "n_iter_no_change": 9}
+    model = BPClassifier(**params).set_callbacks(StopWhen(save)).fit(X, y)
+    loaded = [fastbp.load(tmp_path / f"{number}.bp") for number in (1, 2, 3)]
+    assert [one.n_iter_ for one in loaded] == [1, 2, 3]
+    assert [one.validation_scores_ for one in loaded] == [model.validation_scores_[:n] for n in (1, 2, 3)]
+    assert_same_bits(loaded[-1], model)
+
+
 def test_scikit_learns_settings_are_kept():
     """Names of features, metadata requests, the container of `transform`; not callbacks."""
     pd = pytest.importorskip("pandas")
@@ -324,6 +341,10 @@ def test_table_models(Model, small_networks):
 
 
 def test_table_models_of_other_data(small_networks):
+    pd = pytest.importorskip("pandas")
+    X = table()
+    model = TabularRegressor(n_members=1, categorical_features=pd.Index(["two"]), random_state=0)
+    assert again(model.fit(X, X["number"])).categorical_features.tolist() == ["two"]
     X, Y = data.multilabel()
     assert_round_trip(TabularClassifier(n_members=1, random_state=0).fit(X, Y), X)
     X, y = data.regression()

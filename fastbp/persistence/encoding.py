@@ -18,7 +18,8 @@ from fastbp.functions.own.formula import Formula
 from fastbp.persistence.class_table import FORMULAS, field_names, is_record, name_of, parameter_names
 
 ARRAY_KINDS = "biufcUSmM"
-NOT_SAVED = "_skl_callback"  # scikit-learn's attributes of callbacks begin so
+FRAMES = ("pandas", "polars")  # whose columns and indices are saved as arrays
+NOT_SAVED = ("_skl_callback", "_callback", "_parent_callback")  # attributes of callbacks begin so
 MEMBERS = ("estimators_", "members_")
 OF_FORMULAS = {  # parameters that may name a user's own formula
     "activation": "Activation",
@@ -103,6 +104,8 @@ class Encoder:
             return {"$dtype": value.str}
         if isinstance(value, type) and issubclass(value, np.generic) and np.dtype(value).kind in ARRAY_KINDS:
             return {"$numpy type": np.dtype(value).name}
+        if kind.__module__.partition(".")[0] in FRAMES and hasattr(kind, "__array__"):
+            return self.value(np.asarray(value), path)
         if kind is np.random.RandomState:
             return {"$random_state": self.value(value.get_state(legacy=False), path)}
         if scipy.sparse.issparse(value) and value.format in ("csr", "csc"):

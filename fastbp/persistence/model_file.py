@@ -223,7 +223,7 @@ def _refused(name: str, fault: Exception, header: dict[str, Any] | None = None) 
     if isinstance(by, str) and (isinstance(fault, _Newer) or by != fastbp.__version__):
         advice = (
             f"It was written by fastbp {by}, and this is {fastbp.__version__}: "
-            f"use that version, such as by pip install 'fastbp>={by}'."
+            f"use that version, such as by pip install 'fastbp=={by}'."
         )
     return ValueError(f"{name} cannot be loaded as a model of fastbp: {text}. {advice}")
 
