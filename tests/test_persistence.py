@@ -5,6 +5,8 @@ import io
 import json
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 
 import data
@@ -559,6 +561,11 @@ def test_the_document_names_every_kind_of_value():
     text = PERSISTENCE.text
     for kind in Decoder({}).kinds:
         assert f'{{"{kind}": ' in text, kind
+
+
+def test_all_classes_are_loaded_with_the_package():
+    code = "from fastbp.persistence.class_table import *; [class_named(name) for name in MODULES]"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_description(tmp_path):

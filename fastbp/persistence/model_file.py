@@ -6,11 +6,11 @@ import os
 import platform
 import zipfile
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import sklearn
 
 from fastbp.functions.values import shown
 from fastbp.persistence.archive import array_of, members_of, write_archive
@@ -23,7 +23,6 @@ FORMAT = 1
 DESCRIPTION = "model.json"
 FLAT = "fastbp model"  # key of a model as a text and arrays
 MOST_SHOWN = 100  # values of an attribute that a description shows
-PACKAGES = ("numpy", "scikit-learn")  # whose versions a file names, beside ours and Python's
 
 
 def save(model: Any, path: Any) -> None:
@@ -118,11 +117,16 @@ def encoded(model: Any) -> tuple[str, dict[str, np.ndarray]]:
 
     encoder = Encoder()
     content = encoder.object(model)
-    versions = {"fastbp": fastbp.__version__, "python": platform.python_version()}
+    versions = {
+        "fastbp": fastbp.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+    }
     header = {
         "format": "fastbp model",
         "version": FORMAT,
-        "versions": versions | {package: version(package) for package in PACKAGES},
+        "versions": versions,
         "model": content,
         "arrays": {
             name: {"shape": list(array.shape), "dtype": array.dtype.str}
