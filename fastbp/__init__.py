@@ -15,6 +15,7 @@ from fastbp.functions.own.formula import register
 from fastbp.functions.own.loss import Loss
 from fastbp.functions.own.schedule import Schedule
 from fastbp.functions.own.solver import Solver
+from fastbp.persistence import load
 from fastbp.tables import TabularClassifier, TabularRegressor
 
 __version__ = "0.1.0"
@@ -32,5 +33,6 @@ __all__ = [
     "TabularRegressor",
     "__version__",
     "learning_rate_range",
+    "load",
     "register",
 ]
