@@ -2,11 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fastbp.functions import scalar
 from fastbp.functions.normalisation import layer_norm, layer_norm_backward
 from fastbp.functions.primitives import absolute, fma, get, put, select
 from fastbp.functions.registry import Registry
+
+
+class OnnxOperator(NamedTuple):
+    """The ONNX operator that is a function; without one, exports write the formula out."""
+
+    name: str
+    attributes: tuple[tuple[str, float | str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class Activation:
         Whether hidden layers may use it; all may be used for the output.
     from_input : bool
         Whether `backward` takes z, because the output does not determine the derivative.
+    onnx : OnnxOperator or None
     """
 
     name: str
@@ -35,6 +44,7 @@ class Activation:
     backward: Callable
     hidden: bool = True
     from_input: bool = False
+    onnx: OnnxOperator | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ class RowActivation:
         Whether users may choose it, for the output layer.
     from_input : bool
         Whether `backward` takes the input of `value` instead of its result.
+    onnx : OnnxOperator or None
     """
 
     name: str
@@ -57,6 +68,7 @@ class RowActivation:
     backward: Callable
     output: bool = True
     from_input: bool = False
+    onnx: OnnxOperator | None = None
 
 
 @dataclass(frozen=True)
@@ -300,17 +312,37 @@ def index_of_largest(row, n, zero):
 
 
 ACTIVATIONS: Registry[Activation] = Registry("activation")
-ACTIVATIONS.add(Activation("identity", "z", identity, identity_backward))
-ACTIVATIONS.add(Activation("logistic", "1 / (1 + exp(-z))", scalar.logistic, logistic_backward))
-ACTIVATIONS.add(Activation("tanh", "tanh(z)", scalar.tanh, tanh_backward))
-ACTIVATIONS.add(Activation("relu", "max(0, z)", relu, relu_backward))
-ACTIVATIONS.add(Activation("exp", "exp(z)", scalar.exp, exp_backward, hidden=False))
-ACTIVATIONS.add(Activation("leaky_relu", "max(z, z / 100)", leaky_relu, leaky_relu_backward))
-ACTIVATIONS.add(Activation("elu", "z, or exp(z) - 1 for z < 0", elu, elu_backward))
+ACTIVATIONS.add(Activation("identity", "z", identity, identity_backward, onnx=OnnxOperator("Identity")))
 ACTIVATIONS.add(
-    Activation("selu", "1.0507 z, or 1.0507 * 1.6733 (exp(z) - 1) for z < 0", selu, selu_backward)
+    Activation(
+        "logistic", "1 / (1 + exp(-z))", scalar.logistic, logistic_backward, onnx=OnnxOperator("Sigmoid")
+    )
 )
-ACTIVATIONS.add(Activation("gelu", "z Phi(z)", gelu, gelu_backward, from_input=True))
+ACTIVATIONS.add(Activation("tanh", "tanh(z)", scalar.tanh, tanh_backward, onnx=OnnxOperator("Tanh")))
+ACTIVATIONS.add(Activation("relu", "max(0, z)", relu, relu_backward, onnx=OnnxOperator("Relu")))
+ACTIVATIONS.add(Activation("exp", "exp(z)", scalar.exp, exp_backward, hidden=False, onnx=OnnxOperator("Exp")))
+ACTIVATIONS.add(
+    Activation(
+        "leaky_relu",
+        "max(z, z / 100)",
+        leaky_relu,
+        leaky_relu_backward,
+        onnx=OnnxOperator("LeakyRelu", (("alpha", LEAK),)),
+    )
+)
+ACTIVATIONS.add(Activation("elu", "z, or exp(z) - 1 for z < 0", elu, elu_backward, onnx=OnnxOperator("Elu")))
+ACTIVATIONS.add(
+    Activation(
+        "selu",
+        "1.0507 z, or 1.0507 * 1.6733 (exp(z) - 1) for z < 0",
+        selu,
+        selu_backward,
+        onnx=OnnxOperator("Selu", (("alpha", SELU_ALPHA), ("gamma", SELU_SCALE))),
+    )
+)
+ACTIVATIONS.add(
+    Activation("gelu", "z Phi(z)", gelu, gelu_backward, from_input=True, onnx=OnnxOperator("Gelu"))
+)
 ACTIVATIONS.add(
     Activation(
         "gelu_tanh",
@@ -318,20 +350,47 @@ ACTIVATIONS.add(
         gelu_tanh,
         gelu_tanh_backward,
         from_input=True,
+        onnx=OnnxOperator("Gelu", (("approximate", "tanh"),)),
     )
 )
-ACTIVATIONS.add(Activation("silu", "z / (1 + exp(-z))", silu, silu_backward, from_input=True))
-ACTIVATIONS.add(Activation("mish", "z tanh(log(1 + exp(z)))", mish, mish_backward, from_input=True))
-ACTIVATIONS.add(Activation("softplus", "log(1 + exp(z))", scalar.softplus, softplus_backward))
-ACTIVATIONS.add(Activation("softsign", "z / (1 + |z|)", softsign, softsign_backward))
 ACTIVATIONS.add(
-    Activation("hard_sigmoid", "min(max(z / 6 + 1/2, 0), 1)", hard_sigmoid, hard_sigmoid_backward)
+    Activation("silu", "z / (1 + exp(-z))", silu, silu_backward, from_input=True, onnx=OnnxOperator("Swish"))
+)
+ACTIVATIONS.add(
+    Activation(
+        "mish", "z tanh(log(1 + exp(z)))", mish, mish_backward, from_input=True, onnx=OnnxOperator("Mish")
+    )
+)
+ACTIVATIONS.add(
+    Activation(
+        "softplus", "log(1 + exp(z))", scalar.softplus, softplus_backward, onnx=OnnxOperator("Softplus")
+    )
+)
+ACTIVATIONS.add(
+    Activation("softsign", "z / (1 + |z|)", softsign, softsign_backward, onnx=OnnxOperator("Softsign"))
+)
+ACTIVATIONS.add(
+    Activation(
+        "hard_sigmoid",
+        "min(max(z / 6 + 1/2, 0), 1)",
+        hard_sigmoid,
+        hard_sigmoid_backward,
+        onnx=OnnxOperator("HardSigmoid", (("alpha", 1.0 / 6.0), ("beta", 0.5))),
+    )
 )
 ACTIVATIONS.add(Activation("hard_tanh", "min(max(z, -1), 1)", hard_tanh, hard_tanh_backward))
 ACTIVATIONS.add(Activation("relu6", "min(max(z, 0), 6)", relu6, relu6_backward))
 
 ROW_ACTIVATIONS: Registry[RowActivation] = Registry("row activation")
-ROW_ACTIVATIONS.add(RowActivation("softmax", "exp(z_k) / sum_j exp(z_j)", softmax, softmax_backward))
+ROW_ACTIVATIONS.add(
+    RowActivation(
+        "softmax",
+        "exp(z_k) / sum_j exp(z_j)",
+        softmax,
+        softmax_backward,
+        onnx=OnnxOperator("Softmax", (("axis", -1),)),
+    )
+)
 ROW_ACTIVATIONS.add(
     RowActivation(
         "increasing", "f_0 = z_0, f_k = f_(k-1) + log(1 + exp(z_k))", increasing, increasing_backward
