@@ -1,1 +1,86 @@
-"""Conversion to ONNX."""
+"""Export of fitted models to ONNX, for predictions without Python's scientific libraries.
+
+Importing this module makes all estimators and transformers of fastbp known to skl2onnx: then
+``skl2onnx.to_onnx`` converts them, alone and in pipelines with scikit-learn's. Needs ``pip install
+'fastbp[onnx]'``.
+"""
+
+from typing import Any
+
+from sklearn.base import is_classifier
+
+from fastbp.onnx.inputs import final_estimator, inputs_of, types_of
+from fastbp.onnx.libraries import library
+from fastbp.onnx.registration import register
+
+__all__ = ["inputs_of", "to_onnx"]
+
+
+def to_onnx(
+    model: Any,
+    X: Any = None,
+    *,
+    zipmap: bool | str = False,
+    raw_scores: bool = False,
+    return_std: bool = False,
+    target_opset: int | dict[str, int] | None = None,
+    **others: Any,
+) -> Any:
+    """Convert a fitted model to ONNX.
+
+    Parameters
+    ----------
+    model : estimator
+        An estimator of fastbp's, or a pipeline of what skl2onnx can convert.
+    X : data frame or array of shape (n_samples, n_features), default=None
+        Rows from which the types of the inputs are taken, one is enough: an array of numbers becomes one input
+        ``X``; a data frame, one for each column. None: give `initial_types`, as skl2onnx knows them.
+    zipmap : bool or 'columns', default=False
+        Whether a classifier's scores are dictionaries by label, or outputs for each label, instead of one
+        matrix of shape (n_samples, n_classes).
+    raw_scores : bool, default=False
+        Whether the scores of a BPClassifier are its outputs before the activation of the output layer.
+    return_std : bool, default=False
+        Whether a regressor has standard deviations as a second output, as its `predict` has them.
+    target_opset : int or dict, default=None
+        Version of ONNX's operators; None: the newest that skl2onnx is tested with. Operators that it lacks are
+        written out by simpler ones.
+    **others
+        Further arguments of ``skl2onnx.to_onnx``.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Of a classifier, the outputs are the labels and the probabilities, or the decision function of a loss
+        without probabilities; for two classes, that of the second class is the second column. Of a
+        regressor they are the values, of shape (n_samples, n_targets).
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx is not installed.
+    """
+    skl2onnx = library("skl2onnx")
+    register()
+    options: dict[str, Any] = {}
+    last = final_estimator(model)
+    if is_classifier(last):
+        options["zipmap"] = zipmap
+    if raw_scores:
+        options["raw_scores"] = True
+    if return_std:
+        options["return_std"] = True
+    if options:
+        given = others.pop("options", None) or {}
+        others["options"] = {**given, id(last): {**options, **given.get(id(last), {})}}
+    if X is not None and "initial_types" not in others:
+        types = types_of(model, X)
+        if types is not None:
+            X, others["initial_types"] = None, types
+    return skl2onnx.to_onnx(model, X, target_opset=target_opset, **others)
+
+
+try:
+    register()
+except ImportError:  # said by `to_onnx`
+    pass

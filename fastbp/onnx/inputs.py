@@ -1,0 +1,151 @@
+"""Types of the inputs of an ONNX model, and data frames as these inputs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from fastbp.onnx.libraries import library
+from fastbp.onnx.treatments import NO_DATE
+from fastbp.tables.columns import LEVELS, dates_of, levels_of, numbers_of
+from fastbp.tables.frame import Column, as_table, columns_of, text_of
+from fastbp.tables.treatments import Dates, Number, OneHot, TwoLevels, TwoNumbers
+
+TYPES = {  # of ONNX Runtime's names, by those of onnx.TensorProto
+    "float": np.float32,
+    "double": np.float64,
+    "int64": np.int64,
+    "int32": np.int32,
+    "bool": np.bool_,
+    "string": object,
+}
+
+
+def types_of(model: Any, X: Any) -> list[tuple[str, Any]] | None:
+    """Names and types of the inputs for a table, one for each column; None for an array of numbers.
+
+    Parameters
+    ----------
+    model : estimator
+        A table model knows which of the columns are dates, or numbers although they are text.
+    """
+    if isinstance(X, np.ndarray) and X.dtype.kind in "fiub":
+        return None
+    types = library("skl2onnx.common.data_types")
+    classes = {
+        "float": types.FloatTensorType,
+        "double": types.DoubleTensorType,
+        "int64": types.Int64TensorType,
+        "bool": types.BooleanTensorType,
+        "string": types.StringTensorType,
+    }
+    encoder = getattr(final_estimator(model), "encoder_", None)
+    columns = list(columns_of(as_table(X)))
+    known = isinstance(model, Pipeline) or encoder is None or len(encoder.treatments_) != len(columns)
+    treatments = [None] * len(columns) if known else encoder.treatments_
+    pairs = zip(columns, treatments, strict=True)
+    return [(name_of(column), classes[_type(column, one)]([None, 1])) for column, one in pairs]
+
+
+def name_of(column: Column) -> str:
+    return column.name if isinstance(column.name, str) else f"x{column.name}"
+
+
+def final_estimator(model: Any) -> Any:
+    """The last step of a pipeline, also of the one that a search has found best."""
+    if hasattr(model, "best_estimator_"):
+        return final_estimator(model.best_estimator_)
+    return final_estimator(model.steps[-1][1]) if isinstance(model, Pipeline) else model
+
+
+def _type(column: Column, treatment: Any) -> str:
+    """The type of an input, a key of `TYPES`; numbers of a table model may be missing, so they are floats."""
+    if isinstance(treatment, Dates):
+        return "int64"
+    is_level = column.storage in LEVELS or column.storage == "date"
+    if isinstance(treatment, OneHot | TwoLevels) and not is_level and not len(_present(column)):
+        return "string"  # nothing in the column tells its kind
+    if is_level and not isinstance(treatment, Number | TwoNumbers):
+        return "string"
+    if treatment is None and column.storage == "boolean" and column.values.dtype.kind == "b":
+        return "bool"
+    if treatment is None and column.storage == "number" and column.values.dtype.kind in "iu":
+        return "int64"
+    return "float" if column.values.dtype == np.float32 else "double"
+
+
+def _present(column: Column) -> np.ndarray:
+    return column.values[~np.isnan(column.values.astype(np.float64))]
+
+
+def inputs_of(model: Any, X: Any) -> dict[str, np.ndarray]:
+    """Return the inputs of an ONNX model for rows of a table.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto or onnxruntime.InferenceSession
+    X : data frame or array-like of shape (n_samples, n_features)
+        With the columns of the table that the model was exported for, found by their names, or by their
+        order where they have none.
+
+    Returns
+    -------
+    dict of str to ndarray
+        For ``session.run(None, inputs)``. Missing strings are "nan"; dates are microseconds since 1970.
+
+    Raises
+    ------
+    ValueError
+        If X lacks columns.
+    """
+    declared = list(_declared(model))
+    table = as_table(X)
+    if len(declared) == 1 and isinstance(table, np.ndarray):
+        name, dtype = declared[0]
+        return {name: table.astype(dtype) if dtype is not object else _texts_of_table(table)}
+    columns = list(columns_of(table))
+    by_name = {name_of(column): column for column in columns}
+    if not {name for name, _ in declared} <= by_name.keys():
+        if len(columns) != len(declared):
+            lacking = [name for name, _ in declared if name not in by_name]
+            raise ValueError(f"X lacks columns that the ONNX model has as inputs: {lacking}.")
+        by_name = {name: column for (name, _), column in zip(declared, columns, strict=True)}
+    return {name: _values(by_name[name], dtype).reshape(-1, 1) for name, dtype in declared}
+
+
+def _declared(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the dtype of each input."""
+    if hasattr(model, "get_inputs"):
+        for one in model.get_inputs():
+            yield one.name, TYPES[one.type.removeprefix("tensor(").removesuffix(")")]
+        return
+    constants = {one.name for one in model.graph.initializer}
+    for one in model.graph.input:
+        if one.name not in constants:
+            dtype = library("onnx.helper").tensor_dtype_to_np_dtype(one.type.tensor_type.elem_type)
+            yield one.name, object if dtype == object else dtype.type
+
+
+def _values(column: Column, dtype: Any) -> np.ndarray:
+    if dtype is object:
+        levels = levels_of(column)
+        return np.array([*levels.levels, "nan"], dtype=object)[levels.values]
+    if dtype is np.int64 and (column.storage == "date" or column.storage in LEVELS):
+        dates = dates_of(column).astype("datetime64[us]").astype(np.int64)
+        return np.where(np.isnat(dates_of(column)), NO_DATE, dates)
+    if np.issubdtype(dtype, np.floating):
+        return numbers_of(column).astype(dtype)
+    with np.errstate(invalid="ignore"):
+        values = column.values.astype(dtype)
+    if (values != column.values).any():
+        raise ValueError(
+            f"Column {column.name!r} must hold {np.dtype(dtype)}, as the input of the ONNX model."
+        )
+    return values
+
+
+def _texts_of_table(table: np.ndarray) -> np.ndarray:
+    return np.array(
+        [["nan" if v is None or v != v else text_of(v) for v in row] for row in table], dtype=object
+    )
