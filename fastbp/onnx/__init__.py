@@ -10,7 +10,7 @@ from typing import Any
 from sklearn.base import is_classifier
 
 from fastbp.onnx.inputs import final_estimator, inputs_of, types_of
-from fastbp.onnx.libraries import library
+from fastbp.onnx.libraries import require, skl2onnx
 from fastbp.onnx.registration import register
 
 __all__ = ["inputs_of", "to_onnx"]
@@ -33,8 +33,8 @@ def to_onnx(
     model : estimator
         An estimator of fastbp's, or a pipeline of what skl2onnx can convert.
     X : data frame or array of shape (n_samples, n_features), default=None
-        Rows from which the types of the inputs are taken, one is enough: an array of numbers becomes one input
-        ``X``; a data frame, one for each column. None: give `initial_types`, as skl2onnx knows them.
+        Rows from which the types of the inputs are taken, one is enough: an array of numbers becomes one
+        input ``X``; a data frame, one for each column. None: give `initial_types`, as skl2onnx knows them.
     zipmap : bool or 'columns', default=False
         Whether a classifier's scores are dictionaries by label, or outputs for each label, instead of one
         matrix of shape (n_samples, n_classes).
@@ -43,8 +43,8 @@ def to_onnx(
     return_std : bool, default=False
         Whether a regressor has standard deviations as a second output, as its `predict` has them.
     target_opset : int or dict, default=None
-        Version of ONNX's operators; None: the newest that skl2onnx is tested with. Operators that it lacks are
-        written out by simpler ones.
+        Version of ONNX's operators; None: the newest that skl2onnx is tested with. Functions that it lacks
+        are written out by simpler ones.
     **others
         Further arguments of ``skl2onnx.to_onnx``.
 
@@ -60,8 +60,7 @@ def to_onnx(
     ImportError
         If skl2onnx is not installed.
     """
-    skl2onnx = library("skl2onnx")
-    register()
+    require()
     options: dict[str, Any] = {}
     last = final_estimator(model)
     if is_classifier(last):
@@ -80,7 +79,5 @@ def to_onnx(
     return skl2onnx.to_onnx(model, X, target_opset=target_opset, **others)
 
 
-try:
+if skl2onnx is not None:
     register()
-except ImportError:  # said by `to_onnx`
-    pass

@@ -1,11 +1,11 @@
-"""ONNX graphs written as formulas: tensors with Python's operators, which add nodes to a skl2onnx container."""
+"""ONNX graphs written as formulas: tensors with Python's operators, which add nodes to a model."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from fastbp.onnx.libraries import library
+from fastbp.onnx.libraries import onnx
 
 STRING = np.dtype(object)  # of a tensor of strings
 BOOL, INT64 = np.dtype(bool), np.dtype(np.int64)
@@ -29,10 +29,9 @@ class Graph:
 
     def has(self, operator: str) -> bool:
         """Return whether the opset of the export has an operator."""
-        defs = library("onnx.defs")
         try:
-            defs.get_schema(operator, max_inclusive_version=self.opset)
-        except defs.SchemaError:
+            onnx.defs.get_schema(operator, max_inclusive_version=self.opset)
+        except onnx.defs.SchemaError:
             return False
         return True
 
@@ -60,12 +59,11 @@ class Graph:
         key = array.dtype.str, array.shape, contents
         if key not in self._constants:
             name = self._scope.get_unique_variable_name("constant")
-            types, helper = library("onnx").TensorProto, library("onnx.numpy_helper")
             if array.dtype == STRING:
                 texts = [text.encode("utf-8") for text in array.ravel()]
-                self._container.add_initializer(name, types.STRING, list(array.shape), texts)
+                self._container.add_initializer(name, onnx.TensorProto.STRING, list(array.shape), texts)
             else:
-                proto = helper.from_array(array)
+                proto = onnx.numpy_helper.from_array(array)
                 self._container.add_initializer(name, proto.data_type, list(array.shape), proto)
             self._constants[key] = Tensor(self, name, array.dtype)
         return self._constants[key]
@@ -218,9 +216,8 @@ class Tensor:
 
 def dtype_of(variable_type: Any) -> np.dtype:
     """The dtype of a tensor type of skl2onnx."""
-    helper = library("onnx.helper")
-    return np.dtype(helper.tensor_dtype_to_np_dtype(variable_type._get_element_onnx_type()))
+    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(variable_type._get_element_onnx_type()))
 
 
 def _proto_type(dtype: np.dtype) -> int:
-    return int(library("onnx.helper").np_dtype_to_tensor_dtype(dtype))
+    return int(onnx.helper.np_dtype_to_tensor_dtype(dtype))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from fastbp.onnx.libraries import library
+from fastbp.onnx.libraries import onnx, types
 from fastbp.onnx.treatments import NO_DATE
 from fastbp.tables.columns import LEVELS, dates_of, levels_of, numbers_of
 from fastbp.tables.frame import Column, as_table, columns_of, text_of
@@ -32,7 +32,6 @@ def types_of(model: Any, X: Any) -> list[tuple[str, Any]] | None:
     """
     if isinstance(X, np.ndarray) and X.dtype.kind in "fiub":
         return None
-    types = library("skl2onnx.common.data_types")
     classes = {
         "float": types.FloatTensorType,
         "double": types.DoubleTensorType,
@@ -40,10 +39,11 @@ def types_of(model: Any, X: Any) -> list[tuple[str, Any]] | None:
         "bool": types.BooleanTensorType,
         "string": types.StringTensorType,
     }
-    encoder = getattr(final_estimator(model), "encoder_", None)
     columns = list(columns_of(as_table(X)))
-    known = isinstance(model, Pipeline) or encoder is None or len(encoder.treatments_) != len(columns)
-    treatments = [None] * len(columns) if known else encoder.treatments_
+    encoder: Any = getattr(model, "encoder_", None)
+    treatments = [None] * len(columns)
+    if encoder is not None and len(encoder.treatments_) == len(columns):
+        treatments = encoder.treatments_
     pairs = zip(columns, treatments, strict=True)
     return [(name_of(column), classes[_type(column, one)]([None, 1])) for column, one in pairs]
 
@@ -123,8 +123,8 @@ def _declared(model: Any) -> Iterator[tuple[str, Any]]:
     constants = {one.name for one in model.graph.initializer}
     for one in model.graph.input:
         if one.name not in constants:
-            dtype = library("onnx.helper").tensor_dtype_to_np_dtype(one.type.tensor_type.elem_type)
-            yield one.name, object if dtype == object else dtype.type
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(one.type.tensor_type.elem_type)
+            yield one.name, dtype.type if dtype.kind != "O" else object
 
 
 def _values(column: Column, dtype: Any) -> np.ndarray:

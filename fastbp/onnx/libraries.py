@@ -1,17 +1,36 @@
-"""The optional libraries: imported when something is exported, never by ``import fastbp``."""
+"""The optional libraries, imported here alone; None where they are not installed.
 
-from importlib import import_module
+Attributes
+----------
+onnx, skl2onnx, parse, types : module or None
+    `parse` and `types` are skl2onnx's: parsers of models, and types of variables.
+"""
+
 from typing import Any
 
-MISSING = "Exports to ONNX need {library}, which is not installed: pip install 'fastbp[onnx]'"
+__all__ = ["onnx", "parse", "require", "skl2onnx", "types"]
+
+onnx: Any
+skl2onnx: Any
+parse: Any
+types: Any
+_missing: ImportError | None = None
+
+try:
+    import onnx.defs
+    import onnx.helper
+    import onnx.numpy_helper
+    import skl2onnx  # type: ignore
+    from skl2onnx import _parse as parse  # type: ignore
+    from skl2onnx.common import data_types as types  # type: ignore
+except ImportError as error:
+    onnx = skl2onnx = parse = types = None
+    _missing = error
 
 
-def library(name: str) -> Any:
-    """Return a module of onnx or skl2onnx, or raise ImportError with the command that installs it."""
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        root = name.partition(".")[0]
-        if error.name is None or error.name.partition(".")[0] not in ("onnx", "skl2onnx"):
-            raise
-        raise ImportError(MISSING.format(library=root), name=root) from error
+def require() -> None:
+    """Raise ImportError with the command that installs the libraries, if they are not."""
+    if _missing is not None:
+        raise ImportError(
+            f"Exports to ONNX need skl2onnx and onnx: pip install 'fastbp[onnx]' ({_missing})."
+        ) from _missing

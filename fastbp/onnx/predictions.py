@@ -1,4 +1,4 @@
-"""Predictions of fitted estimators as ONNX nodes: what `predict_proba`, `decision_function`, `predict` give."""
+"""Predictions of fitted estimators as ONNX nodes: of `predict_proba`, `decision_function` and `predict`."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -186,8 +186,8 @@ def label_values(classes: np.ndarray) -> np.ndarray:
     if all(isinstance(value, str) for value in values.tolist()):
         return np.array([str(value) for value in values.tolist()], dtype=object)
     raise ValueError(
-        f"ONNX has integers (int64) and strings as labels, but classes_ is {classes!r}: fit with such labels, "
-        "or export with the option nocl=True, which gives the number of the class."
+        f"ONNX has integers (int64) and strings as labels, but classes_ is {classes!r}: fit with such "
+        "labels, or export with the option nocl=True, which gives the number of the class."
     )
 
 

@@ -10,7 +10,7 @@ from fastbp.estimators.classifier import BPClassifier
 from fastbp.estimators.regressor import BPRegressor
 from fastbp.onnx.encoders import periodic, piecewise_linear
 from fastbp.onnx.graph import Graph, Tensor, dtype_of
-from fastbp.onnx.libraries import library
+from fastbp.onnx.libraries import parse, require, skl2onnx, types
 from fastbp.onnx.predictions import (
     ClassScores,
     class_scores,
@@ -36,7 +36,7 @@ REGRESSOR_OPTIONS: dict[str, list] = {"return_std": [True, False]}
 
 def register() -> None:
     """Make the package's estimators known to skl2onnx."""
-    skl2onnx = library("skl2onnx")
+    require()
 
     def add(kind: type, shape: Callable, convert: Callable, parser: Callable | None, options: dict | None):
         skl2onnx.update_registered_converter(
@@ -45,6 +45,7 @@ def register() -> None:
 
     with_raw = CLASSIFIER_OPTIONS | {"raw_scores": [True, False]}
     add(BPClassifier, classifier_shapes, convert_classifier, parse_classifier, with_raw)
+    kind: type
     for kind in (BPEnsembleClassifier, TabularClassifier):
         add(kind, classifier_shapes, convert_classifier, parse_classifier, CLASSIFIER_OPTIONS)
     for kind in (BPRegressor, BPEnsembleRegressor, TabularRegressor):
@@ -84,7 +85,6 @@ def n_rows_of(operator: Any) -> Any:
 
 def parse_classifier(scope: Any, model: Any, inputs: list, custom_parsers: Any = None) -> list:
     """Declare label and scores; in one matrix, or with the option `zipmap` as dictionaries or columns."""
-    parse, types = library("skl2onnx._parse"), library("skl2onnx.common.data_types")
     options = scope.get_options(model, {"zipmap": True})
     zipmap = options["zipmap"] if labels_of(model).kind != "multilabel" else False
     outputs = parse._parse_sklearn_simple_model(scope, model, inputs, custom_parsers=custom_parsers)
@@ -98,7 +98,6 @@ def parse_classifier(scope: Any, model: Any, inputs: list, custom_parsers: Any =
 
 
 def classifier_shapes(operator: Any) -> None:
-    types = library("skl2onnx.common.data_types")
     model, n_rows = operator.raw_operator, n_rows_of(operator)
     labels = labels_of(model)
     n_classes = len(labels.classes)
@@ -146,7 +145,6 @@ def scores_by(graph: Graph, operator: Any) -> ClassScores:
 
 def parse_regressor(scope: Any, model: Any, inputs: list, custom_parsers: Any = None) -> list:
     """Declare the values, and with the option `return_std` their standard deviations."""
-    parse, types = library("skl2onnx._parse"), library("skl2onnx.common.data_types")
     outputs = parse._parse_sklearn_simple_model(scope, model, inputs, custom_parsers=custom_parsers)
     if scope.get_options(model, {"return_std": False})["return_std"]:
         outputs.append(scope.declare_local_variable("std", types.guess_tensor_type(inputs[0].type)))

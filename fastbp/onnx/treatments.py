@@ -69,7 +69,8 @@ def input_columns(graph: Graph, variables: Sequence[Any], encoder: TableEncoder)
         found += [tensor] if width == 1 else [tensor.columns([i]) for i in range(width)]
     if len(found) != len(names):
         raise ValueError(
-            f"The ONNX model has {len(found)} columns as inputs, but the table model was fitted on {len(names)}."
+            f"The ONNX model has {len(found)} columns as inputs, but the table model was fitted on "
+            f"{len(names)}."
         )
     return [InputColumn(*both) for both in zip(names, found, strict=True)]
 
@@ -252,8 +253,8 @@ def _dates(column: InputColumn, treatment: Dates, numeric: Parts, binary: Parts,
     if given.dtype != INT64:
         raise ValueError(
             f"Column {column.name!r} holds dates, which ONNX has not: its input must be int64, microseconds "
-            "since 1970 in UTC. Export with fastbp.onnx.to_onnx(model, X), which declares it so, and make the "
-            "inputs of the session by fastbp.onnx.inputs_of(onnx_model, X)."
+            "since 1970 in UTC. Export with fastbp.onnx.to_onnx(model, X), which declares it so, and make "
+            "the inputs of the session by fastbp.onnx.inputs_of(onnx_model, X)."
         )
     graph = given.graph
     absent = given.equal(NO_DATE)
