@@ -300,8 +300,8 @@ def agree(combination, seed=0, **which):
     return outcomes
 
 
-def covering(factors):
-    """Combinations in which every two values of two factors meet, few of them.
+def covering(factors, kind=Combination):
+    """Combinations, of the given kind, in which every two values of two factors meet, few of them.
 
     Greedily: each begins with a pair that is missing, and every other factor takes the value that makes up
     most missing pairs with those chosen.
@@ -320,5 +320,5 @@ def covering(factors):
                 chosen[factor] = max(values, key=lambda value: gain(chosen, (factor, value)))
         for pair in itertools.combinations(chosen.items(), 2):
             missing.pop(frozenset(pair), None)
-        rows.append(Combination(**chosen))
+        rows.append(kind(**chosen))
     return rows

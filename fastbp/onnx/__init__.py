@@ -9,7 +9,7 @@ from typing import Any
 
 from sklearn.base import is_classifier
 
-from fastbp.onnx.inputs import final_estimator, inputs_of, types_of
+from fastbp.onnx.inputs import final_estimator, inputs_of, named_inputs, types_of
 from fastbp.onnx.libraries import require, skl2onnx
 from fastbp.onnx.registration import register
 
@@ -72,11 +72,11 @@ def to_onnx(
     if options:
         given = others.pop("options", None) or {}
         others["options"] = {**given, id(last): {**options, **given.get(id(last), {})}}
-    if X is not None and "initial_types" not in others:
-        types = types_of(model, X)
-        if types is not None:
-            X, others["initial_types"] = None, types
-    return skl2onnx.to_onnx(model, X, target_opset=target_opset, **others)
+    types = types_of(model, X) if X is not None and "initial_types" not in others else None
+    if types is None:
+        return skl2onnx.to_onnx(model, X, target_opset=target_opset, **others)
+    converted = skl2onnx.to_onnx(model, initial_types=types, target_opset=target_opset, **others)
+    return named_inputs(converted, [name for name, _ in types])
 
 
 if skl2onnx is not None:

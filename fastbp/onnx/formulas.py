@@ -1,14 +1,20 @@
-"""Recorded formulas written out as ONNX nodes, in forms that neither overflow nor lose small values."""
+"""The formulas of ``fastbp.functions`` computed with tensors, which writes them out as ONNX nodes.
+
+exp, log, tanh and related functions are in forms that neither overflow nor lose small values.
+"""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import lru_cache
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from fastbp.functions import scalar
-from fastbp.functions.symbolic.expression import FormulaError, Node, in_order
+from fastbp.functions import primitives, scalar
 from fastbp.onnx.graph import Tensor
+
+OWN = "fastbp.functions"  # modules whose formulas are written with the primitives
 
 
 def exp(x: Tensor) -> Tensor:
@@ -39,7 +45,7 @@ def log1p_exp_neg(x: Tensor) -> Tensor:
     e = exp(-x)
     u = e + 1.0
     rest = u - 1.0
-    is_small = rest.equal(0.0)
+    is_small = rest == 0.0
     safe = x.graph.where(is_small, 1.0, rest)
     return x.graph.where(is_small, e, e * log(u) / safe)
 
@@ -69,35 +75,29 @@ def normal_density(z: Tensor) -> Tensor:
     return exp(z * z * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
-def mod(x: Tensor, y: Any) -> Tensor:
-    """The remainder with the sign of y, as Python's."""
-    return x - y * (x / y).unary("Floor")
-
-
 def _operator(name: str) -> Callable[[Tensor], Tensor]:
     return lambda x: x.unary(name)
 
 
-def _reduction(name: str) -> Callable[[Tensor], Tensor]:
-    return lambda x: x.reduce(name)
+def _select(mask: Tensor, a: Any, b: Any) -> Tensor:
+    return mask.graph.where(mask, a, b)
 
 
-OPERATIONS: dict[str, Callable[..., Tensor]] = {
-    "lt": lambda a, b: a < b,
-    "le": lambda a, b: a <= b,
-    "gt": lambda a, b: a > b,
-    "ge": lambda a, b: a >= b,
-    "eq": lambda a, b: a.equal(b),
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "div": lambda a, b: a / b,
-    "neg": lambda a: -a,
-    "fma": lambda a, b, c: a * b + c,
-    "select": lambda mask, a, b: mask.graph.where(mask, a, b),
+def _of_rows(*args: Any) -> None:
+    raise NotImplementedError("The formula of a row is not computed with tensors of numbers.")
+
+
+# By their names in ``fastbp.functions.primitives``; others, such as fma, are as for any number.
+PRIMITIVES: dict[str, Callable[..., Any]] = {
+    "select": _select,
     "sqrt": _operator("Sqrt"),
-    "absolute": abs,
     "rint": _operator("Round"),
+    "like": lambda x, value: x.constant(value),
+    "get": _of_rows,
+    "put": _of_rows,
+}
+# By their names in ``fastbp.functions.scalar``.
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "exp": exp,
     "expm1": expm1,
     "log": log,
@@ -109,33 +109,35 @@ OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "normal_density": normal_density,
     "sin": _operator("Sin"),
     "cos": _operator("Cos"),
-    "floor": _operator("Floor"),
-    "power": lambda x, y: x.graph.node("Pow", x, y),
-    "mod": mod,
-    "sum": _reduction("ReduceSum"),
-    "max": _reduction("ReduceMax"),
-    "min": _reduction("ReduceMin"),
 }
 
 
-def written_out(result: Node, inputs: Mapping[str, Tensor]) -> Tensor:
-    """Add the nodes of an expression; equal parts are computed once.
+@lru_cache(maxsize=1000)
+def for_tensors(function: FunctionType) -> Callable[..., Tensor]:
+    """A copy of a formula of numbers, registered or made of a user's own, that takes tensors."""
+    name, module = function.__name__, function.__module__
+    if module == primitives.__name__:
+        return PRIMITIVES.get(name, function)
+    if module == scalar.__name__ and name in FUNCTIONS:
+        return FUNCTIONS[name]
+    names = function.__code__.co_names
+    around = {name: _translated(function.__globals__[name]) for name in names if name in function.__globals__}
+    cells = tuple(CellType(_translated(cell.cell_contents)) for cell in function.__closure__ or ())
+    return FunctionType(function.__code__, around, name, function.__defaults__, cells)
 
-    Parameters
-    ----------
-    result : Node
-    inputs : mapping of str to Tensor
-        By the names of the expression's inputs; all of one dtype.
-    """
-    like = next(iter(inputs.values()))
-    values: dict[Node, Tensor] = {}
-    for one in in_order((result,)):
-        if one.op == "constant":
-            values[one] = like.graph.constant(one.value, like.dtype)
-        elif one.op == "input":
-            values[one] = inputs[one.value]
-        elif one.op in OPERATIONS:
-            values[one] = OPERATIONS[one.op](*(values[arg] for arg in one.args))
-        else:
-            raise FormulaError(f"{one.op} has no expression in ONNX.")
-    return values[result]
+
+def _translated(value: Any) -> Any:
+    """What a global name or an enclosed variable of a formula stands for in its copy."""
+    if isinstance(value, FunctionType) and value.__module__.startswith(OWN):
+        return for_tensors(value)
+    return _Module(value) if isinstance(value, ModuleType) else value
+
+
+class _Module:
+    """A module of formulas, whose functions take tensors."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return _translated(getattr(self._module, name))

@@ -1,7 +1,6 @@
 """Entries of the registries of functions as ONNX nodes."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,11 @@ import numpy as np
 from fastbp.functions.activations import Activation, GroupActivation, OnnxOperator, RowActivation
 from fastbp.functions.normalisation import EPSILON
 from fastbp.functions.parametric import Parametric
-from fastbp.functions.symbolic.expression import Node, variable
-from fastbp.functions.symbolic.tracing import trace
-from fastbp.onnx.formulas import softplus, written_out
+from fastbp.onnx.formulas import for_tensors, softplus
 from fastbp.onnx.graph import INT64, Tensor
 
 # Operators that ONNX Runtime computes in float64; the others have kernels for float32 alone.
 IN_FLOAT64 = ("Identity", "Exp", "Relu", "Sigmoid", "Softmax", "Tanh", "Swish")
-Z, P, Q = variable("z"), variable("p"), variable("q")
 
 
 def activation(entry: Activation, z: Tensor, *, exact: bool = False) -> Tensor:
@@ -33,14 +29,13 @@ def activation(entry: Activation, z: Tensor, *, exact: bool = False) -> Tensor:
         return z
     if operator is not None and not exact and _has(operator, z):
         return z.unary(operator.name, **dict(operator.attributes))
-    return written_out(_recorded(entry.value, 1), {"z": z})
+    return for_tensors(entry.value)(z)
 
 
 def parametric(entry: Parametric, z: Tensor, parameters: tuple[np.ndarray, ...]) -> Tensor:
     """f(z; p, q) with the parameters of each column."""
-    p, q = parameters[0], parameters[-1]
-    inputs = {"z": z, "p": z.graph.constant(p, z.dtype), "q": z.graph.constant(q, z.dtype)}
-    return written_out(_recorded(entry.value, 3), inputs)
+    p, q = (z.constant(values) for values in (parameters[0], parameters[-1]))
+    return for_tensors(entry.value)(z, p, q)
 
 
 def row_activation(entry: RowActivation, z: Tensor, n: int) -> Tensor:
@@ -57,11 +52,6 @@ def group_activation(entry: GroupActivation, z: Tensor, n_out: int, k: int) -> T
 
 def _has(operator: OnnxOperator, z: Tensor) -> bool:
     return z.graph.has(operator.name) and (z.dtype == np.float32 or operator.name in IN_FLOAT64)
-
-
-@lru_cache(maxsize=200)
-def _recorded(value: Callable, n_inputs: int) -> Node:
-    return trace(value, *(Z, P, Q)[:n_inputs])[0]
 
 
 # --- Functions of rows, whose formulas have loops

@@ -25,21 +25,33 @@ class Graph:
     def __init__(self, scope: Any, container: Any) -> None:
         self._scope, self._container = scope, container
         self._constants: dict[tuple, Tensor] = {}
+        self._nodes: dict[tuple, Tensor] = {}
         self.opset: int = container.target_opset_any_domain("")
 
     def has(self, operator: str) -> bool:
         """Return whether the opset of the export has an operator."""
         try:
-            onnx.defs.get_schema(operator, max_inclusive_version=self.opset)
+            self._since(operator, "")
         except onnx.defs.SchemaError:
             return False
         return True
 
+    def _since(self, operator: str, domain: str) -> int:
+        """The version of the opset in which the operator got its present form; SchemaError without one."""
+        opset = ML_OPSET if domain == ML else self.opset
+        return int(onnx.defs.get_schema(operator, opset, domain).since_version)
+
     def node(self, operator: str, *inputs: "Tensor", dtype: Any = None, domain: str = "", **attributes: Any):
-        """Add a node of one output, of the dtype of its first input unless another is given."""
-        name = self._scope.get_unique_variable_name(operator.lower())
-        self._add(operator, inputs, name, domain, attributes)
-        return Tensor(self, name, inputs[0].dtype if dtype is None else np.dtype(dtype))
+        """Add a node of one output, of the dtype of its first input unless another is given.
+
+        Equal nodes are one.
+        """
+        key = operator, tuple(tensor.name for tensor in inputs), domain, repr(attributes)
+        if key not in self._nodes:
+            name = self._scope.get_unique_variable_name(operator.lower())
+            self._add(operator, inputs, name, domain, attributes)
+            self._nodes[key] = Tensor(self, name, inputs[0].dtype if dtype is None else np.dtype(dtype))
+        return self._nodes[key]
 
     def _add(self, operator, inputs, name, domain, attributes) -> None:
         self._container.add_node(
@@ -47,7 +59,7 @@ class Graph:
             [tensor.name for tensor in inputs],
             [name],
             op_domain=domain,
-            op_version=ML_OPSET if domain == ML else None,
+            op_version=self._since(operator, domain),  # skl2onnx would read all schemas for it
             name=self._scope.get_unique_operator_name(operator),
             **attributes,
         )
@@ -79,9 +91,10 @@ class Graph:
         return self.node("Concat", *tensors, axis=1)
 
     def where(self, mask: "Tensor", a: Any, b: Any) -> "Tensor":
-        """The elements of `a` where the mask holds, else those of `b`; one of them may be a number."""
-        like = a if isinstance(a, Tensor) else b
-        return self.node("Where", mask, like._like(a), like._like(b), dtype=like.dtype)
+        """The elements of `a` where the mask holds, else those of `b`; numbers are of the dtype compared."""
+        dtype = a.dtype if isinstance(a, Tensor) else b.dtype if isinstance(b, Tensor) else mask.compared
+        a, b = (one if isinstance(one, Tensor) else self.constant(one, dtype) for one in (a, b))
+        return self.node("Where", mask, a, b, dtype=dtype)
 
     def store(self, tensor: "Tensor", variable: Any) -> None:
         """Make a tensor the value of an output variable, cast to its type."""
@@ -101,21 +114,35 @@ class Tensor:
     name : str
     dtype : numpy.dtype
         `STRING` for strings.
+    compared : numpy.dtype or None
+        Of the numbers whose comparison this is.
     """
 
-    # The formulas of ``fastbp.functions`` take tensors in place of floats.
-    __array_priority__ = 1000
+    __array_priority__ = 1000  # NumPy's arrays leave operations to tensors
+    __array_ufunc__ = None
 
     def __init__(self, graph: Graph, name: str, dtype: np.dtype) -> None:
         self.graph, self.name, self.dtype = graph, name, dtype
+        self.compared: np.dtype | None = None
+
+    __hash__ = object.__hash__
+
+    def constant(self, values: Any) -> "Tensor":
+        """Numbers of this tensor's dtype."""
+        return self.graph.constant(values, self.dtype)
 
     def _like(self, other: Any) -> "Tensor":
         if isinstance(other, Tensor):
             return other
-        return self.graph.constant(other, self.dtype)
+        return self.constant(other)
 
-    def _binary(self, operator: str, other: Any, dtype: Any = None) -> "Tensor":
-        return self.graph.node(operator, self, self._like(other), dtype=dtype)
+    def _binary(self, operator: str, other: Any) -> "Tensor":
+        return self.graph.node(operator, self, self._like(other))
+
+    def _compare(self, operator: str, other: Any) -> "Tensor":
+        mask = self.graph.node(operator, self, self._like(other), dtype=BOOL)
+        mask.compared = self.dtype
+        return mask
 
     def __add__(self, other):
         return self._binary("Add", other)
@@ -148,22 +175,22 @@ class Tensor:
         return self.graph.node("Abs", self)
 
     def __lt__(self, other):
-        return self._binary("Less", other, BOOL)
+        return self._compare("Less", other)
 
     def __gt__(self, other):
-        return self._binary("Greater", other, BOOL)
+        return self._compare("Greater", other)
 
     def __le__(self, other):
-        return self._binary("LessOrEqual", other, BOOL)
+        return self._compare("LessOrEqual", other)
 
     def __ge__(self, other):
-        return self._binary("GreaterOrEqual", other, BOOL)
+        return self._compare("GreaterOrEqual", other)
 
     def __or__(self, other):
         return self._binary("Or", other)
 
-    def equal(self, other: Any) -> "Tensor":
-        return self._binary("Equal", other, BOOL)
+    def __eq__(self, other):  # type: ignore[override]
+        return self._compare("Equal", other)
 
     def unary(self, operator: str, **attributes: Any) -> "Tensor":
         """An operator of one input, such as "Exp"."""
@@ -175,7 +202,7 @@ class Tensor:
     def dense(self, weights: np.ndarray, bias: np.ndarray | None) -> "Tensor":
         if bias is None:
             return self.matmul(weights)
-        constants = (self.graph.constant(array, self.dtype) for array in (weights, bias))
+        constants = (self.constant(array) for array in (weights, bias))
         return self.graph.node("Gemm", self, *constants)
 
     def cast(self, dtype: Any) -> "Tensor":

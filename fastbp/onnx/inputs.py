@@ -10,7 +10,7 @@ from fastbp.onnx.libraries import onnx, types
 from fastbp.onnx.treatments import NO_DATE
 from fastbp.tables.columns import LEVELS, dates_of, levels_of, numbers_of
 from fastbp.tables.frame import Column, as_table, columns_of, text_of
-from fastbp.tables.treatments import Dates, Number, OneHot, TwoLevels, TwoNumbers
+from fastbp.tables.treatments import Dates, Integer, Missing, OneHot, TwoLevels
 
 TYPES = {  # of ONNX Runtime's names, by those of onnx.TensorProto
     "float": np.float32,
@@ -59,14 +59,31 @@ def final_estimator(model: Any) -> Any:
     return final_estimator(model.steps[-1][1]) if isinstance(model, Pipeline) else model
 
 
+def named_inputs(model: Any, names: list[str]) -> Any:
+    """Give the inputs of an ONNX model these names, of which skl2onnx has made such of letters only."""
+    graph = model.graph
+    used = {name for node in graph.node for name in (*node.input, *node.output)}
+    changed = {}
+    for one, name in zip(graph.input, names, strict=True):
+        if one.name != name and name not in used:
+            changed[one.name] = name
+            one.name = name
+    for node in graph.node:
+        node.input[:] = [changed.get(name, name) for name in node.input]
+    return model
+
+
 def _type(column: Column, treatment: Any) -> str:
     """The type of an input, a key of `TYPES`; numbers of a table model may be missing, so they are floats."""
     if isinstance(treatment, Dates):
         return "int64"
-    is_level = column.storage in LEVELS or column.storage == "date"
-    if isinstance(treatment, OneHot | TwoLevels) and not is_level and not len(_present(column)):
-        return "string"  # nothing in the column tells its kind
-    if is_level and not isinstance(treatment, Number | TwoNumbers):
+    if isinstance(treatment, Missing):
+        return "string" if treatment.storage in LEVELS else "double"
+    if isinstance(treatment, OneHot | TwoLevels) and not isinstance(treatment, Integer):
+        # a number where the rows at hand have numbers; True and False are not the levels 1 and 0
+        is_number = column.storage not in (*LEVELS, "date", "boolean") and _is_any_present(column)
+        return "double" if is_number else "string"
+    if treatment is None and (column.storage in LEVELS or column.storage == "date"):
         return "string"
     if treatment is None and column.storage == "boolean" and column.values.dtype.kind == "b":
         return "bool"
@@ -75,8 +92,8 @@ def _type(column: Column, treatment: Any) -> str:
     return "float" if column.values.dtype == np.float32 else "double"
 
 
-def _present(column: Column) -> np.ndarray:
-    return column.values[~np.isnan(column.values.astype(np.float64))]
+def _is_any_present(column: Column) -> bool:
+    return not np.isnan(column.values.astype(np.float64)).all()
 
 
 def inputs_of(model: Any, X: Any) -> dict[str, np.ndarray]:
@@ -86,8 +103,8 @@ def inputs_of(model: Any, X: Any) -> dict[str, np.ndarray]:
     ----------
     model : onnx.ModelProto or onnxruntime.InferenceSession
     X : data frame or array-like of shape (n_samples, n_features)
-        With the columns of the table that the model was exported for, found by their names, or by their
-        order where they have none.
+        With the columns of the table that the model was exported for, found by their names; those of an
+        array are x0, x1, ….
 
     Returns
     -------
@@ -106,11 +123,11 @@ def inputs_of(model: Any, X: Any) -> dict[str, np.ndarray]:
         return {name: table.astype(dtype) if dtype is not object else _texts_of_table(table)}
     columns = list(columns_of(table))
     by_name = {name_of(column): column for column in columns}
-    if not {name for name, _ in declared} <= by_name.keys():
-        if len(columns) != len(declared):
-            lacking = [name for name, _ in declared if name not in by_name]
-            raise ValueError(f"X lacks columns that the ONNX model has as inputs: {lacking}.")
-        by_name = {name: column for (name, _), column in zip(declared, columns, strict=True)}
+    lacking = [name for name, _ in declared if name not in by_name]
+    if lacking:
+        raise ValueError(
+            f"X lacks columns that the ONNX model has as inputs: {lacking}. It has {list(by_name)}."
+        )
     return {name: _values(by_name[name], dtype).reshape(-1, 1) for name, dtype in declared}
 
 

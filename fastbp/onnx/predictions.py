@@ -116,7 +116,7 @@ def values_and_std(model: Any, X: Tensor, with_std: bool) -> tuple[Tensor, Tenso
         scale, (low, high) = np.asarray(model.target_scale_), np.asarray(model.target_range_)
         scaled = values.cast(np.float64) * scale + np.asarray(model.target_mean_)
         graph = values.graph
-        bounded = graph.node("Min", graph.node("Max", scaled, scaled._like(low)), scaled._like(high))
+        bounded = graph.node("Min", graph.node("Max", scaled, scaled.constant(low)), scaled.constant(high))
         values = bounded.cast(values.dtype)
         std = None if std is None else (std.cast(np.float64) * scale).cast(std.dtype)
     return values, std

@@ -84,17 +84,19 @@ def n_rows_of(operator: Any) -> Any:
 
 
 def parse_classifier(scope: Any, model: Any, inputs: list, custom_parsers: Any = None) -> list:
-    """Declare label and scores; in one matrix, or with the option `zipmap` as dictionaries or columns."""
-    options = scope.get_options(model, {"zipmap": True})
-    zipmap = options["zipmap"] if labels_of(model).kind != "multilabel" else False
+    """Declare label and scores; in one matrix, or with the option `zipmap` as dictionaries or columns.
+
+    Those of a multilabel target always are one matrix.
+    """
+    zipmap = scope.get_options(model, {"zipmap": True})["zipmap"]
+    is_multilabel = labels_of(model).kind == "multilabel"
+    if not is_multilabel and zipmap is not True:
+        return parse._parse_sklearn_classifier(scope, model, inputs, custom_parsers=custom_parsers)
     outputs = parse._parse_sklearn_simple_model(scope, model, inputs, custom_parsers=custom_parsers)
-    if zipmap is True:
-        # ZipMap takes float32 alone
-        outputs[1].set_type(types.FloatTensorType())
-        return parse._apply_zipmap(zipmap, scope, model, types.FloatTensorType(), outputs)
-    if zipmap:
-        return parse._apply_zipmap(zipmap, scope, model, outputs[1].type, outputs)
-    return outputs
+    if is_multilabel:
+        return outputs
+    outputs[1].set_type(types.FloatTensorType())  # ZipMap takes nothing else
+    return parse._apply_zipmap(zipmap, scope, model, outputs[1].type, outputs)
 
 
 def classifier_shapes(operator: Any) -> None:

@@ -39,7 +39,7 @@ def table_scores(model: TabularClassifier, table: Encoded) -> ClassScores:
     labels = labels_of(model)
     mean = mean_of([_mixed(member, table, probabilities) for member in model.members_])
     if labels.kind != "multilabel":
-        logs = mean.graph.node("Max", mean, mean._like(SMALLEST)).unary("Log")
+        logs = mean.graph.node("Max", mean, mean.constant(SMALLEST)).unary("Log")
         mean = (logs * float(model.sharpness_)).unary("Softmax", axis=-1)
     return ClassScores(chosen(mean, labels, 0.5), mean)
 

@@ -133,9 +133,9 @@ def _spelled_number(x: Tensor) -> Tensor:
 
 
 def _is_one_of(x: Tensor, texts: Sequence[str]) -> Tensor:
-    found = x.equal(texts[0])
+    found = x == texts[0]
     for text in texts[1:]:
-        found = found | x.equal(text)
+        found = found | (x == text)
     return found
 
 
@@ -164,7 +164,7 @@ def _two_numbers(columns: list[tuple[InputColumn, Any, range, range]], binary: P
     values = _joined(columns)
     graph, absent = values.graph, values.is_nan()
     treatments = [treatment for _, treatment, _, _ in columns]
-    is_larger = (values > values._like([one.middle for one in treatments])).cast(np.float32)
+    is_larger = (values > values.constant([one.middle for one in treatments])).cast(np.float32)
     fallback = graph.constant([one.fallback for one in treatments], np.float32)
     binary.add(graph.where(absent, fallback, is_larger), [q[0] for _, _, _, q in columns])
     with_indicator = [i for i, (_, _, _, q) in enumerate(columns) if len(q) > 1]
@@ -198,7 +198,7 @@ def _levels(column: InputColumn, treatment: Any, n_numeric: int) -> Tensor:
     )
     value = x.cast(np.float64)
     absent = value.is_nan().cast(np.float32)
-    masks = [value.equal(known).cast(np.float32)] if known else []
+    masks = [(value == value.constant(known)).cast(np.float32)] if known else []
     found = x.graph.concat([*masks, absent])
     unknown = 1.0 - found.reduce("ReduceSum")
     return x.graph.concat([*masks, unknown, absent]).matmul(table)
@@ -257,7 +257,7 @@ def _dates(column: InputColumn, treatment: Dates, numeric: Parts, binary: Parts,
             "the inputs of the session by fastbp.onnx.inputs_of(onnx_model, X)."
         )
     graph = given.graph
-    absent = given.equal(NO_DATE)
+    absent = given == NO_DATE
     time = graph.where(absent, 0, given)
     days = time.cast(np.float64) / float(MICROSECONDS_A_DAY)
     days = graph.where(absent, np.nan, days)
@@ -284,7 +284,7 @@ def _waves(part: Tensor, cycle: int) -> Iterator[Tensor]:
         if rest is None:
             yield known
         else:
-            yield part.graph.where(rest.equal(0.0), known, (part * factor).unary(operator))
+            yield part.graph.where(rest == 0.0, known, (part * factor).unary(operator))
 
 
 def _parts(time: Tensor) -> dict[str, Tensor]:
@@ -308,4 +308,4 @@ def _parts(time: Tensor) -> dict[str, Tensor]:
 
 
 def _modulo(x: Tensor, n: int) -> Tensor:
-    return x.graph.node("Mod", x, x._like(n))
+    return x.graph.node("Mod", x, x.constant(n))
