@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastbp.onnx.formulas import cos, sin
 from fastbp.onnx.graph import Tensor
 from fastbp.preprocessing import PeriodicEncoder, PiecewiseLinearEncoder
 
@@ -22,4 +23,4 @@ def periodic(encoder: PeriodicEncoder, X: Tensor) -> Tensor:
     n_features, n_frequencies = encoder.frequencies_.shape
     angular = (2 * np.pi * encoder.frequencies_).astype(X.dtype)
     angles = X.columns(np.repeat(np.arange(n_features), n_frequencies)) * angular.ravel()
-    return X.graph.concat([X, angles.unary("Sin"), angles.unary("Cos")])
+    return X.graph.concat([X, sin(angles), cos(angles)])

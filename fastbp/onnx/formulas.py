@@ -75,6 +75,15 @@ def normal_density(z: Tensor) -> Tensor:
     return exp(z * z * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
+def sin(x: Tensor) -> Tensor:
+    return x.unary("Sin")
+
+
+def cos(x: Tensor) -> Tensor:
+    """The cosine; in float64 by the sine, since ONNX Runtime 1.20 has no Cos there."""
+    return x.unary("Cos") if x.dtype == np.float32 else sin(x + math.pi / 2)
+
+
 def _operator(name: str) -> Callable[[Tensor], Tensor]:
     return lambda x: x.unary(name)
 
@@ -107,8 +116,8 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "log1p_exp_neg": log1p_exp_neg,
     "normal_cdf": normal_cdf,
     "normal_density": normal_density,
-    "sin": _operator("Sin"),
-    "cos": _operator("Cos"),
+    "sin": sin,
+    "cos": cos,
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastbp.onnx.formulas import cos, sin
 from fastbp.onnx.graph import BOOL, INT64, ML, STRING, Graph, Tensor
 from fastbp.tables.encoder import TableEncoder
 from fastbp.tables.frame import Column, parse_number, text_of
@@ -278,13 +279,13 @@ def _waves(part: Tensor, cycle: int) -> Iterator[Tensor]:
     factor = 2 * np.pi / cycle
     whole = part.cast(INT64)
     rest = None if part.dtype == INT64 else part - whole.cast(np.float64)
-    for function, operator in ((np.sin, "Sin"), (np.cos, "Cos")):
+    for function, of_tensor in ((np.sin, sin), (np.cos, cos)):
         table = part.graph.constant(function(np.arange(cycle) * factor), np.float64)
         known = table.rows(whole)
         if rest is None:
             yield known
         else:
-            yield part.graph.where(rest == 0.0, known, (part * factor).unary(operator))
+            yield part.graph.where(rest == 0.0, known, of_tensor(part * factor))
 
 
 def _parts(time: Tensor) -> dict[str, Tensor]:
