@@ -5,10 +5,13 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
+from sklearn.ensemble import BaggingClassifier, StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 pytest.importorskip("skl2onnx")
@@ -146,6 +149,47 @@ def test_the_best_of_a_search():
     pipeline = make_pipeline(StandardScaler(), BPClassifier((5,), **SHORT))
     search = GridSearchCV(pipeline, {"bpclassifier__alpha": [0.1, 1.0]}, cv=2).fit(X, Y)
     assert_classifies(search, X, run(exported(search), X))
+
+
+# --- Networks inside of other estimators
+
+
+@pytest.mark.parametrize("network", [BPClassifier((5,), **SHORT), BPRegressor((5, 4), **SHORT)])
+def test_networks_before_the_last_step(network):
+    """They are transformers there: the next step sees their hidden layer."""
+    model = make_pipeline(StandardScaler(), network, StandardScaler(), LogisticRegression()).fit(X, Y)
+    assert_classifies(model, X, run(exported(model), X))
+    model = make_pipeline(network, BPRegressor((), solver="lbfgs")).fit(X, Y)
+    assert error(run(exported(model), X)[0], model.predict(X)) < 1e-7
+    linear = make_pipeline(network.set_params(hidden_layer_sizes=()), LogisticRegression()).fit(X, Y)
+    assert_classifies(linear, X, run(exported(linear), X))
+
+
+def test_networks_beside_other_transformers():
+    network = BPClassifier((5,), **SHORT)
+    for several in (make_union(network, StandardScaler()), make_column_transformer((network, [0, 1]))):
+        model = make_pipeline(several, LogisticRegression()).fit(X, Y)
+        with pytest.raises(
+            NotImplementedError, match=r"BPClassifier inside a \w+ cannot.*step of the pipeline"
+        ):
+            exported(model)
+
+
+@pytest.mark.parametrize(
+    "combine",
+    [
+        lambda network: CalibratedClassifierCV(network, cv=2),
+        lambda network: CalibratedClassifierCV(network.set_params(loss="hinge"), cv=2),
+        lambda network: OneVsRestClassifier(network),
+        lambda network: StackingClassifier([("a", network), ("b", LogisticRegression())], cv=2),
+        lambda network: BaggingClassifier(network, n_estimators=2, random_state=0),
+    ],
+)
+def test_estimators_of_estimators(combine):
+    model = combine(BPClassifier((5,), **SHORT)).fit(X, Y)
+    label, found = run(exported(model), X)
+    np.testing.assert_array_equal(label, model.predict(X))
+    assert error(found, model.predict_proba(X)) < 1e-5
 
 
 # --- skl2onnx's own function

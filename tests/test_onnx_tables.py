@@ -117,3 +117,17 @@ def test_a_wrong_number_of_columns():
     model = TabularRegressor(**FAST).fit(frame[["number", "whole"]], value)
     with pytest.raises(ValueError, match=r"1 columns.*2"):
         fastbp.onnx.to_onnx(model, frame[["number"]])
+
+
+def test_wide_tables_are_few_nodes():
+    X = np.random.RandomState(0).normal(size=(60, 50))
+    model = TabularRegressor(**FAST).fit(X, X[:, 0])
+    of_array = fastbp.onnx.to_onnx(model, X)
+    assert len(of_array.graph.node) < 150
+    frame = pandas.DataFrame(X, columns=[f"c {i}" for i in range(50)]).assign(**{"c 7": X[:, 7].round(3)})
+    model.fit(frame, X[:, 0])
+    of_frame = fastbp.onnx.to_onnx(model, frame)
+    assert len(of_frame.graph.node) == len(of_array.graph.node)
+    session = session_of(of_frame)
+    (found,) = session.run(None, fastbp.onnx.inputs_of(session, frame[frame.columns[::-1]]))
+    assert error(found, model.predict(frame)) < 1e-5

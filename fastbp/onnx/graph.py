@@ -241,6 +241,23 @@ class Tensor:
         return self.graph.node(operator, self, axes, keepdims=int(keepdims))
 
 
+def numbers_of(graph: Graph, operator: Any) -> Tensor:
+    """All inputs side by side, of one dtype that has the digits of each."""
+    tensors = [graph.input(variable) for variable in operator.inputs]
+    if any(tensor.dtype.kind not in "fiub" for tensor in tensors):
+        raise ValueError(
+            f"{type(operator.raw_operator).__name__} takes numbers, but the ONNX model has inputs "
+            f"{[(variable.raw_name, str(variable.type)) for variable in operator.inputs]}: put a "
+            "transformer of the other columns before it."
+        )
+    dtype = np.result_type(np.float32, *(tensor.dtype for tensor in tensors))  # with int64 it is float64
+    return graph.concat([tensor.cast(dtype) for tensor in tensors])
+
+
+def n_rows_of(operator: Any) -> Any:
+    return operator.inputs[0].get_first_dimension()
+
+
 def dtype_of(variable_type: Any) -> np.dtype:
     """The dtype of a tensor type of skl2onnx."""
     return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(variable_type._get_element_onnx_type()))

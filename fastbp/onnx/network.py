@@ -22,6 +22,17 @@ class Outputs(NamedTuple):
     values: Tensor
 
 
+def features_of(model: Any, X: Tensor) -> Tensor:
+    """The activations of the last hidden layer, as `transform` returns them."""
+    program = program_of(*model._network())
+    X = X.cast(program.dtype)
+    dense = [number for number, step in enumerate(program.steps) if step.kind == Kind.DENSE]
+    features = None
+    if len(dense) > 1:
+        features = _run(program.steps[: dense[-1]], {0: X}, is_output=False)
+    return X if features is None else features
+
+
 def outputs_of(model: Any, X: Tensor) -> Outputs:
     """The outputs of a fitted BPClassifier or BPRegressor for rows of any dtype."""
     network, vector = model._network()

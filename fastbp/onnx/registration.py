@@ -9,7 +9,8 @@ from fastbp.ensembles import BPEnsembleClassifier, BPEnsembleRegressor
 from fastbp.estimators.classifier import BPClassifier
 from fastbp.estimators.regressor import BPRegressor
 from fastbp.onnx.encoders import periodic, piecewise_linear
-from fastbp.onnx.graph import Graph, Tensor, dtype_of
+from fastbp.onnx.features import register_features
+from fastbp.onnx.graph import Graph, dtype_of, n_rows_of, numbers_of
 from fastbp.onnx.libraries import parse, require, skl2onnx, types
 from fastbp.onnx.predictions import (
     ClassScores,
@@ -52,32 +53,7 @@ def register() -> None:
         add(kind, regressor_shapes, convert_regressor, parse_regressor, REGRESSOR_OPTIONS)
     for kind in (PiecewiseLinearEncoder, PeriodicEncoder):
         add(kind, encoder_shapes, convert_encoder, None, None)
-
-
-# --- Inputs
-
-
-def numbers_of(graph: Graph, operator: Any) -> Tensor:
-    """All inputs side by side, of one dtype: float64 if one of them is, else float32.
-
-    Integers beside float32 are float32, as skl2onnx's own converters have it.
-    """
-    tensors = [graph.input(variable) for variable in operator.inputs]
-    if any(tensor.dtype.kind not in "fiub" for tensor in tensors):
-        raise ValueError(
-            f"{type(operator.raw_operator).__name__} takes numbers, but the ONNX model has inputs "
-            f"{[(variable.raw_name, str(variable.type)) for variable in operator.inputs]}: put a "
-            "transformer of the other columns before it."
-        )
-    is_double = any(tensor.dtype == np.float64 for tensor in tensors)
-    dtype = np.float64 if is_double else np.float32
-    if len(tensors) == 1:
-        return tensors[0] if tensors[0].dtype.kind == "i" else tensors[0].cast(dtype)
-    return graph.concat([tensor.cast(dtype) for tensor in tensors])
-
-
-def n_rows_of(operator: Any) -> Any:
-    return operator.inputs[0].get_first_dimension()
+    register_features()
 
 
 # --- Classifiers
@@ -89,14 +65,21 @@ def parse_classifier(scope: Any, model: Any, inputs: list, custom_parsers: Any =
     Those of a multilabel target always are one matrix.
     """
     zipmap = scope.get_options(model, {"zipmap": True})["zipmap"]
+    raw = scope.get_options(model, {"raw_scores": False}, fail=False) or {}
     is_multilabel = labels_of(model).kind == "multilabel"
     if not is_multilabel and zipmap is not True:
-        return parse._parse_sklearn_classifier(scope, model, inputs, custom_parsers=custom_parsers)
-    outputs = parse._parse_sklearn_simple_model(scope, model, inputs, custom_parsers=custom_parsers)
-    if is_multilabel:
-        return outputs
-    outputs[1].set_type(types.FloatTensorType())  # ZipMap takes nothing else
-    return parse._apply_zipmap(zipmap, scope, model, outputs[1].type, outputs)
+        outputs = parse._parse_sklearn_classifier(scope, model, inputs, custom_parsers=custom_parsers)
+    else:
+        outputs = parse._parse_sklearn_simple_model(scope, model, inputs, custom_parsers=custom_parsers)
+        if not is_multilabel:
+            outputs[1].set_type(types.FloatTensorType())  # ZipMap takes nothing else
+            outputs = parse._apply_zipmap(True, scope, model, outputs[1].type, outputs)
+    for operator in scope.operators.values():
+        if operator.raw_operator is model:
+            # Here the user has set the option. CalibratedClassifierCV and others set it, past this parser, to
+            # get the decision function, which a model of probabilities has not.
+            operator.wants_raw_scores = raw.get("raw_scores", False)
+    return outputs
 
 
 def classifier_shapes(operator: Any) -> None:
@@ -123,8 +106,7 @@ def classes_of(operator: Any) -> np.ndarray:
 def convert_classifier(scope: Any, operator: Any, container: Any) -> None:
     graph, model = Graph(scope, container), operator.raw_operator
     found = scores_by(graph, operator)
-    options = container.get_options(model, {})
-    is_raw = options.get("raw_scores", False) and has_probabilities(model)
+    is_raw = getattr(operator, "wants_raw_scores", False) and has_probabilities(model)
     positions = found.positions
     if labels_of(model).kind != "multilabel":
         positions = labels_at(graph, positions, classes_of(operator))

@@ -5,6 +5,7 @@ int64, microseconds since 1970 in UTC.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,10 +33,26 @@ MICROSECONDS_A_DAY = 86_400_000_000
 
 
 class InputColumn(NamedTuple):
-    """A column of the inputs of an ONNX model, of shape (n_rows, 1)."""
+    """A column of the inputs of an ONNX model.
+
+    Attributes
+    ----------
+    name
+        Of the column in the table.
+    source : Tensor
+        The input that it belongs to.
+    place : int or None
+        Its number there; None: it is the whole input.
+    """
 
     name: Any
-    tensor: Tensor
+    source: Tensor
+    place: int | None = None
+
+    @property
+    def tensor(self) -> Tensor:
+        """The column, of shape (n_rows, 1)."""
+        return self.source if self.place is None else self.source.columns([self.place])
 
 
 class Parts:
@@ -62,18 +79,18 @@ class Parts:
 def input_columns(graph: Graph, variables: Sequence[Any], encoder: TableEncoder) -> list[InputColumn]:
     """The columns of all inputs, in the order of the table that the encoder was fitted on."""
     names = [summary.name for summary in encoder.columns_]
-    found: list[Tensor] = []
+    found: list[tuple[Tensor, int | None]] = []
     for variable in variables:
         tensor = graph.input(variable)
         width = variable.type.shape[1] if len(variable.type.shape) > 1 else 1
         width = len(names) if width is None and len(variables) == 1 else width or 1
-        found += [tensor] if width == 1 else [tensor.columns([i]) for i in range(width)]
+        found += [(tensor, None)] if width == 1 else [(tensor, i) for i in range(width)]
     if len(found) != len(names):
         raise ValueError(
             f"The ONNX model has {len(found)} columns as inputs, but the table model was fitted on "
             f"{len(names)}."
         )
-    return [InputColumn(*both) for both in zip(names, found, strict=True)]
+    return [InputColumn(name, *place) for name, place in zip(names, found, strict=True)]
 
 
 def encoded_columns(columns: list[InputColumn], encoder: TableEncoder) -> tuple[Tensor | None, Tensor | None]:
@@ -88,7 +105,7 @@ def encoded_columns(columns: list[InputColumn], encoder: TableEncoder) -> tuple[
             continue
         if isinstance(treatment, Integer):
             numbers.append((column, treatment, p, range(0)))
-            as_number = column._replace(tensor=number_of(column))
+            as_number = InputColumn(column.name, number_of(column.tensor))
             binary.add(_levels(as_number, treatment.one_hot, 0), q)
         elif isinstance(treatment, Number):
             numbers.append((column, treatment, p, q))
@@ -117,9 +134,8 @@ def encoded_columns(columns: list[InputColumn], encoder: TableEncoder) -> tuple[
 # --- Numbers
 
 
-def number_of(column: InputColumn) -> Tensor:
-    """The column as float64, NaN for what is missing or infinite."""
-    x = column.tensor
+def number_of(x: Tensor) -> Tensor:
+    """Columns as float64, NaN for what is missing or infinite."""
     if x.dtype == STRING:
         x = _spelled_number(x)
     x = x.cast(np.float64)
@@ -141,7 +157,19 @@ def _is_one_of(x: Tensor, texts: Sequence[str]) -> Tensor:
 
 
 def _joined(columns: list[tuple[InputColumn, Any, range, range]]) -> Tensor:
-    return columns[0][0].tensor.graph.concat([number_of(column) for column, *_ in columns])
+    """Columns as `number_of` makes them, neighbours at once, so that wide tables are few nodes."""
+    groups = []
+    for _, group in groupby((column for column, *_ in columns), key=_of_one_kind):
+        found = list(group)
+        places = [column.place for column in found if column.place is not None]
+        graph = found[0].source.graph
+        joined = found[0].source.columns(places) if places else graph.concat([one.source for one in found])
+        groups.append(number_of(joined))
+    return groups[0].graph.concat(groups)
+
+
+def _of_one_kind(column: InputColumn) -> tuple:
+    return column.source.dtype, None if column.place is None else column.source.name
 
 
 def _numbers(columns: list[tuple[InputColumn, Any, range, range]], numeric: Parts, binary: Parts) -> None:
@@ -176,7 +204,7 @@ def _two_numbers(columns: list[tuple[InputColumn, Any, range, range]], binary: P
 def _is_missing(column: InputColumn) -> Tensor:
     if column.tensor.dtype == STRING:
         return _is_one_of(column.tensor, MISSING)
-    return number_of(column).is_nan()
+    return number_of(column.tensor).is_nan()
 
 
 # --- Levels: what a level becomes is looked up in a table that the treatment itself has filled
