@@ -82,5 +82,6 @@ ESTIMATORS = Document("fastbp/estimators/README.md")
 FUNCTIONS = Document("fastbp/functions/README.md")
 PERSISTENCE = Document("fastbp/persistence/README.md")
 PLOTS = Document("fastbp/plots/README.md")
-GUIDES = [PERSISTENCE, PLOTS]  # of rooms of the package: their Python is run, in order
+ONNX = Document("fastbp/onnx/README.md")
+GUIDES = [ONNX, PERSISTENCE, PLOTS]  # of rooms of the package: their Python is run, in order
 DOCUMENTS = [README, BENCH, ENGINES, ESTIMATORS, FUNCTIONS, *GUIDES]

@@ -22,7 +22,7 @@ from onnx_networks import (
 )
 
 import fastbp.onnx
-from fastbp import Activation, BPClassifier, BPRegressor
+from fastbp import Activation, BPClassifier, BPRegressor, Loss
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
 from fastbp.onnx.functions import GROUPS, ROWS
 
@@ -122,6 +122,20 @@ def test_own_activations(dtype):
     model.fit(X, y)
     (found,) = run(session_of(fastbp.onnx.to_onnx(model, X)), X)
     assert error(found, model.predict(X)) <= TOLERANCE[dtype]
+
+
+def test_own_losses_and_outputs():
+    X, y = rows("float32"), rows("float64", seed=3)[:, 0]
+    bell = Activation("bell", lambda z: np.exp(-z * z))
+    quartic = Loss("quartic", lambda f, y: np.sum((f - y) ** 4))
+    params = {"loss": quartic, "out_activation": bell, "max_iter": 2, "random_state": 0}
+    model = BPRegressor((6,), **params).fit(X, y)
+    assert error(run(session_of(fastbp.onnx.to_onnx(model, X)), X)[0], model.predict(X)) < 1e-5
+    for labels in (y > 0, np.digitize(y, [-0.5, 0.5])):
+        classifier = BPClassifier((6,), **params).fit(X, labels)
+        label, found = run(session_of(fastbp.onnx.to_onnx(classifier, X)), X)
+        np.testing.assert_array_equal(label, classifier.predict(X))
+        assert error(found, scores_of(classifier, X)) < 1e-5
 
 
 # --- Options, labels, inputs
