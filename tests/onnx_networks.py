@@ -13,6 +13,7 @@ from combinations import HIDDEN, LOSS_PARAMS
 
 import fastbp.onnx
 from fastbp import BPClassifier, BPRegressor
+from fastbp.estimators.initial_weights import cached_plan
 from fastbp.functions.activations import OUTPUT_ACTIVATIONS
 from fastbp.functions.loss_lookup import default_output
 from fastbp.functions.losses import LOSSES
@@ -139,22 +140,16 @@ def random_model(network: Network, seed=0):
         n_targets = n_outputs // 2 if output.loss == "gaussian_nll" else n_outputs
         model.target_mean_, model.target_scale_ = rng.normal(size=(2, n_targets)) + [[1e4], [2.0]]
         model.target_range_ = model.target_mean_ + [[-2.0], [3.0]] * model.target_scale_
-    model.feature_params_ = []
-    plan = _plan(model)
+    plan = cached_plan(
+        n_inputs=N_INPUTS,
+        hidden_layer_sizes=tuple(before[1:]),
+        n_outputs=n_outputs,
+        **model._options().of_network(model._out_activation()),
+        fit_intercept=model.fit_intercept,
+        dtype=dtype,
+    )
     model.feature_params_ = [(row + 0.3 * rng.uniform(size=row.shape)).astype(dtype) for row in plan.start]
     return model
-
-
-def _plan(model):
-    """The plan of the model's weights, whose feature_params_ are yet to be drawn."""
-    from fastbp.estimators import initial_weights
-
-    original = initial_weights.check_features
-    initial_weights.check_features = lambda network, arrays: list(arrays)
-    try:
-        return model._plan()[0]
-    finally:
-        initial_weights.check_features = original
 
 
 def rows(dtype, n=40, seed=1):

@@ -219,6 +219,15 @@ def test_decision_functions():
         np.testing.assert_array_equal(label, model.predict(X))
 
 
+@pytest.mark.parametrize("activation", ["maxout", "tanh"])
+@pytest.mark.parametrize("output", ["binary hinge", "multiclass increasing", "regressor softmax"])
+def test_no_rows_and_one_row(activation, output):
+    model, X = random_model(Network(activation, output)), rows("float32")
+    session = session_of(fastbp.onnx.to_onnx(model, X))
+    for n_rows in (0, 1):
+        assert [len(one) for one in run(session, X[:n_rows])] == [n_rows] * len(session.get_outputs())
+
+
 def test_a_fitted_classifier():
     X, y = rows("float32"), np.arange(40) % 3
     model = BPClassifier((6,), norm="batch", input_scaling="robust", max_iter=3, random_state=0).fit(X, y)

@@ -10,6 +10,7 @@ import pandas
 import skl2onnx
 from onnx_networks import error, run, session_of
 from skl2onnx.common.data_types import DoubleTensorType
+from sklearn.model_selection import GridSearchCV
 from test_table_models import mixed_frame, strange_rows
 
 import fastbp.onnx
@@ -117,6 +118,18 @@ def test_a_wrong_number_of_columns():
     model = TabularRegressor(**FAST).fit(frame[["number", "whole"]], value)
     with pytest.raises(ValueError, match=r"1 columns.*2"):
         fastbp.onnx.to_onnx(model, frame[["number"]])
+
+
+def test_a_search_of_table_models():
+    frame, value = mixed_frame(60)
+    frame["flag"] = frame["flag"].astype("category")
+    search = GridSearchCV(TabularRegressor(n_members=1, random_state=0), {"effort": ["fast"]}, cv=2)
+    search.fit(frame, value)
+    session = session_of(fastbp.onnx.to_onnx(search, frame[:1]))
+    (found,) = session.run(None, fastbp.onnx.inputs_of(session, frame))
+    assert error(found, search.predict(frame)) < 1e-5
+    (none,) = session.run(None, fastbp.onnx.inputs_of(session, frame[:0]))
+    assert len(none) == 0
 
 
 def test_wide_tables_are_few_nodes():

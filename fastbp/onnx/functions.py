@@ -80,7 +80,7 @@ def _layer_norm(z: Tensor, n: int) -> Tensor:
 
 
 def _maxout(z: Tensor, n_out: int, k: int) -> Tensor:
-    return z.reshape(-1, n_out, k).reduce("ReduceMax", axis=2, keepdims=False)
+    return z.reshape(0, n_out, k).reduce("ReduceMax", axis=2, keepdims=False)
 
 
 ROWS: dict[str, Callable[..., Tensor]] = {"increasing": _increasing, "layer_norm": _layer_norm}

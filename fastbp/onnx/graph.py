@@ -226,6 +226,7 @@ class Tensor:
         return self.graph.node("Gather", self, which, axis=0)
 
     def reshape(self, *shape: int) -> "Tensor":
+        """Another shape; 0 keeps the size of the axis."""
         return self.graph.node("Reshape", self, self.graph.constant(shape, INT64))
 
     def argmax(self) -> "Tensor":

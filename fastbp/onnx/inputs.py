@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline
 
 from fastbp.onnx.libraries import onnx, types
 from fastbp.onnx.treatments import NO_DATE
+from fastbp.tables.base import TableModel
 from fastbp.tables.columns import LEVELS, dates_of, levels_of, numbers_of
 from fastbp.tables.frame import Column, as_table, columns_of, text_of
 from fastbp.tables.treatments import Dates, Integer, Missing, OneHot, TwoLevels
@@ -40,10 +41,10 @@ def types_of(model: Any, X: Any) -> list[tuple[str, Any]] | None:
         "string": types.StringTensorType,
     }
     columns = list(columns_of(as_table(X)))
-    encoder: Any = getattr(model, "encoder_", None)
-    treatments = [None] * len(columns)
-    if encoder is not None and len(encoder.treatments_) == len(columns):
-        treatments = encoder.treatments_
+    treatments: list[Any] = [None] * len(columns)
+    first = first_estimator(model)
+    if isinstance(first, TableModel) and len(first.encoder_.treatments_) == len(columns):
+        treatments = first.encoder_.treatments_
     pairs = zip(columns, treatments, strict=True)
     return [(name_of(column), classes[_type(column, one)]([None, 1])) for column, one in pairs]
 
@@ -57,6 +58,13 @@ def final_estimator(model: Any) -> Any:
     if hasattr(model, "best_estimator_"):
         return final_estimator(model.best_estimator_)
     return final_estimator(model.steps[-1][1]) if isinstance(model, Pipeline) else model
+
+
+def first_estimator(model: Any) -> Any:
+    """The estimator that gets the inputs."""
+    if hasattr(model, "best_estimator_"):
+        return first_estimator(model.best_estimator_)
+    return first_estimator(model.steps[0][1]) if isinstance(model, Pipeline) else model
 
 
 def named_inputs(model: Any, names: list[str]) -> Any:

@@ -58,12 +58,12 @@ def class_scores(model: Any, X: Tensor) -> ClassScores:
     if labels.kind == "multilabel":
         positions = _above(outputs.values, threshold)
     elif n_classes == 1:
-        positions = _above(outputs.values.columns([0]), np.inf).reshape(-1)
+        positions = _above(outputs.values.columns([0]), np.inf).reshape(0)
     elif labels.one_of_many(labels.n_outputs(model._out_activation())):
         # as in predict: logistic outputs may all round to zero, or several to one
         positions = (logits if model._out_activation() == "logistic" else outputs.values).argmax()
     else:
-        positions = _above(outputs.values, threshold).reshape(-1)
+        positions = _above(outputs.values, threshold).reshape(0)
     if not has_probabilities(model):
         scores = _of_each_class(model, scores - threshold if threshold else scores)
     return ClassScores(positions, scores, _of_each_class(model, logits))

@@ -111,8 +111,8 @@ def convert_classifier(scope: Any, operator: Any, container: Any) -> None:
     if labels_of(model).kind != "multilabel":
         positions = labels_at(graph, positions, classes_of(operator))
     graph.store(positions, operator.outputs[0])
-    assert not is_raw or found.raw is not None
-    graph.store(found.raw if is_raw and found.raw is not None else found.scores, operator.outputs[1])
+    raw = found.raw if is_raw else None
+    graph.store(found.scores if raw is None else raw, operator.outputs[1])
 
 
 def scores_by(graph: Graph, operator: Any) -> ClassScores:

@@ -249,7 +249,7 @@ def _levels_of_texts(column: InputColumn, treatment: Any, levels: list[str], n_n
         values_int64s=[*range(len(levels)), *[len(levels) + 1] * len(missing)],
         default_int64=len(levels),
     )
-    return number.graph.constant(table, np.float32).rows(number.reshape(-1))
+    return number.graph.constant(table, np.float32).rows(number.reshape(0))
 
 
 def _table(treatment: Any, column: Column, n_numeric: int) -> np.ndarray:
