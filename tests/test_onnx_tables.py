@@ -102,6 +102,22 @@ def test_sparse_training_rows():
     assert error(found, model.predict_proba(X)) < 1e-5
 
 
+def test_importances_are_not_computed():
+    frame, value = mixed_frame(60)
+    model = TabularRegressor(**FAST).fit(frame, value)
+    fastbp.onnx.to_onnx(model, frame[:1], return_std=True)
+    assert model._importances is None
+    assert model.feature_importances_.shape == (13,)
+
+
+def test_options_of_skl2onnx():
+    frame, value = mixed_frame(60)
+    model = TabularClassifier(**FAST).fit(frame, np.where(value > 1, "high", "low"))
+    session = session_of(fastbp.onnx.to_onnx(model, frame, options={id(model): {"nocl": True}}))
+    label, _ = session.run(None, fastbp.onnx.inputs_of(session, frame))
+    np.testing.assert_array_equal(label, model.predict(frame) == "low")
+
+
 def test_dates_must_be_integers():
     frame, value = mixed_frame(60)
     model = TabularRegressor(**FAST).fit(frame[["day", "number"]], value)

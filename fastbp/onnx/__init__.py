@@ -5,13 +5,16 @@ Importing this module makes all estimators and transformers of fastbp known to s
 'fastbp[onnx]'``.
 """
 
+import copy
 from typing import Any
 
+import numpy as np
 from sklearn.base import is_classifier
 
 from fastbp.onnx.inputs import final_estimator, inputs_of, named_inputs, types_of
 from fastbp.onnx.libraries import require, skl2onnx
 from fastbp.onnx.registration import register
+from fastbp.tables.base import TableModel
 
 __all__ = ["inputs_of", "to_onnx"]
 
@@ -62,6 +65,12 @@ def to_onnx(
     """
     require()
     options: dict[str, Any] = {}
+    given = dict(others.pop("options", None) or {})
+    of_last = given.pop(id(final_estimator(model)), {})
+    if isinstance(model, TableModel):
+        # skl2onnx reads every attribute of what has options: feature_importances_ would be computed
+        model = copy.copy(model)
+        model._importances = np.zeros(model.n_features_in_)
     last = final_estimator(model)
     if is_classifier(last):
         options["zipmap"] = zipmap
@@ -69,9 +78,8 @@ def to_onnx(
         options["raw_scores"] = True
     if return_std:
         options["return_std"] = True
-    if options:
-        given = others.pop("options", None) or {}
-        others["options"] = {**given, id(last): {**options, **given.get(id(last), {})}}
+    if given or options or of_last:
+        others["options"] = {**given, id(last): {**options, **of_last}}
     types = types_of(model, X) if X is not None and "initial_types" not in others else None
     if types is None:
         return skl2onnx.to_onnx(model, X, target_opset=target_opset, **others)
