@@ -1,0 +1,168 @@
+"""Models as C files, compiled and run, against their own predictions."""
+
+import ctypes
+import shutil
+import subprocess
+
+import exported
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from fastbp import BPClassifier, BPEnsembleClassifier, BPEnsembleRegressor, BPRegressor
+
+COMPILER = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+rng = np.random.RandomState(0)
+X = rng.normal(size=(40, 3))
+
+
+def compiled(folder, *texts, options=()):
+    """A shared library of C files, which are included in one."""
+    for number, text in enumerate(texts):
+        (folder / f"m{number}.c").write_text(text, encoding="utf-8")
+    (folder / "all.c").write_text("".join(f'#include "m{number}.c"\n' for number in range(len(texts))))
+    library = folder / "all.so"
+    command = [COMPILER, "-O0", "-std=c99", *WARNINGS, *options, "-shared", "-fPIC", "all.c", "-lm"]
+    subprocess.run([*command, "-o", str(library)], cwd=folder, check=True)
+    return ctypes.CDLL(str(library))
+
+
+def call(function, X, *shapes, kind=None):
+    """The arrays that a function fills, for each row."""
+    outs = [np.empty((len(X), n), kind or X.dtype) for n in shapes]
+    for i, row in enumerate(np.ascontiguousarray(X)):
+        function(row.ctypes, *(ctypes.c_void_p(out[i].ctypes.data) for out in outs))
+    return outs
+
+
+@needs_compiler
+def test_all_pairs(tmp_path):
+    cases = exported.pairs()
+    models = [exported.make(chosen, seed) for seed, chosen in enumerate(cases)]
+    library = compiled(tmp_path, *(m.to_c(name=f"m{i}") for i, m in enumerate(models)))
+    for i, (chosen, model) in enumerate(zip(cases, models, strict=True)):
+        X = exported.rows(chosen["dtype"])
+        expected, tolerance = exported.scores(model, X), TOLERANCE[chosen["dtype"]]
+        method = model._prediction().method
+        (found,) = call(library[f"m{i}_{method}"], X, expected.shape[1])
+        assert exported.error(found, expected) < tolerance, chosen
+        if isinstance(model, BPRegressor):
+            if model.loss == "gaussian_nll":
+                found = call(library[f"m{i}_predict_std"], X, *[expected.shape[1]] * 2)
+                for a, b in zip(found, model.predict(X, return_std=True), strict=True):
+                    assert exported.error(a, b.reshape(a.shape)) < tolerance, chosen
+            continue
+        labels = model.predict(X)
+        if labels.ndim == 2:
+            assert_array_equal(call(library[f"m{i}_predict"], X, 3, kind=np.int32)[0], labels)
+        else:
+            indices = [library[f"m{i}_predict"](row.ctypes) for row in X]
+            assert_array_equal(model.classes_[indices], labels)
+
+
+def test_every_two_values_meet():
+    cases = exported.pairs()
+    assert any("gelu" in c["activation"] and c["output"] == "two normal" for c in cases)
+    assert any(c["norm"] == "layer" and c["residual"] and len(c["layers"]) > 2 for c in cases)
+    assert {c["output"] for c in cases} == {*exported.OUTPUTS, *exported.MORE_OUTPUTS}
+
+
+@needs_compiler
+@pytest.mark.parametrize("classes", [["a", 'b"?é'], [3, -7], [2**40, 1], [1.0, 2.0], [True, False]])
+def test_classes(tmp_path, classes):
+    model = BPClassifier((3,), max_iter=1, random_state=0).fit(X, np.array(classes)[rng.randint(0, 2, 40)])
+    library = compiled(tmp_path, model.to_c())
+    of_index = library.model_class
+    first = model.classes_[0]
+    kinds = {"U": ctypes.c_char_p, "f": ctypes.c_double, "b": ctypes.c_long}
+    of_index.restype = kinds.get(model.classes_.dtype.kind, ctypes.c_longlong)
+    found = [of_index(i) for i in range(2)]
+    assert found == [c.encode() if isinstance(first, str) else c for c in model.classes_.tolist()]
+
+
+@needs_compiler
+def test_ensembles(tmp_path):
+    y, t = rng.randint(0, 3, 40), np.c_[X[:, 0], 5 * X[:, 1]]
+    small = {"max_iter": 2, "dtype": "float64"}
+    models = [
+        BPEnsembleClassifier(BPClassifier((3,), **small), n_estimators=3, random_state=0).fit(X, y),
+        BPEnsembleClassifier(BPClassifier((3,), **small), n_estimators=2, random_state=0).fit(X, y > 0),
+        BPEnsembleClassifier(BPClassifier((), loss="hinge", **small), n_estimators=2).fit(X, y > 0),
+        BPEnsembleRegressor(BPRegressor((3,), **small), n_estimators=3, random_state=0).fit(X, t),
+        BPEnsembleRegressor(BPRegressor((3,), loss="gaussian_nll", **small), n_estimators=3).fit(X, t),
+    ]
+    library = compiled(tmp_path, *(m.to_c(name=f"m{i}") for i, m in enumerate(models)))
+    for i, model in enumerate(models):
+        expected = exported.scores(model, X)
+        (found,) = call(library[f"m{i}_{model._prediction().method}"], X, expected.shape[1])
+        assert_allclose(found, expected, 1e-12)
+        if i < 3:
+            indices = [library[f"m{i}_predict"](row.ctypes) for row in X]
+            assert_array_equal(model.classes_[indices], model.predict(X))
+        else:
+            found = call(library[f"m{i}_predict_std"], X, 2, 2)
+            assert_allclose(found, model.predict(X, return_std=True), 1e-10)
+
+
+@needs_compiler
+def test_extreme_numbers(tmp_path):
+    """Large logits overflow nowhere, and NaN stays NaN."""
+    names = ["softplus", "gelu", "mish", "tanh", "selu", "logistic"]
+    y = rng.randint(0, 3, 40)
+    models = [BPClassifier((4,), activation=n, max_iter=1, random_state=0).fit(X, y) for n in names]
+    for model in models:
+        model.coefs_ = [300 * coef for coef in model.coefs_]
+    texts = [m.to_c(name=f"m{i}", dtype="float32") for i, m in enumerate(models)]
+    library = compiled(tmp_path, *texts)
+    single = X.astype(np.float32)
+    for i, model in enumerate(models):
+        (found,) = call(library[f"m{i}_predict_proba"], single, 3)
+        assert np.isfinite(found).all()
+        assert_allclose(found, model.predict_proba(X), atol=0.02)
+        (found,) = call(library[f"m{i}_predict_proba"], np.full((1, 3), np.nan, np.float32), 3)
+        assert np.isnan(found).all()
+
+
+@needs_compiler
+def test_a_file_is_a_program_and_a_header(tmp_path):
+    model = BPRegressor((3,), max_iter=1, random_state=0).fit(X, X[:, 0])
+    model.to_c(tmp_path / "net.c", name="net")
+    program = [COMPILER, "-O2", "-std=c99", *WARNINGS, "-DNET_MAIN", "net.c", "-lm", "-o", "net"]
+    subprocess.run(program, cwd=tmp_path, check=True)
+    rows = " ".join(map(repr, X[:4].ravel().tolist()))
+    done = subprocess.run([tmp_path / "net"], input=rows, capture_output=True, text=True, check=True)
+    assert_allclose(list(map(float, done.stdout.split())), model.predict(X[:4]), 1e-12)
+    text = '#define NET_DECLARATIONS_ONLY\n#include "net.c"\n#include "net.c"\n'
+    (tmp_path / "user.c").write_text(text + "void f(const double *x, double *y) { net_predict(x, y); }\n")
+    subprocess.run([COMPILER, "-std=c99", *WARNINGS, "-c", "user.c"], cwd=tmp_path, check=True)
+
+
+def test_names_in_the_comment_do_not_end_it():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(X, columns=["*/ int", "ok", "two\nlines"])
+    text = BPRegressor((3,), max_iter=1).fit(table, X[:, 0]).to_c()
+    comment = text[: text.index("#ifndef")]
+    assert comment.count("*/") == 1 and "1: ok" in comment and "two?lines" in comment
+
+
+@pytest.mark.parametrize("name", ["1x", "a-b", "", "for", "é", None])
+def test_name_must_be_an_identifier(name):
+    model = BPRegressor((3,), max_iter=1).fit(X, X[:, 0])
+    with pytest.raises(ValueError, match="name="):
+        model.to_c(name=name)
+
+
+@pytest.mark.parametrize("dtype", ["float16", int, "nothing"])
+def test_dtype_must_be_known(dtype):
+    model = BPRegressor((3,), max_iter=1).fit(X, X[:, 0])
+    with pytest.raises(ValueError, match="dtype="):
+        model.to_c(dtype=dtype)
+
+
+def test_the_model_must_be_fitted():
+    for model in (BPClassifier(), BPRegressor(), BPEnsembleRegressor()):
+        with pytest.raises(ValueError, match="not fitted"):
+            model.to_c()
