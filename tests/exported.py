@@ -73,15 +73,17 @@ FACTORS = {
 
 
 def product() -> list[dict[str, Any]]:
-    """All combinations but for those that are the same network, and blends of maxout, which are refused."""
+    """All combinations but blends of maxout, which are refused; what is not combined takes turns."""
+    combined = ("activation", "norm", "residual", "input_scaling", "parametric_activation", "dtype")
     found = []
-    for values in itertools.product([*OUTPUTS, *MORE_OUTPUTS], *list(FACTORS.values())[1:]):
-        chosen = dict(zip(FACTORS, values, strict=True))
-        idle = [name for name in ("activation", "norm", "parametric_activation") if not chosen["layers"]]
-        idle += ["residual"] * (len(chosen["layers"]) < 2)
-        refused = chosen["activation"] == "maxout" and chosen["parametric_activation"]
-        if not refused and all(chosen[name] == FACTORS[name][0] for name in idle):
-            found.append(chosen)
+    for values in itertools.product([*OUTPUTS, *MORE_OUTPUTS], *(FACTORS[name] for name in combined)):
+        chosen = dict(zip(("output", *combined), values, strict=True))
+        if chosen["activation"] == "maxout" and chosen["parametric_activation"]:
+            continue
+        turn = len(found)
+        chosen["layers"] = (7,) if turn % 3 == 0 and not chosen["residual"] else (6, 6, 6)
+        chosen["learn_input_scales"], chosen["fit_intercept"] = turn % 5 < 2, turn % 7 > 0
+        found.append(chosen)
     return found
 
 

@@ -56,12 +56,9 @@ def allocate(program: Program) -> Buffers:
     others: list[int | None] = []
     for number, step in enumerate(steps):
         source, other = array[step.source], None if step.other is None else array[step.other]
-        known = array.get(step.target)
         is_last_use = step.kind in IN_PLACE and last_read[step.source] == number
         if source is not None and (step.target == step.source or is_last_use):
             place = source
-        elif known is not None:
-            place = known
         elif free:
             place = free.pop()
         else:
