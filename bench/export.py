@@ -4,12 +4,12 @@
     python bench/export.py --product             # every combination of functions against predict, in C
     python bench/export.py --product --every 20  # a twentieth of them
 
-The first table has the time of a row by `to_c` (one float32 file, called in a loop of C), by `to_numba` (called
-in a loop that Numba compiles), and by `predict` of one row and of all rows; the size of the file and of its
-machine code; and the seconds that `to_numba` and the first call took. emlearn, where it is installed,
-converts the same network of scikit-learn's (`pip install emlearn`); m2cgen has no multi-layer perceptrons. The
-second table has two programs whose inner loop calls a network: an ordinary differential equation with a learned
-right-hand side (Runge-Kutta), and a Monte Carlo mean, beside the same with `predict`.
+The first table has the time of a row by `to_c` (one float32 file, called in a loop of C), by `to_numba`
+(called in a loop that Numba compiles), and by `predict_proba` of one row and of all rows; the size of the file
+and of its machine code; and the seconds that `to_numba` and the first call took. emlearn, where it is
+installed, converts the same network of scikit-learn's (`pip install emlearn`); m2cgen has no multi-layer
+perceptrons. The second table has two programs whose inner loop calls a network: an ordinary differential
+equation with a learned right-hand side (Runge-Kutta), and a Monte Carlo mean, beside the same with `predict`.
 
 --product compiles output × activation × norm × residual × input scaling × parametric activation × dtype, as
 `tests/exported.py` lists them, and compares with `predict_proba`, `decision_function` or `predict`. The exit
@@ -35,7 +35,7 @@ import exported
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from fastbp import BPRegressor
+from fastbp import BPRegressor, from_sklearn
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 AT_A_TIME = 200  # networks of a C file
@@ -91,7 +91,7 @@ def sizes_and_times(compiler: str, markdown: bool) -> str:
         rng = np.random.RandomState(0)
         X, y = rng.normal(size=(ROWS, n_in)).astype(np.float32), np.arange(ROWS) % n_out
         peer = MLPClassifier(layers, activation="relu", max_iter=2, random_state=0).fit(X, y)
-        model = peer
+        model = from_sklearn(peer)
         expected = model.predict_proba(X)
         for level in LEVELS:
             file, binary, seconds = of_c(compiler, model.to_c(dtype="float32") + LOOP, level, X, expected)
@@ -212,18 +212,9 @@ def programs(markdown: bool) -> str:
         raise ArithmeticError("the solvers differ")
     if abs(monte_carlo(100_000) - monte_carlo_predict(100_000)) > 0.02:
         raise ArithmeticError("the means differ")
-    rows = [
-        [
-            "RK4, 200 steps, 2-32-32-2",
-            best(lambda: rk4(start, 200, 0.05)),
-            best(lambda: rk4_predict(start, 200, 0.05)),
-        ],
-        [
-            "Monte Carlo, 100,000 draws, 2-32-1",
-            best(lambda: monte_carlo(100_000)),
-            best(lambda: monte_carlo_predict(100_000)),
-        ],
-    ]
+    solved = best(lambda: rk4(start, 200, 0.05)), best(lambda: rk4_predict(start, 200, 0.05))
+    drawn = best(lambda: monte_carlo(100_000)), best(lambda: monte_carlo_predict(100_000))
+    rows = [["RK4, 200 steps, 2-32-32-2", *solved], ["Monte Carlo, 100,000 draws, 2-32-1", *drawn]]
     shown = [[name, number(1e3 * own), number(1e3 * other), number(other / own)] for name, own, other in rows]
     return table(["program", "ms with to_numba", "ms with predict", "ratio"], shown, markdown)
 

@@ -77,8 +77,8 @@ def from_sklearn(estimator: Any) -> Any:
     kind = next((ours for theirs, ours in kinds.items() if isinstance(estimator, theirs)), None)
     if kind is None:
         raise TypeError(
-            f"from_sklearn takes an MLPClassifier or MLPRegressor of scikit-learn's, got {shown(estimator)}; of a "
-            "pipeline or a search, pass the network itself."
+            "from_sklearn takes an MLPClassifier or MLPRegressor of scikit-learn's, got "
+            f"{shown(estimator)}; of a pipeline or a search, pass the network itself."
         )
     model = kind(**copy.deepcopy(estimator.get_params(deep=False)))
     if hasattr(estimator, "coefs_"):
@@ -188,8 +188,8 @@ def _refuse_predictions(model: Any, options: Options, is_fitted: bool) -> None:
     if wrong is not None:
         name, wanted = wrong
         raise ValueError(
-            f"{name}={getattr(options, name)!r}{options.set_by(name)} has no counterpart in scikit-learn, which "
-            f"knows {wanted} only."
+            f"{name}={getattr(options, name)!r}{options.set_by(name)} has no counterpart in scikit-learn, "
+            f"which knows {wanted} only."
         )
 
 
@@ -257,7 +257,8 @@ def _give_solver_state(model: Any, network: Any) -> None:
     is_ours = state is not None and state.solver == rule and state.moments.shape[1:] == (plan.n_parameters,)
     if state is None or memory is None or not is_ours or not all(op.bias for op in plan.dense):
         return
-    lists = [sum(plan.unpack(row), []) for row in state.moments[: SOLVERS[rule].n_states]]
+    unpacked = [plan.unpack(row) for row in state.moments[: SOLVERS[rule].n_states]]
+    lists = [[*coefs, *intercepts] for coefs, intercepts in unpacked]
     parameters = network.coefs_ + network.intercepts_
     if network.solver == "adam":
         rates = (network.learning_rate_init, network.beta_1, network.beta_2, network.epsilon)
