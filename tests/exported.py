@@ -117,6 +117,18 @@ def pairs() -> list[dict[str, Any]]:
     return found
 
 
+def singles() -> list[dict[str, Any]]:
+    """Fewer combinations, in which every value comes up."""
+    found, seen = [], set()
+    for chosen in pairs():
+        values = {(name, repr(value)) for name, value in chosen.items() if name != "activation"}
+        values |= {("activation", name) for name in chosen["activation"]}
+        if values - seen:
+            seen |= values
+            found.append(chosen)
+    return found
+
+
 def make(chosen, seed=0) -> Any:
     """A model with random weights, of numbers that float32 holds; as if it had been fitted."""
     output, params = {**OUTPUTS, **MORE_OUTPUTS}[chosen["output"]], dict(chosen)

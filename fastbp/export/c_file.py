@@ -110,9 +110,9 @@ class _File:
             self.writer.line(f"{prefix}network(x, {out});")
             return
         with self.writer.block():
-            self.writer.array("z", member.network.n_outputs)
-            self.writer.line(f"{prefix}network(x, z);")
-            self.writer.line(f"{prefix}head(z, {out});")
+            self.writer.array("raw", member.network.n_outputs)
+            self.writer.line(f"{prefix}network(x, raw);")
+            self.writer.line(f"{prefix}head(raw, {out});")
 
     def _scores(self, of_members: list[str]) -> None:
         """The functions of scores or values, and of standard deviations."""

@@ -17,7 +17,7 @@ import numpy as np
 from numba import carray, types
 from numba.core import cgutils
 from numba.core.errors import TypingError
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, overload, register_jitable
 
 from fastbp.engines.kernel_cache import KernelCache, settings
 from fastbp.export.prediction import Prediction
@@ -27,6 +27,10 @@ from fastbp.export.scores import write_means_and_stds, write_scores
 # Sums of a row may be taken in any order, and products added with one rounding; NaN and infinities are kept.
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract"}}
 VERSION = 1  # of what is not in the source of a kernel: `stack`, and the types of its arguments
+
+# The module that compiled functions name as theirs: not this one, since they are none of the engine's kernels.
+# Numba imports it when it loads code from a cache, and reads nothing there.
+MODULE = "math"
 
 _weights: list[np.ndarray] = []  # compiled code holds their addresses
 
@@ -76,9 +80,9 @@ def source_of(prediction: Prediction, return_std: bool = False) -> tuple[str, np
         if member.head is None:
             writer.program(member.network, "x", out)
             return
-        writer.array("z", member.network.n_outputs)
-        writer.program(member.network, "x", "z")
-        writer.program(member.head, "z", out)
+        writer.array("raw", member.network.n_outputs)
+        writer.program(member.network, "x", "raw")
+        writer.program(member.head, "raw", out)
 
     writer.line("def kernel(w, x, out):")
     writer.depth = 1
@@ -93,7 +97,7 @@ def source_of(prediction: Prediction, return_std: bool = False) -> tuple[str, np
 def compiled_kernel(source: str, dtype: np.dtype) -> Any:
     """Compile the source of a kernel, or load it from the cache."""
     names: dict[str, Any] = {
-        "__name__": "fastbp_export",
+        "__name__": MODULE,
         "math": math,
         "np": np,
         "carray": carray,
@@ -119,7 +123,6 @@ def numba_function(source: str, constants: np.ndarray, n_inputs: int, n_outputs:
     wrong_inputs = f"x must have {n_inputs} numbers in a row."
     wrong_outputs = f"out must have {n_outputs} numbers in a row."
 
-    @numba.extending.register_jitable
     def row(x, out):
         if len(x) != n_sides[0]:
             raise ValueError(wrong_inputs)
@@ -132,17 +135,22 @@ def numba_function(source: str, constants: np.ndarray, n_inputs: int, n_outputs:
         for j in range(n_outputs):
             out[j] = b[j]
 
+    row.__module__ = MODULE
+    register_jitable(row)
+
     def call(x, out=None):
         raise NotImplementedError
 
     @overload(call)
     def implementation(x, out=None):
-        return _choose(x, out, row, stack, kind, n_outputs)
+        chosen = _choose(x, out, row, stack, kind, n_outputs)
+        chosen.__module__ = MODULE
+        return chosen
 
     def predict(x, out=None):
         return call(x, out)
 
-    predict.__module__ = "fastbp_export"
+    predict.__module__ = MODULE
     function = numba.njit(nogil=True)(predict)
     function.__reduce_ex__ = lambda protocol: (numba_function, (source, constants, n_inputs, n_outputs))
     return function

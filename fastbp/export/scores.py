@@ -15,15 +15,15 @@ def write_scores(writer: StepWriter, prediction: Prediction, call: Call, out: st
         call(0, out)
         return
     writer.array("one", members[0].n_outputs)
-    writer.array("total", n)
+    writer.array("totals", n)
     with writer.loop("j", "0", str(n)):
-        writer.put("total[j]", writer.number(0.0))
+        writer.put("totals[j]", writer.number(0.0))
     for number in range(len(members)):
         call(number, "one")
         with writer.loop("j", "0", str(n)):
-            writer.put("total[j]", "one[j]", "+=")
+            writer.put("totals[j]", "one[j]", "+=")
     with writer.loop("j", "0", str(n)):
-        writer.put(f"{out}[j]", f"total[j] / {writer.number(len(members))}")
+        writer.put(f"{out}[j]", f"totals[j] / {writer.number(len(members))}")
 
 
 def write_means_and_stds(
