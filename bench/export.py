@@ -244,9 +244,8 @@ def product(compiler: str, every: int) -> int:
         print(f"{dtype}: largest error {error:.2g}, of {chosen}")
     for error, chosen in failed[:20]:
         print(f"failed by {error:.2g}: {chosen}")
-    print(
-        f"{len(failed)} of {len(cases):,} failed, {redrawn} draws anew, in {time.perf_counter() - start:.0f} s"
-    )
+    seconds = time.perf_counter() - start
+    print(f"{len(failed)} of {len(cases):,} failed, {redrawn} draws anew, in {seconds:.0f} s")
     return int(bool(failed))
 
 

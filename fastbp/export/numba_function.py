@@ -28,8 +28,8 @@ from fastbp.export.scores import write_means_and_stds, write_scores
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract"}}
 VERSION = 1  # of what is not in the source of a kernel: `stack`, and the types of its arguments
 
-# The module that compiled functions name as theirs: not this one, since they are none of the engine's kernels.
-# Numba imports it when it loads code from a cache, and reads nothing there.
+# The module that compiled functions name as theirs: not this one, since they are none of the engine's
+# kernels. Numba imports it when it loads code from a cache, and reads nothing there.
 MODULE = "math"
 
 _weights: list[np.ndarray] = []  # compiled code holds their addresses
