@@ -8,8 +8,13 @@ import exported
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from fastbp import BPClassifier, BPEnsembleClassifier, BPEnsembleRegressor, BPRegressor
+from fastbp import BPClassifier, BPEnsembleClassifier, BPEnsembleRegressor, BPRegressor, export
 
 COMPILER = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
@@ -166,3 +171,40 @@ def test_the_model_must_be_fitted():
     for model in (BPClassifier(), BPRegressor(), BPEnsembleRegressor()):
         with pytest.raises(ValueError, match="not fitted"):
             model.to_c()
+
+
+SCALERS = {
+    "standard": [StandardScaler()],
+    "centre": [StandardScaler(with_std=False)],
+    "quartiles": [RobustScaler()],
+    "range": [MinMaxScaler((-1, 2))],
+    "largest": [MaxAbsScaler(), "passthrough"],
+    "several": [StandardScaler(), MinMaxScaler(), RobustScaler(with_centering=False), StandardScaler()],
+    "none": [],
+}
+
+
+@needs_compiler
+def test_pipelines(tmp_path):
+    rows = 3.0 * X + [5.0, -100.0, 0.001]
+    network = BPClassifier((4,), max_iter=2, random_state=0)
+    models = [make_pipeline(*steps, clone(network)).fit(rows, X[:, 0] > 0) for steps in SCALERS.values()]
+    residual = BPRegressor((3, 3), residual=True, input_scaling="robust", max_iter=2, random_state=0)
+    models.append(make_pipeline(StandardScaler(), residual).fit(rows, X[:, 0]))
+    library = compiled(tmp_path, *(export.to_c(m, name=f"m{i}") for i, m in enumerate(models)))
+    for i, model in enumerate(models):
+        expected = exported.scores(model, rows)
+        (found,) = call(library[f"m{i}_{model[-1]._prediction().method}"], rows, expected.shape[1])
+        assert_allclose(found, expected, 1e-10)
+
+
+def test_other_steps_and_models_are_refused():
+    model = BPRegressor((3,), max_iter=1)
+    for step in (PCA(), MinMaxScaler(clip=True)):
+        with pytest.raises(ValueError, match=f"step '{type(step).__name__.lower()}' of the pipeline"):
+            export.to_c(make_pipeline(step, clone(model)).fit(X, X[:, 0]))
+    for other in (Ridge().fit(X, X[:, 0]), make_pipeline(StandardScaler(), Ridge()).fit(X, X[:, 0]), None):
+        with pytest.raises(TypeError, match="only networks and ensembles"):
+            export.to_c(other)
+    with pytest.raises(ValueError, match="not fitted"):
+        export.to_c(make_pipeline(StandardScaler(), model))

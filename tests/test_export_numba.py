@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from numba.core.errors import NumbaWarning, TypingError
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from fastbp import BPClassifier, BPEnsembleClassifier, BPEnsembleRegressor, BPRegressor
+from fastbp import BPClassifier, BPEnsembleClassifier, BPEnsembleRegressor, BPRegressor, export
 from fastbp.export.numba_function import compiled_kernel, source_of
 
 rng = np.random.RandomState(0)
@@ -130,6 +132,11 @@ def test_ensembles():
     assert_allclose(found, np.transpose(model.predict(X, return_std=True)), 1e-10)
     model = BPEnsembleClassifier(members[1], n_estimators=2, random_state=0).fit(X, np.arange(30) % 3)
     assert_allclose(model.to_numba()(X), model.predict_proba(X), 1e-12)
+
+
+def test_pipelines():
+    model = make_pipeline(StandardScaler(), BPRegressor(**PARAMS)).fit(10 * X + 3, Y)
+    assert_allclose(export.to_numba(model)(10 * X + 3), model.predict(10 * X + 3), 1e-10)
 
 
 def test_in_threads(f):

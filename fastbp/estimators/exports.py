@@ -6,6 +6,7 @@ from typing import Any, overload
 import numpy as np
 
 from fastbp.estimators.type_hints import Flag
+from fastbp.export.models import to_c, to_numba
 from fastbp.export.prediction import (
     ABOVE,
     CERTAIN,
@@ -76,14 +77,7 @@ class Exported:
         >>> "int iris_predict(const float *x);" in text
         True
         """
-        from fastbp.export.c_file import c_source
-
-        text = c_source(_in_dtype(self._prediction(), dtype), name)
-        if path is None:
-            return text
-        with open(path, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        return None
+        return to_c(self, path, name=name, dtype=dtype)
 
     def to_numba(self, *, return_std: Flag = False) -> Any:
         """Return a function for use in code that Numba compiles: ``f(x)`` predicts without Python.
@@ -129,32 +123,7 @@ class Exported:
         >>> abs(sum_of_predictions(X) - model.predict(X).sum()) < 1e-6
         True
         """
-        from fastbp.export.numba_function import numba_function, source_of
-        from fastbp.export.scores import has_std
-
-        prediction = self._prediction()
-        n_outputs = prediction.n_outputs
-        if return_std:
-            if not has_std(prediction):
-                raise ValueError(
-                    "return_std=True needs standard deviations: a regressor with loss='gaussian_nll', or an "
-                    "ensemble of regressors."
-                )
-            n_outputs *= 2
-        source, constants = source_of(prediction, bool(return_std))
-        return numba_function(source, constants, prediction.n_inputs, n_outputs)
-
-
-def _in_dtype(prediction: Prediction, dtype: Any) -> Prediction:
-    if dtype is None:
-        return prediction
-    try:
-        wanted = np.dtype(dtype)
-    except TypeError:
-        wanted = None
-    if wanted is None or wanted not in (np.float32, np.float64):  # None equals float64
-        raise ValueError(f"dtype={dtype!r} must be 'float32', 'float64' or None.")
-    return prediction.astype(wanted)
+        return to_numba(self, return_std=bool(return_std))
 
 
 def names_of(estimator: Any) -> tuple[str, ...]:
