@@ -79,5 +79,6 @@ README = Document("README.md")
 BENCH = Document("bench/README.md")
 ENGINES = Document("fastbp/engines/README.md")
 ESTIMATORS = Document("fastbp/estimators/README.md")
+EXPORT = Document("fastbp/export/README.md")
 FUNCTIONS = Document("fastbp/functions/README.md")
-DOCUMENTS = [README, BENCH, ENGINES, ESTIMATORS, FUNCTIONS]
+DOCUMENTS = [README, BENCH, ENGINES, ESTIMATORS, EXPORT, FUNCTIONS]

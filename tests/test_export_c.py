@@ -3,6 +3,7 @@
 import ctypes
 import shutil
 import subprocess
+from dataclasses import replace
 
 import exported
 import numpy as np
@@ -15,6 +16,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from fastbp import BPClassifier, BPEnsembleClassifier, BPEnsembleRegressor, BPRegressor, export
+from fastbp.export.c_file import c_source
+from fastbp.export.numba_function import compiled_kernel, source_of
+from fastbp.export.prediction import Formula, Member, head
+from fastbp.export.program import Step
+from fastbp.functions import scalar
+from fastbp.functions.symbolic.evaluation import evaluate
+from fastbp.functions.symbolic.expression import variable
+from fastbp.functions.symbolic.tracing import trace
+from fastbp.plan.network import Kind
 
 COMPILER = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
@@ -129,6 +139,51 @@ def test_extreme_numbers(tmp_path):
         assert_allclose(found, model.predict_proba(X), atol=0.02)
         (found,) = call(library[f"m{i}_predict_proba"], np.full((1, 3), np.nan, np.float32), 3)
         assert np.isnan(found).all()
+
+
+FORMULAS = {
+    "all functions": lambda z: (
+        np.sin(z) * np.cos(z) + np.exp(-z) - np.expm1(0.3 * z) + np.tanh(z) / (1.5 + scalar.logistic(z))
+    ),
+    "of positive numbers": lambda z: (
+        np.sqrt(np.abs(z)) + np.log(2 + z * z) + (1 + z * z) ** 0.3 + np.log1p(z * z)
+    ),
+    "steps": lambda z: np.floor(z) + np.rint(2 * z) + np.mod(z, 0.7) + np.sign(z) - np.clip(z, -0.5, 0.5),
+    "choices": lambda z: np.where((z > 0.1) & ~(z > 1) | np.equal(z, 0.0), z**3, -1e300 * z * 1e-300),
+    "normal": lambda z: scalar.normal_cdf(2 * z) + scalar.normal_density(z - 1) + scalar.softplus(3 * z),
+    "several uses": lambda z: np.logaddexp(z, 0.5) * np.maximum(z, np.cosh(z) - 1) + np.sinh(z),
+}
+
+
+@needs_compiler
+def test_whatever_formula_is_recorded(tmp_path):
+    """Also what no registered function uses today: in C and for Numba."""
+    network = BPRegressor((), max_iter=1, random_state=0).fit(X[:, :1], X[:, 0])
+    network.coefs_ = [np.array([[1.0, -1.0, 2.0]])]
+    network.intercepts_ = [np.zeros(3)]
+    z = X[:, :1] * [[1.0, -1.0, 2.0]]
+    texts, expected = [], []
+    for name, formula in FORMULAS.items():
+        steps = head(
+            3,
+            np.dtype(float),
+            lambda b, n, dtype, f=formula, name=name: Step(
+                Kind.ELEMENTWISE, b, b + 1, n, n, function=Formula(name, f)
+            ),
+        )
+        prediction = replace(
+            network._prediction(), members=(Member(network._prediction().members[0].network, steps),)
+        )
+        texts.append(c_source(prediction, f"m{len(texts)}"))
+        expected.append(evaluate(trace(formula, variable("z")), {"z": z})[0])
+        source, constants = source_of(prediction)
+        kernel, out = compiled_kernel(source, constants.dtype), np.empty(3)
+        for x, row in zip(X[:, :1].copy(), expected[-1], strict=True):
+            kernel(constants, x, out)
+            assert_allclose(out, row, 1e-11, 1e-13)
+    library = compiled(tmp_path, *texts)
+    for i, values in enumerate(expected):
+        assert_allclose(call(library[f"m{i}_predict"], X[:, :1].copy(), 3)[0], values, 1e-11, 1e-13)
 
 
 @needs_compiler
