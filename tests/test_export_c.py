@@ -28,7 +28,7 @@ from fastbp.plan.network import Kind
 
 COMPILER = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wdouble-promotion", "-Wconversion", "-Werror"]
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 rng = np.random.RandomState(0)
 X = rng.normal(size=(40, 3))

@@ -120,7 +120,7 @@ class Exported:
         ...     for x in X:
         ...         total += f(x)
         ...     return total
-        >>> abs(sum_of_predictions(X) - model.predict(X).sum()) < 1e-6
+        >>> bool(abs(sum_of_predictions(X) - model.predict(X).sum()) < 1e-6)
         True
         """
         return to_numba(self, return_std=bool(return_std))
