@@ -54,6 +54,11 @@ class FormulaWriter(ABC):
     def line(self, text: str) -> None:
         self.lines.append("    " * self.depth + text if text else "")
 
+    def new_name(self) -> str:
+        """A name that no other value has."""
+        self._n_names += 1
+        return f"t{self._n_names}"
+
     def formula(self, function: Callable, *arguments: str) -> str:
         """Write the lines of a registered formula of numbers; return the text of its result.
 
@@ -77,8 +82,7 @@ class FormulaWriter(ABC):
             text = self._text(one, texts, inputs)
             named = one is not result and (uses[one] > 1 or self._wants_name(one, order))
             if named and one.op not in LEAVES:
-                name = f"t{self._n_names}"
-                self._n_names += 1
+                name = self.new_name()
                 self.name(name, bare(text), is_mask=one.is_mask)
                 text = name
             texts[one] = text

@@ -14,11 +14,13 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import carray, types
 from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, overload, register_jitable
 
+from fastbp.engines.cpu.simd import FUSED
 from fastbp.engines.kernel_cache import KernelCache, settings
 from fastbp.export.prediction import Prediction
 from fastbp.export.python_language import PythonWriter
@@ -26,7 +28,7 @@ from fastbp.export.scores import write_means_and_stds, write_scores
 
 # Sums of a row may be taken in any order, and products added with one rounding; NaN and infinities are kept.
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract"}}
-VERSION = 1  # of what is not in the source of a kernel: `stack`, and the types of its arguments
+VERSION = 2  # of what is not in the source of a kernel: the functions it calls, the types of its arguments
 
 # The module that compiled functions name as theirs: not this one, since they are none of the engine's
 # kernels. Numba imports it when it loads code from a cache, and reads nothing there.
@@ -47,6 +49,48 @@ class _Cache(KernelCache):
         options = sorted((name, str(value)) for name, value in self._options.items() if name != "fastmath")
         digest = hashlib.sha256(repr((known, options)).encode()).hexdigest()[:40]
         return f"export.kernel-{digest}"
+
+
+@intrinsic
+def rint(typingctx, x):
+    def codegen(context, builder, signature, args):
+        return builder.call(builder.module.declare_intrinsic("llvm.rint", [args[0].type]), args)
+
+    return x(x), codegen
+
+
+@intrinsic
+def power_of_2(typingctx, n):
+    """2ⁿ for an integral n held in a float, where it is a normal number."""
+
+    def codegen(context, builder, signature, args):
+        bits, fraction, bias = (32, 23, 127) if n == types.float32 else (64, 52, 1023)
+        whole, small = ir.IntType(bits), ir.IntType(32)
+        exponent = builder.fptosi(
+            args[0], small
+        )  # of NaN it is any number, as it is for the engine's kernels
+        exponent = exponent if bits == 32 else builder.sext(exponent, whole)
+        power = builder.shl(builder.add(exponent, whole(bias)), whole(fraction))
+        return builder.bitcast(power, args[0].type)
+
+    return n(n), codegen
+
+
+@intrinsic
+def fused(typingctx, a, b, c):
+    def codegen(context, builder, signature, args):
+        return builder.fma(*args)
+
+    return a(a, b, c), codegen
+
+
+def unfused(a, b, c):
+    return a * b + c
+
+
+unfused.__module__ = MODULE
+# without a fused instruction the C library would be called
+fma = fused if FUSED == "fma" else register_jitable(unfused)
 
 
 def _stack(dtype: types.Float) -> Any:
@@ -103,6 +147,9 @@ def compiled_kernel(source: str, dtype: np.dtype) -> Any:
         "carray": carray,
         "stack": STACKS[dtype],
         "F": dtype.type,
+        "fma": fma,
+        "rint": rint,
+        "power_of_2": power_of_2,
         "nan": np.nan,
         "inf": np.inf,
     }

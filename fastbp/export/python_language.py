@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from fastbp.export.inlined import NAMES, Inliner
 from fastbp.export.steps import StepWriter
 
 OF_MATH = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "erfc")
@@ -21,8 +22,12 @@ class PythonWriter(StepWriter):
 
     def __init__(self, dtype: np.dtype) -> None:
         super().__init__(dtype)
+        self._inliner = Inliner(self)
         self.parts: list[np.ndarray] = []
         self._n_constants = 0
+
+    def operation(self, op: str, *a: str) -> str:
+        return self._inliner.call(op, a[0]) if op in NAMES else super().operation(op, *a)
 
     def number(self, value: float) -> str:
         return f"F({float(value)!r})"
@@ -52,7 +57,7 @@ class PythonWriter(StepWriter):
 
     @contextmanager
     def loop(self, variable: str, start: str, stop: str, step: int = 1) -> Iterator[None]:
-        self.line(f"for {variable} in range({start}, {stop}, {step}):")
+        self.line(f"for {variable} in range({start}, {stop}{f', {step}' if step > 1 else ''}):")
         self.depth += 1
         yield
         self.depth -= 1

@@ -193,7 +193,7 @@ class StepWriter(FormulaWriter):
             self.put("most", self.select(f"({row}[j] > most)", f"{row}[j]", "most"))
         self.name("total", self.number(0.0), changes=True)
         with self.loop("j", "0", str(n)):
-            self.put(f"{row}[j]", self.function("exp", f"{row}[j] - most"))
+            self.put(f"{row}[j]", self.operation("exp", f"{row}[j] - most"))
             self.put("total", f"{row}[j]", "+=")
         with self.loop("j", "0", str(n)):
             self.put(f"{row}[j]", f"{row}[j] / total")
