@@ -56,6 +56,25 @@ def test_every_function():
         assert exported.error(found, expected) < TOLERANCE[chosen["dtype"]], chosen
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_extreme_numbers(dtype):
+    """Large ones overflow nowhere, and NaN stays NaN."""
+    names = ["softplus", "gelu", "mish", "tanh", "selu", "logistic", "silu"]
+    model = BPClassifier([4] * len(names), activation=names, max_iter=1, random_state=0, dtype=dtype)
+    model.fit(X, np.arange(30) % 3)
+    rows = X.astype(dtype)
+    for size in (1.0, 30.0, 1000.0):
+        model.coefs_ = [size * coef for coef in model.coefs_]
+        source, constants = source_of(model._prediction())
+        kernel, found = compiled_kernel(source, constants.dtype), np.empty((30, 3), dtype)
+        for x, out in zip(rows, found, strict=True):
+            kernel(constants, x, out)
+        assert np.isfinite(found).all()
+        assert_allclose(found, model.predict_proba(rows), 1e-3 if dtype == "float32" else 1e-9, atol=1e-7)
+    kernel(constants, np.full(3, np.nan, dtype), out)
+    assert np.isnan(out).all()
+
+
 def test_in_compiled_code(regressor, f):
     @numba.njit
     def total(X):

@@ -1,6 +1,7 @@
-"""exp, tanh and related functions written out from ``fastbp.functions.scalar``, where loops are vectorised.
+"""exp, tanh and related functions, written out from ``fastbp.functions.scalar`` as lines of a program.
 
-Calls of the C library are not. A formula is called with texts in place of numbers: each operation writes a line.
+Compilers vectorise loops with such lines, but not those that call the C library. A formula is called with
+texts in place of numbers, and each of its operations writes a line.
 """
 
 from collections.abc import Callable
@@ -111,7 +112,8 @@ class Inliner:
         def scale(x: Any, n: Any) -> Text:
             return named(writer, f"{written(writer, x)} * power_of_2({written(writer, n)})")
 
-        return {"single": single, "select": select, "scale": scale}.get(name, call)
+        known: dict[str, Callable] = {"single": single, "select": select, "scale": scale}
+        return known.get(name, call)
 
 
 CALLS = {"fma": "fma", "sqrt": "math.sqrt", "absolute": "abs", "rint": "rint"}

@@ -66,9 +66,8 @@ def power_of_2(typingctx, n):
     def codegen(context, builder, signature, args):
         bits, fraction, bias = (32, 23, 127) if n == types.float32 else (64, 52, 1023)
         whole, small = ir.IntType(bits), ir.IntType(32)
-        exponent = builder.fptosi(
-            args[0], small
-        )  # of NaN it is any number, as it is for the engine's kernels
+        # of NaN it is any number: what is multiplied by the result is NaN then
+        exponent = builder.fptosi(args[0], small)
         exponent = exponent if bits == 32 else builder.sext(exponent, whole)
         power = builder.shl(builder.add(exponent, whole(bias)), whole(fraction))
         return builder.bitcast(power, args[0].type)
