@@ -200,6 +200,13 @@ def test_a_file_is_a_program_and_a_header(tmp_path):
     subprocess.run([COMPILER, "-std=c99", *WARNINGS, "-c", "user.c"], cwd=tmp_path, check=True)
 
 
+def test_sizes_in_the_comment():
+    model = BPRegressor((50, 20), max_iter=1, dtype="float32").fit(X, X[:, :2])
+    text = model.to_c()
+    assert f"{4 * (3 * 50 + 50 + 50 * 20 + 20 + 20 * 2 + 2)} bytes of" in text
+    assert f"about {4 * (50 + 20 + 2 + 3 * 2)} bytes of stack" in text
+
+
 def test_names_in_the_comment_do_not_end_it():
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame(X, columns=["*/ int", "ok", "two\nlines"])

@@ -8,6 +8,7 @@ import numpy as np
 from fastbp.export.c_language import CWriter, comment, string
 from fastbp.export.prediction import ABOVE, EACH, ONLY, Member, Prediction
 from fastbp.export.scores import has_std, write_means_and_stds, write_scores
+from fastbp.export.steps import allocate
 
 RESERVED = """
 auto break case char const continue default do double else enum extern float for goto if inline int long main
@@ -221,6 +222,17 @@ class _File:
             )
         return lines
 
+    def _stack(self) -> int:
+        """Bytes of the arrays in the functions that are under way at a time."""
+        members = self.prediction.members
+        programs = [p for member in members for p in (member.network, member.head) if p is not None]
+        numbers = max(sum(allocate(program).sizes) for program in programs)
+        numbers += max(member.network.n_outputs for member in members)
+        numbers += 3 * self.prediction.n_outputs
+        if has_std(self.prediction):
+            numbers += sum(member.n_outputs for member in members)
+        return numbers * self.prediction.dtype.itemsize
+
     def _header(self) -> list[str]:
         prediction, name, upper = self.prediction, self.name, self.name.upper()
         numbers = self.writer.n_constants
@@ -228,7 +240,7 @@ class _File:
         many = f"{len(prediction.members)} networks" if len(prediction.members) > 1 else "a network"
         described = [
             f"{prediction.model}, written by fastbp: {many} with {numbers} constants in {self.type}, "
-            f"{size} bytes of read-only data.",
+            f"{size} bytes of read-only data; about {self._stack()} bytes of stack.",
             f"x points to {prediction.n_inputs} inputs in {self.type}.",
             *self._meanings(),
             "Nothing is allocated and nothing global is written: all functions may run in several threads at "
