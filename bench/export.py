@@ -19,6 +19,7 @@ largest. Where float32 is off, other weights decide; what is off with three draw
 """
 
 import argparse
+import contextlib
 import ctypes
 import shutil
 import subprocess
@@ -155,7 +156,7 @@ def of_emlearn(compiler: str, peer, X, expected):
         import emlearn
     except ImportError:
         return None
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # it leaves files where it runs
         emlearn.convert(peer, method="inline", dtype="float").save(file=f"{folder}/peer.h", name="peer")
         text = Path(folder, "peer.h").read_text(encoding="utf-8")
     n_in, n_out = X.shape[1], expected.shape[1]
