@@ -11,18 +11,30 @@ from fastbp.estimators.classifier import BPClassifier
 from fastbp.estimators.learning_rate_range import learning_rate_range
 from fastbp.estimators.regressor import BPRegressor
 from fastbp.estimators.sklearn_exchange import from_sklearn
+from fastbp.functions.own.activation import Activation
+from fastbp.functions.own.formula import register
+from fastbp.functions.own.loss import Loss
+from fastbp.functions.own.schedule import Schedule
+from fastbp.functions.own.solver import Solver
+from fastbp.persistence import load
 from fastbp.tables import TabularClassifier, TabularRegressor
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Activation",
     "BPClassifier",
     "BPEnsembleClassifier",
     "BPEnsembleRegressor",
     "BPRegressor",
+    "Loss",
+    "Schedule",
+    "Solver",
     "TabularClassifier",
     "TabularRegressor",
     "__version__",
     "from_sklearn",
     "learning_rate_range",
+    "load",
+    "register",
 ]

@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from fastbp import BPClassifier, BPEnsembleClassifier, BPEnsembleRegressor, BPRegressor, export
+from fastbp import Activation, BPClassifier, BPEnsembleClassifier, BPEnsembleRegressor, BPRegressor, export
 from fastbp.export.c_file import c_source
 from fastbp.export.numba_function import compiled_kernel, source_of
 from fastbp.export.prediction import Formula, Member, head
@@ -270,3 +270,17 @@ def test_other_steps_and_models_are_refused():
             export.to_c(other)
     with pytest.raises(ValueError, match="not fitted"):
         export.to_c(make_pipeline(StandardScaler(), model))
+
+
+@needs_compiler
+def test_own_activations(tmp_path):
+    """A user's formula is written out as those of the registries."""
+    wave = Activation("exported_wave", lambda z: np.sin(z) * np.exp(-z * z) + np.where(z > 0, z, 0.1 * z))
+    model = BPRegressor((4, 4), activation=[wave, "tanh"], out_activation=wave, max_iter=1, random_state=0)
+    model.fit(X, X[:, 0])
+    (found,) = call(compiled(tmp_path, model.to_c()).model_predict, X, 1)
+    assert_allclose(found[:, 0], model.predict(X), 1e-12)
+    source, constants = source_of(model._prediction())
+    kernel, out = compiled_kernel(source, constants.dtype), np.empty(1)
+    kernel(constants, X[0].copy(), out)
+    assert_allclose(out, model.predict(X[:1]), 1e-12)

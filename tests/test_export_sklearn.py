@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from fastbp import BPClassifier, BPRegressor, from_sklearn
+from fastbp import Activation, BPClassifier, BPRegressor, from_sklearn
 
 rng = np.random.RandomState(0)
 X = rng.normal(size=(60, 4))
@@ -198,3 +198,9 @@ def test_one_class_and_no_hidden_layer():
     assert_array_equal(from_sklearn(theirs).predict(X), theirs.predict(X))
     model = BPClassifier((), max_iter=2, random_state=0).fit(X, LABELS["multiclass"])
     assert_allclose(model.to_sklearn().predict_proba(X), model.predict_proba(X), 1e-12)
+
+
+def test_own_functions_are_named():
+    model = BPRegressor(**{**SMALL, "activation": Activation("to_sklearn", np.sin)}).fit(X, X[:, 0])
+    with pytest.raises(ValueError, match=r"^activation=Activation\('to_sklearn'\)"):
+        model.to_sklearn()

@@ -316,7 +316,10 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
 
     def __getstate__(self) -> dict:
         refuse_unpicklable(self)
-        state = own_lists(super().__getstate__())
+        return super().__getstate__()
+
+    def _saved_state(self) -> dict:
+        state = own_lists(super()._saved_state())
         state.pop("_epoch", None)  # of a running fit
         memory = state.get("_memory")
         # twice the size of the network, and of no use unless training resumes
@@ -326,13 +329,18 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             state = {**state, "_memory": dataclasses.asdict(memory) if kept else None}
         return state
 
-    def __setstate__(self, state: dict) -> None:
+    def _set_saved_state(self, state: dict) -> None:
         memory = state.get("_memory")
         if memory is not None:
             solver_state = memory["state"]
             whole = None if solver_state is None else SolverState(**solver_state)
             state = {**state, "_memory": WarmStartState(**{**memory, "state": whole})}
-        super().__setstate__(state)
+        super()._set_saved_state(state)
+
+    def _check_saved(self) -> None:
+        """Raise ValueError if the weights do not fit together."""
+        if all(getattr(self, name, None) is not None for name in ("coefs_", "intercepts_")):
+            self._network()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -7,7 +7,8 @@ A row stands for the outputs or targets of one row of the batch, of any length; 
 number is one of a row. Reductions make a number of a row.
 """
 
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Any
 from weakref import WeakValueDictionary
@@ -32,8 +33,10 @@ FUNCTIONS = {
     "sin": 1,
     "cos": 1,
 }
-SCALAR_ONLY = {"floor": 1, "power": 2, "mod": 2}  # of schedules and coefficients, not of vector registers
+POWER = {"power": 2}
+SCALAR_ONLY = {"floor": 1, "mod": 2}  # of schedules and coefficients, not of vector registers
 REDUCTIONS = {"sum": 1, "max": 1, "min": 1}
+MOST_SHOWN = 200  # operations of an expression as text
 LENGTH = "n"  # the input that is the number of outputs of a row
 
 ARITIES = {
@@ -42,8 +45,21 @@ ARITIES = {
     **ARITHMETIC,
     **PRIMITIVES,
     **FUNCTIONS,
+    **POWER,
     **SCALAR_ONLY,
     **REDUCTIONS,
+}
+# Of constants these are computed at once: the compiled loops see no operation of two constants.
+FOLDED: dict[str, Callable[..., float]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+    "neg": operator.neg,
+    "fma": lambda a, b, c: a * b + c,
+    "absolute": abs,
+    "mod": operator.mod,
+    "power": operator.pow,
 }
 
 
@@ -85,12 +101,23 @@ class Node:
         return self.op == "constant"
 
     def __repr__(self) -> str:
+        if _has_more_than(self, MOST_SHOWN):
+            return f"<formula whose last operation is {self.op}>"
         if self.op in LEAVES:
             return str(self.value)
         return f"{self.op}({', '.join(map(repr, self.args))})"
 
     def __reduce__(self):
         return from_list, (to_list([self]), 0)
+
+
+def _has_more_than(one: Node, n: int) -> bool:
+    """Return whether an expression, written out without shared parts, has more than n operations."""
+    stack = [one]
+    while stack and n >= 0:
+        stack.extend(stack.pop().args)
+        n -= 1
+    return bool(stack)
 
 
 _known: "WeakValueDictionary[tuple, Node]" = WeakValueDictionary()
@@ -136,12 +163,66 @@ def node(op: str, *args: Node) -> Node:
                 if wants_mask
                 else "a comparison is not a number here: choose between two numbers by np.where(z > 0, a, b)."
             )
+    if all(arg.is_constant for arg in args) and op in FOLDED:
+        try:
+            return constant(FOLDED[op](*(arg.value for arg in args)))
+        except ArithmeticError:
+            raise FormulaError(f"{op} of the constants {[arg.value for arg in args]} is no number.") from None
     if op == "select":
         return _select(*args)
-    if op == "neg" and args[0].op == "constant":
-        return constant(-args[0].value)
+    simpler = _simplified(op, *args)
+    if simpler is not None:
+        return simpler
     is_row = op not in REDUCTIONS and any(arg.is_row for arg in args)
     return _made(op, args, is_row=is_row)
+
+
+def _simplified(op: str, *args: Node) -> Node | None:
+    """The same in fewer operations, as derivatives by the chain rule need it; None if there is no such form.
+
+    A number that is chosen to be 0 stays 0 beside an infinity.
+    """
+    if op == "neg" and args[0].op == "neg":
+        return args[0].args[0]
+    if op == "neg" and _is_choice_of_constants(args[0]):
+        mask, a, b = args[0].args
+        return _select(mask, node("neg", a), node("neg", b))
+    if op in ("sub", "add") and _is(args[1], 0.0):
+        return args[0]
+    if op in ("mul", "add"):
+        return _simplified_product(*args) if op == "mul" else _simplified_sum(*args)
+    return None
+
+
+def _simplified_product(x: Node, y: Node) -> Node | None:
+    for a, b in ((x, y), (y, x)):
+        if _is(a, 1.0):
+            return b
+        if _is(a, -1.0):
+            return node("neg", b)
+        if _is_choice_of_constants(a) and {abs(c.value) for c in a.args[1:]} <= {0.0, 1.0}:
+            ones = [b if c.value == 1.0 else node("neg", b) if c.value == -1.0 else c for c in a.args[1:]]
+            return _select(a.args[0], *ones)
+    return None
+
+
+def _simplified_sum(x: Node, y: Node) -> Node | None:
+    if _is(x, 0.0):
+        return y
+    if x.op == y.op == "select" and x.args[0] is y.args[0]:
+        mask, a, b = x.args
+        _, c, d = y.args
+        if (_is(a, 0.0) or _is(c, 0.0)) and (_is(b, 0.0) or _is(d, 0.0)):
+            return _select(mask, node("add", a, c), node("add", b, d))
+    return None
+
+
+def _is(one: Node, value: float) -> bool:
+    return one.is_constant and one.value == value
+
+
+def _is_choice_of_constants(one: Node) -> bool:
+    return one.op == "select" and one.args[1].is_constant and one.args[2].is_constant
 
 
 def _select(mask: Node, a: Node, b: Node) -> Node:
@@ -154,6 +235,8 @@ def _select(mask: Node, a: Node, b: Node) -> Node:
         return _select(mask.args[0], a, _select(mask.args[1], a, b))
     if a is b:
         return a
+    if all(arg.is_constant for arg in mask.args):
+        return a if getattr(operator, mask.op)(*(arg.value for arg in mask.args)) else b
     return _made("select", (mask, a, b), is_row=mask.is_row or a.is_row or b.is_row)
 
 

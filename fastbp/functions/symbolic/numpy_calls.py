@@ -78,7 +78,7 @@ def clip(x: Any, low: Any = None, high: Any = None, **names: Any) -> Node:
 
 
 def logaddexp(a: Any, b: Any) -> Node:
-    return apply("add", maximum(a, b), apply("log1p_exp_neg", apply("absolute", apply("sub", a, b))))
+    return apply("add", apply("softplus", apply("sub", a, b)), b)
 
 
 def log1p(x: Any) -> Node:
