@@ -10,6 +10,7 @@ from fastbp.ensembles import BPEnsembleClassifier, BPEnsembleRegressor
 from fastbp.estimators.classifier import BPClassifier
 from fastbp.estimators.learning_rate_range import learning_rate_range
 from fastbp.estimators.regressor import BPRegressor
+from fastbp.estimators.sklearn_exchange import from_sklearn
 from fastbp.functions.own.activation import Activation
 from fastbp.functions.own.formula import register
 from fastbp.functions.own.loss import Loss
@@ -32,6 +33,7 @@ __all__ = [
     "TabularClassifier",
     "TabularRegressor",
     "__version__",
+    "from_sklearn",
     "learning_rate_range",
     "load",
     "register",

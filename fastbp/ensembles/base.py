@@ -14,8 +14,10 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from fastbp.ensembles.rows import EnsembleRows
 from fastbp.ensembles.samples import draws, n_drawn, weights_of
 from fastbp.estimators.curves import own_lists
+from fastbp.estimators.exports import Exported, of_ensemble
 from fastbp.estimators.fit_many import FitJob, fit_many
 from fastbp.estimators.mlp import BackPropagation
+from fastbp.export.prediction import Prediction
 from fastbp.persistence.mixin import SaveMixin
 from fastbp.training.call_stack import warn
 from fastbp.training.progress import make_fleet_progress
@@ -24,7 +26,7 @@ from fastbp.training.result import NON_FINITE
 MAX_SEED = np.iinfo(np.int32).max
 
 
-class Ensemble(SaveMixin, MetaEstimatorMixin, BaseEstimator):
+class Ensemble(SaveMixin, Exported, MetaEstimatorMixin, BaseEstimator):
     """Base of BPEnsembleClassifier and BPEnsembleRegressor; not for direct use."""
 
     _parameter_constraints: dict = {
@@ -214,6 +216,10 @@ class Ensemble(SaveMixin, MetaEstimatorMixin, BaseEstimator):
     def _mean(self, X: Any, method: str) -> np.ndarray:
         """Mean of a prediction method over the members."""
         return mean_of(getattr(member, method)(rows) for member, rows in self._members(X))
+
+    def _prediction(self) -> Prediction:
+        check_is_fitted(self, "estimators_")
+        return of_ensemble(self, self.estimators_)
 
     # --- scikit-learn's protocols
 

@@ -11,9 +11,11 @@ from sklearn.utils.metaestimators import available_if
 
 from fastbp.estimators.class_targets import rounds, threshold_of
 from fastbp.estimators.exact_labels import label_array, positions
+from fastbp.estimators.exports import of_classifier
 from fastbp.estimators.inspection import FittedNetwork
 from fastbp.estimators.labels import Labels, target_kind
 from fastbp.estimators.probabilities import log_probabilities
+from fastbp.export.prediction import Prediction
 from fastbp.functions.loss_lookup import default_output
 from fastbp.functions.losses import LOSSES
 from fastbp.training.float_errors import silent
@@ -150,6 +152,9 @@ class ClassPredictions(ClassifierMixin, FittedNetwork):
             target_kind(y)  # refuses NaN and fractions, which are not just wrong labels
         found, predicted = (positions(column_or_1d(one), labels.classes) for one in (y, self.predict(X)))
         return float(accuracy_score(found, predicted, sample_weight=sample_weight))
+
+    def _prediction(self) -> Prediction:
+        return of_classifier(self)
 
     def _threshold(self) -> float:
         """Threshold above which an output means its label."""

@@ -16,6 +16,7 @@ from sklearn.utils import Bunch
 from fastbp.engines.dataset import Dataset
 from fastbp.engines.select import get_engine, on_gpu
 from fastbp.estimators import initial_weights, precision
+from fastbp.estimators.exports import Exported
 from fastbp.estimators.fitted_weights import StoredWeights
 from fastbp.estimators.input_checks import blocks_of, canonical, validated
 from fastbp.estimators.options import Options, parameter_names, task_of, with_role
@@ -30,7 +31,9 @@ PLAIN = frozenset((type(None), str, float, bool, int))
 OF_ENGINES = ("device", "n_jobs")  # the parameters that say where predictions are computed
 
 
-class FittedNetwork(SaveMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedParameters, ABC):
+class FittedNetwork(
+    SaveMixin, Exported, ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedParameters, ABC
+):
     """Methods of the estimators that read a trained network."""
 
     # Set by the constructors of the two classes; others are read through `_options`.

@@ -278,6 +278,37 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             "validation_loss_curve_": losses,
         }
 
+    def to_sklearn(self) -> Any:
+        """Return the network as scikit-learn's MLPClassifier or MLPRegressor, with the same predictions.
+
+        After `partial_fit`, that of scikit-learn continues with the moments and the learning rate of the
+        solver.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            Fitted if this estimator is. A warning names parameters of training that scikit-learn lacks, and
+            that it would not train on with.
+
+        Raises
+        ------
+        ValueError
+            If the network has what scikit-learn's cannot compute, such as another activation, or, of an
+            estimator that is not fitted, for any parameter that scikit-learn lacks; names the parameter.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp import BPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = BPClassifier((16,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> type(model.to_sklearn()).__name__
+        'MLPClassifier'
+        """
+        from fastbp.estimators.sklearn_exchange import to_sklearn
+
+        return to_sklearn(self)
+
     # --- scikit-learn's protocols
 
     def __sklearn_clone__(self) -> Self:

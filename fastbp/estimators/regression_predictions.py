@@ -12,11 +12,13 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.metaestimators import available_if
 
 from fastbp.estimators.data_kinds import real_numbers
+from fastbp.estimators.exports import of_regressor
 from fastbp.estimators.inspection import FittedNetwork
 from fastbp.estimators.parameter_checks import check
 from fastbp.estimators.regression_targets import quantiles
 from fastbp.estimators.scaling import near_one
 from fastbp.estimators.type_hints import Flag, Real
+from fastbp.export.prediction import Prediction
 from fastbp.functions.loss_entry import Loss
 from fastbp.functions.loss_lookup import NORMAL_LOSSES, default_output, find_loss
 from fastbp.training.float_errors import silent
@@ -148,6 +150,9 @@ class RegressionPredictions(RegressorMixin, FittedNetwork):
         return float(r2_score(*near_one(y, predicted), sample_weight=sample_weight))
 
     # --- What the outputs mean
+
+    def _prediction(self) -> Prediction:
+        return of_regressor(self)
 
     def _loss(self) -> Loss:
         return find_loss(self.loss, self._out_activation(), "regressor")
