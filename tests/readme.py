@@ -83,7 +83,6 @@ EXPORT = Document("fastbp/export/README.md")
 FUNCTIONS = Document("fastbp/functions/README.md")
 PERSISTENCE = Document("fastbp/persistence/README.md")
 PLOTS = Document("fastbp/plots/README.md")
-EXPORT = Document("fastbp/export/README.md")
 ONNX = Document("fastbp/onnx/README.md")
 GUIDES = [EXPORT, ONNX, PERSISTENCE, PLOTS]  # of rooms of the package: their Python is run, in order
 DOCUMENTS = [README, BENCH, ENGINES, ESTIMATORS, FUNCTIONS, *GUIDES]
