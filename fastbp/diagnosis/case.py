@@ -24,7 +24,8 @@ RUNS = 8  # that share the time limit: one run alone may take an eighth of it
 # seeds were within 1.1 on the data sets of sklearn.datasets.
 CLEARLY = 1.25
 BATCH_BY_HEART = 32  # rows; as many as a usual batch
-STEPS_BY_HEART = 400
+STEPS_BY_HEART = 500
+LEARNT = 0.01  # of the first loss: no other rate is tried then
 # Rows an output that a network learns by heart with a weight for each, and as many again to find them easily.
 WEIGHTS_A_ROW = 4
 PLAIN = {
@@ -36,7 +37,7 @@ PLAIN = {
     "max_norm": None,
     "average": None,
     "average_params": None,
-    "schedule": None,
+    "schedule": "cosine",  # to settle at the end, whatever the rate
     "schedule_params": None,
     "learning_rate": "constant",
     "early_stopping": False,
@@ -128,6 +129,10 @@ class Case:
 
     def name(self, column: int) -> str:
         return self.names[column]
+
+    def label(self, number: int) -> str:
+        """Name of a class, for messages."""
+        return repr(self.classes[number : number + 1].tolist()[0])
 
     def named(self, columns: Any, most: int = 5) -> str:
         """Names of some columns, for messages."""
@@ -240,6 +245,14 @@ class Case:
         return probe.untrained(probe.copy_of(self.network, self.random_state), self.split[0])
 
     @cached_property
+    def initial_with_outputs(self) -> Any:
+        """The same; with a random output layer in place of zeros, through which no gradient comes."""
+        if self.options.out_init != "zeros" or self.options.init == "zeros":
+            return self.initial
+        copy = probe.copy_of(self.network, self.random_state, out_init=self.options.init)
+        return probe.untrained(copy, self.split[0])
+
+    @cached_property
     def range_test(self) -> LearningRateRange:
         need(self.options.is_stochastic, f"solver={self.options.solver!r} has no learning rate")
         need(self.options.solver != "rprop", "rprop has a step of its own for each weight")
@@ -254,28 +267,37 @@ class Case:
             raise
 
     @cached_property
-    def by_heart(self) -> tuple[Run, int]:
-        """A copy trained on one batch alone, without anything that holds it back, and the rows of it."""
+    def by_heart(self) -> tuple[list[Run], int]:
+        """Copies trained on one batch alone, without anything that holds them back, and its number of rows.
+
+        At the suggested learning rate, the user's, and ten times it: one of them should do.
+        """
         options, train = self.options, self.split[0]
-        model = self.initial
-        n_weights = sum(coef.size for coef in model.coefs_)
-        n_outputs = model.coefs_[-1].shape[1]
+        need(options.hidden, "a linear model need not learn rows by heart")
+        n_weights = sum(coef.size for coef in self.initial.coefs_)
+        n_outputs = self.initial.coefs_[-1].shape[1]
         n_rows = min(BATCH_BY_HEART, len(train), n_weights // (WEIGHTS_A_ROW * n_outputs))
         need(n_rows >= 2, "the network has too few weights to learn rows by heart")
-        need(options.hidden, "a linear model need not learn rows by heart")
         batch = train.take(_distinct(train, n_rows, self.random_state))
-        changes = {**PLAIN, "batch_size": len(batch), "max_iter": STEPS_BY_HEART}
-        if options.is_stochastic:
-            rate = self.range_test.suggestion if options.solver != "rprop" else None
-            if rate is not None:
-                changes["learning_rate_init"] = rate
+        changes: dict[str, Any] = {**PLAIN, "batch_size": len(batch), "max_iter": STEPS_BY_HEART}
         if options.norm == "batch":
             changes["norm"] = None
         if self.is_classifier and "label_smoothing" in (options.loss_params or {}):
             changes["loss_params"] = {"label_smoothing": 0.0}
+        rates = [options.learning_rate_init]
+        if not options.is_stochastic:
+            changes["schedule"] = None
+        if options.is_stochastic and options.solver != "rprop":
+            suggestion = self.range_test.suggestion
+            rates = [suggestion or rates[0], rates[0], 10 * rates[0], rates[0] / 10]
         self.progress.step("learning one batch by heart")
-        run = self._train(probe.copy_of(self.network, self.random_state, **changes), batch, None)
-        return run, len(batch)
+        runs: list[Run] = []
+        for rate in dict.fromkeys(rates):
+            copy = probe.copy_of(self.network, self.random_state, **changes, learning_rate_init=rate)
+            runs.append(self._train(copy, batch, None))
+            if runs[-1].model is not None and runs[-1].loss < LEARNT * runs[0].records[0].loss:
+                break
+        return runs, len(batch)
 
     @cached_property
     def out_of_fold(self) -> OutOfFold:

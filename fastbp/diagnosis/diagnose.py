@@ -126,12 +126,11 @@ def diagnose(
         fitted = subject.network if subject.is_fitted else None
         if fitted is not None and np.shape(fitted.coefs_[0])[0] != n_columns:
             raise ValueError(
-                f"X has {n_columns} features, but the fitted network has {np.shape(fitted.coefs_[0])[0]} inputs: "
+                f"X has {n_columns} features, but the fitted network has {np.shape(fitted.coefs_[0])[0]} "
+                "inputs: "
                 "pass the X that it was fitted on, or a network that is not fitted."
             )
-        case = Case(
-            subject.network, fitted, rows, rows_val, names, seed, float(time_limit), progress
-        )
+        case = Case(subject.network, fitted, rows, rows_val, names, seed, float(time_limit), progress)
         try:
             findings, checked, skipped = _checked(case)
         finally:
@@ -139,7 +138,9 @@ def diagnose(
     notes = [*subject.notes, *_notes(case, rows, rows_val), *case.notes]
     late = [code for code, reason in skipped.items() if "time" in reason]
     if late:
-        notes.append(f"Not checked for lack of time: {', '.join(late)}. Raise time_limit, or lower max_samples.")
+        notes.append(
+            f"Not checked for lack of time: {', '.join(late)}. Raise time_limit, or lower max_samples."
+        )
     return Report(findings, subject.name, notes, checked, skipped)
 
 
@@ -162,7 +163,8 @@ def _notes(case: Case, rows: Rows, rows_val: Rows | None) -> list[str]:
     notes = []
     if len(rows) < rows.n_given - rows.n_missing_targets:
         notes.append(
-            f"A sample of {len(rows)} of {rows.n_given} rows was looked at: fewer rows are learnt by heart sooner, "
+            f"A sample of {len(rows)} of {rows.n_given} rows was looked at: fewer rows are learnt by "
+            "heart sooner, "
             "and have fewer repeated rows. Raise max_samples for more."
         )
     if rows_val is not None and len(rows_val) < rows_val.n_given - rows_val.n_missing_targets:

@@ -128,7 +128,7 @@ class Report:
             Without pandas.
         """
         try:
-            import pandas as pd
+            import pandas as pd  # type: ignore[import-untyped]
         except ImportError as error:
             raise ImportError("Report.to_frame() needs pandas: pip install pandas") from error
         names = ["code", "severity", "value", "message", "remedy", "change", "details"]

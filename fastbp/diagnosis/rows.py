@@ -55,7 +55,9 @@ class Rows:
         return Rows(self.X[rows], self.y[rows], weight, self.index[rows], self.n_given, self.counts)
 
 
-def checked_rows(X: Any, y: Any, weight: Any, task: str, most: int, random_state: int, name: str = "") -> Rows:
+def checked_rows(
+    X: Any, y: Any, weight: Any, task: str, most: int, random_state: int, name: str = ""
+) -> Rows:
     """Check the data and draw a sample of at most `most` rows.
 
     Parameters
@@ -105,7 +107,8 @@ def _numbers(X: Any, name: str) -> Any:
         if "could not convert" not in str(error):
             raise
         raise ValueError(
-            f"{name} has values that are no numbers ({error}). Pass a Pipeline whose first steps encode them, "
+            f"{name} has values that are no numbers ({error}). Pass a Pipeline whose first steps encode "
+            "them, "
             "or TabularClassifier() or TabularRegressor(), which encode tables themselves."
         ) from error
 

@@ -52,6 +52,7 @@ class Subject:
         else:
             inputs = steps.transform(X) if self.steps_are_fitted else steps.fit_transform(X, y)
             inputs_val = None if X_val is None else steps.transform(X_val)
+        names: list[str] | None
         try:
             names = [str(name) for name in steps.get_feature_names_out()]
         except Exception:  # a step of the user's that has no names

@@ -47,12 +47,17 @@ def underfitting(case: Case) -> Finding | None:
     trial = case.trial(**changes)
     fall, fall_val = case.fall(trial), case.guess - trial.loss_val
     own, own_val = case.fall(run), case.guess - run.loss_val
-    if fall <= CLEARLY * max(own, 0) or fall_val <= CLEARLY * max(own_val, 0) or fall_val <= 0.05 * case.guess:
+    if (
+        fall <= CLEARLY * max(own, 0)
+        or fall_val <= CLEARLY * max(own_val, 0)
+        or fall_val <= 0.05 * case.guess
+    ):
         return None
     return Finding(
         "warning",
         f"Training loss {run.loss:.3g} and validation loss {run.loss_val:.3g} are both high (guessing: "
-        f"{case.guess:.3g}); with hidden_layer_sizes={sizes} and without dropout and strong penalties they are "
+        f"{case.guess:.3g}); with hidden_layer_sizes={sizes} and without dropout and strong penalties "
+        "they are "
         f"{trial.loss:.3g} and {trial.loss_val:.3g}.",
         float(share),
         f"Set hidden_layer_sizes={sizes}; weaken alpha, l1, l2, weight_decay, max_norm and dropout.",

@@ -15,7 +15,8 @@ MOST_COLUMNS = 2000  # that are compared with each other, or looked at alone
 MOST_ROWS = 2000  # that a tree is grown on
 FEWEST_ROWS = 50  # on fewer, a small tree fits chance
 # Share of what a constant leaves unexplained. Best honest columns: petal width of load_iris 0.94, worst
-# perimeter of load_breast_cancer 0.79; a copy of the target 1 for classes, 1 - 1/64^2 for 64 leaves of uniform
+# perimeter of load_breast_cancer 0.79; a copy of the target 1 for classes, 1 - 1/64^2 for 64 leaves of
+# uniform
 # numbers.
 TELLS_ALL = 0.99
 TELLS_ALL_VALUES = 0.995
@@ -38,7 +39,8 @@ def constant_columns(case: Case) -> Finding | None:
         "warning" if len(columns) > MOSTLY_CONSTANT * n_columns else "info",
         f"{len(columns)} of {n_columns} columns have one value only: {case.named(columns)}.",
         float(len(columns)),
-        "Leave them out, with sklearn.feature_selection.VarianceThreshold() for instance; they do no harm but "
+        "Leave them out, with sklearn.feature_selection.VarianceThreshold() for instance; they do no harm "
+        "but "
         "cost time.",
         details={"columns": columns.tolist()},
     )
@@ -103,10 +105,12 @@ def leakage(case: Case) -> Finding | None:
     best = float(explained.max())
     return Finding(
         "serious",
-        f"{case.named(columns)} alone explains {best:.2%} of the target. Such a column is often made from the "
+        f"{case.named(columns)} alone explains {best:.2%} of the target. Such a column is often made from "
+        "the "
         "target, or known only after it.",
         best,
-        "Look at where the column comes from, and leave it out if it is not known when predictions are wanted.",
+        "Look at where the column comes from, and leave it out if it is not known when predictions are "
+        "wanted.",
         details={"columns": columns.tolist()},
     )
 

@@ -8,7 +8,8 @@ from fastbp.diagnosis.report import Finding
 from fastbp.functions.solvers import STOCHASTIC
 
 FEWEST_EPOCHS = 8  # of a curve that can be judged
-# An epoch jumps if the loss rises by this share of its whole fall. Batches and dropout make the loss rise by a
+# An epoch jumps if the loss rises by this share of its whole fall. Batches and dropout make the loss rise
+# by a
 # hundredth or so now and then; half of all epochs would rise if it only went up and down.
 JUMP = 0.05
 MANY_JUMPS = 0.15  # share of the epochs
@@ -18,7 +19,8 @@ CYCLES = ("restarts", "coslog")  # schedules whose rate rises again: so does the
 STANDS_STILL = 0.01
 STILL_HIGH = 0.1
 FACTOR = 10.0  # of the rates that are tried then
-# Rise of the validation loss from its best epoch to the weights that are kept, over its fall before: on sets of
+# Rise of the validation loss from its best epoch to the weights that are kept, over its fall before: on
+# sets of
 # sklearn.datasets 0 to 0.05 for fits with early stopping.
 RISE, LARGE_RISE = 0.1, 0.5
 FEWEST_ROWS = 20  # validation rows
@@ -67,7 +69,9 @@ def oscillating_loss(case: Case) -> Finding | None:
 def plateau(case: Case) -> Finding | None:
     run = case.run
     need(case.options.is_stochastic, f"solver={case.options.solver!r} has no learning rate")
-    need(run.model is not None and case.guess > 0, "the training of a copy failed, or the loss may be negative")
+    need(
+        run.model is not None and case.guess > 0, "the training of a copy failed, or the loss may be negative"
+    )
     need(run.n_epochs >= 2 * FEWEST_EPOCHS, f"there are fewer than {2 * FEWEST_EPOCHS} epochs")
     curve = np.asarray(run.losses)
     third = curve[-(len(curve) // 3) :]
@@ -81,11 +85,14 @@ def plateau(case: Case) -> Finding | None:
         if case.learns_more(trial):
             return Finding(
                 "warning",
-                f"The last {len(third)} of {len(curve)} epochs bring {max(share, 0):.1%} of the fall of the loss, "
-                f"which stands at {run.loss:.3g} (guessing: {case.guess:.3g}); at learning_rate_init={rate:g} it "
+                f"The last {len(third)} of {len(curve)} epochs bring {max(share, 0):.1%} of the fall of "
+                "the loss, "
+                f"which stands at {run.loss:.3g} (guessing: {case.guess:.3g}); at "
+                f"learning_rate_init={rate:g} it "
                 f"falls to {trial.loss:.3g}.",
                 share,
-                f'Set learning_rate_init={rate:g}, a {what} rate, or schedule="plateau", which lowers it where the '
+                f'Set learning_rate_init={rate:g}, a {what} rate, or schedule="plateau", which lowers it '
+                "where the "
                 "loss stands still.",
                 {"learning_rate_init": rate},
             )
@@ -101,7 +108,10 @@ def plateau(case: Case) -> Finding | None:
 def overfitting(case: Case) -> Finding | None:
     run = case.run
     need(run.model is not None, "the training of a copy failed")
-    need(run.val is not None and len(run.val) >= FEWEST_ROWS, f"there are fewer than {FEWEST_ROWS} validation rows")
+    need(
+        run.val is not None and len(run.val) >= FEWEST_ROWS,
+        f"there are fewer than {FEWEST_ROWS} validation rows",
+    )
     seen = [record for record in run.records if np.isfinite(record.loss_val)]
     need(len(seen) >= 2, "there are fewer than two epochs")
     best = min(seen, key=lambda record: record.loss_val)
@@ -119,7 +129,8 @@ def overfitting(case: Case) -> Finding | None:
         remedy, change = 'Set scoring="loss" to stop by the loss', {"early_stopping": True, "scoring": "loss"}
     return Finding(
         "serious" if share > LARGE_RISE else "warning",
-        f"The loss of rows held out was {best.loss_val:.3g} after epoch {best.epoch} and is {run.loss_val:.3g} at "
+        f"The loss of rows held out was {best.loss_val:.3g} after epoch {best.epoch} and is "
+        f"{run.loss_val:.3g} at "
         f"the end ({share:.0%} of its fall lost again), while that of the training rows went from "
         f"{best.loss:.3g} to {run.loss:.3g}.",
         share,

@@ -9,7 +9,7 @@ from fastbp.diagnosis.report import Finding
 from fastbp.diagnosis.rows import Rows
 
 MOST_ROWS = 200  # of the statistics, as many as a usual batch
-N_STEPS = 5  # before the statistics: with a zero output layer, hidden gradients are zero at first
+N_STEPS = 10  # before the one whose size is measured
 # Between the layers of healthy networks, of up to five layers, these ratios are 1/30 to 30; Glorot and Bengio
 # (2010) want them near one. float32 rounds sums at 1e-7 of their terms.
 TIMES, MANY_TIMES = 1e3, 1e6
@@ -21,33 +21,21 @@ SMALL_STEP, LARGE_STEP = 1e-5, 0.3
 def layer_sizes(case: Case) -> tuple[list[float], list[float]]:
     """Spread of each layer's activations over the rows, and size of the gradient at each layer's outputs.
 
-    Of hidden layers and the output, near the start of training. The gradients are those of the weights over
+    Of hidden layers and the output, as training begins. The gradients are those of the weights over
     the size of the layer's inputs, so that the scale of X does not count.
     """
     train = case.split[0]
     rows: Rows = train.take(np.arange(min(len(train), MOST_ROWS)))
-    model = _started(case, train)
+    model = case.initial_with_outputs
     outputs = model.activations(rows.X)
     gradients = probe.without_penalties(model).loss_and_gradients(rows.X, rows.y, rows.weight).coefs
-    inputs = [_size(rows.X), *(_size(output) for output in outputs[:-1])]
+    first = 1.0 if case.options.input_scaling is not None else _size(rows.X)
+    inputs = [first, *(_size(output) for output in outputs[:-1])]
     spread = [float(np.std(output.astype(np.float64), axis=0).mean()) for output in outputs]
     back = [
         _size(gradient) / size if size > 0 else 0.0 for gradient, size in zip(gradients, inputs, strict=True)
     ]
     return spread, back
-
-
-def _started(case: Case, train: Rows):
-    """The network after its first steps."""
-    if case.options.solver == "lbfgs":
-        return case.initial
-    options = case.options
-    few = train.take(np.arange(min(len(train), N_STEPS * options.batch_rows(len(train)))))
-    changes = {"max_iter": 1, "early_stopping": False, "learning_rate_init": min(options.learning_rate_init, 1e-3)}
-    run = probe.train(
-        probe.copy_of(case.network, case.random_state, **changes), few, None, np.inf, case.random_state
-    )
-    return case.initial if run.model is None else run.model
 
 
 def _size(values) -> float:
@@ -73,7 +61,9 @@ def _told(sizes: list[float]) -> str:
 )
 def vanishing_signals(case: Case) -> Finding | None:
     spread, back = _sizes(case)
-    forward = spread[-2] / spread[0] if spread[0] > 0 else 0.0  # the last hidden layer's; outputs have a scale
+    forward = (
+        spread[-2] / spread[0] if spread[0] > 0 else 1.0
+    )  # the last hidden layer's; outputs have a scale
     backward = back[0] / back[-1] if back[-1] > 0 else 1.0
     ratio = min(forward, backward)
     if ratio >= 1 / TIMES:
@@ -87,7 +77,8 @@ def vanishing_signals(case: Case) -> Finding | None:
         "serious" if ratio < 1 / MANY_TIMES else "warning",
         f"Signals vanish, {ratio:.1e} times the size: {what}. The far layers hardly learn.",
         ratio,
-        'Set activation="relu" or "silu" with init="he", norm="layer" or residual=True, or take fewer layers.',
+        'Set activation="relu" or "silu" with init="he", norm="layer" or residual=True, or take fewer '
+        "layers.",
         {"activation": "relu", "init": "he", "norm": "layer"},
         {"activations": spread, "gradients": back},
     )
@@ -115,7 +106,8 @@ def exploding_signals(case: Case) -> Finding | None:
         "serious" if ratio > MANY_TIMES else "warning",
         f"Signals explode, {ratio:.1e} times the size: {what}.",
         ratio,
-        'Begin with smaller weights, init="glorot" or "he"; norm="layer" keeps the sizes, clip_norm=1.0 limits '
+        'Begin with smaller weights, init="glorot" or "he"; norm="layer" keeps the sizes, clip_norm=1.0 '
+        "limits "
         "the steps.",
         {"init": "he", "norm": "layer", "clip_norm": 1.0},
         {"activations": spread, "gradients": back},
@@ -131,12 +123,14 @@ def exploding_signals(case: Case) -> Finding | None:
 def update_ratio(case: Case) -> Finding | None:
     need(case.options.is_stochastic, f"solver={case.options.solver!r} chooses its steps by a line search")
     train = case.split[0]
-    ratios = probe.first_updates(probe.copy_of(case.network, case.random_state, early_stopping=False), train, 10)
+    ratios = probe.first_updates(
+        probe.copy_of(case.network, case.random_state, early_stopping=False), train, N_STEPS
+    )
     seen = [ratio for ratio in ratios if np.isfinite(ratio) and ratio > 0]
     need(seen, "the first steps move nothing, or are not finite")
     middle = float(np.median(seen))
     worst = max(seen, key=lambda ratio: abs(np.log10(ratio / 1e-3)))
-    if SMALL_STEP <= middle and max(seen[:-1] or seen) <= LARGE_STEP:
+    if middle >= SMALL_STEP and max(seen[:-1] or seen) <= LARGE_STEP:
         return None
     small = middle < SMALL_STEP
     try:
@@ -146,7 +140,8 @@ def update_ratio(case: Case) -> Finding | None:
     change = {} if rate is None else {"learning_rate_init": float(f"{rate:.1g}")}
     return Finding(
         "warning",
-        f"A step changes the weights of a layer by {worst:.1e} of their norm; by layer {_told(ratios)}. About "
+        f"A step changes the weights of a layer by {worst:.1e} of their norm; by layer {_told(ratios)}. "
+        "About "
         "1e-3 is usual: " + ("training hardly moves." if small else "training jumps."),
         worst,
         ("Raise" if small else "Lower")

@@ -21,7 +21,8 @@ SUREST = 0.25
 WRONG, MANY_WRONG = 0.03, 0.15
 # More wrong than this among the surest: the network knows nothing, and cannot judge.
 KNOWS_NOTHING = 0.35
-FEWEST_WRONG = 3  # rows: one or two are chance
+# Two standard errors below the share there must still be this much: among 150 rows, five are chance.
+SURELY_WRONG = 0.01
 FEWEST_ROWS = 100
 N_SHOWN = 10
 
@@ -58,19 +59,21 @@ def suspicious_labels(case: Case) -> Finding | None:
     # logarithms of odds, since many probabilities round to one
     top = np.partition(found.proba, -2, axis=1)
     surest = np.argsort(-(top[:, -1] - top[:, -2]), kind="stable")[: int(SUREST * len(wrong))]
-    share, n_wrong = float(wrong[surest].mean()), int(wrong[surest].sum())
+    share = float(wrong[surest].mean())
     need(share <= KNOWS_NOTHING, "the copies predict too badly to judge labels")
-    many = share > WRONG and n_wrong >= FEWEST_WRONG
+    least = share - 2 * np.sqrt(share * (1 - share) / len(surest))
+    many = share > WRONG and least > SURELY_WRONG
     if not many and not len(rows):
         return None
     numbers = case.rows.index[rows]
     shown = ", ".join(
-        f"{number} ({case.rows.y[row]!r}, rather {case.classes[other]!r})"
+        f"{number} ({case.label(found.labels[row])}, rather {case.label(other)})"
         for number, row, other in list(zip(numbers, rows, believed, strict=True))[:N_SHOWN]
     )
     return Finding(
         ("serious" if share > MANY_WRONG else "warning") if many else "info",
-        f"{len(rows)} labels ({len(rows) / len(wrong):.1%}) look like those of another class; of the surest rows "
+        f"{len(rows)} labels ({len(rows) / len(wrong):.1%}) look like those of another class; of the "
+        "surest rows "
         f"{share:.1%} are wrong. First: rows {shown}.",
         share,
         "Look at these rows, and correct or drop those that are wrong."

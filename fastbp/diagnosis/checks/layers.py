@@ -14,13 +14,17 @@ MOST_ROWS = 1000
 # A unit whose output is the same for every row, up to rounding of float32.
 CONSTANT = 1e-6
 # Shares of the units of a layer. Default networks on the sets of sklearn.datasets have up to 14 % dead units
-# (relu, load_digits); "as much as 40 %" is the sign of a high learning rate in the notes of CS231n (Karpathy).
-SOME_DEAD, MOST_DEAD = 0.25, 0.75
+# (relu, load_digits); "as much as 40 %" is the sign of a high learning rate in the notes of CS231n
+# (Karpathy).
+SOME_DEAD, MOST_DEAD = 0.4, 0.75
 # Activations this near to an end of their range, in units of its width, have less than a tenth of the largest
 # derivative of logistic and tanh.
 NEAR_END = 0.02
 ROWS_AT_END = 0.9  # share of the rows for which a unit must be there
-SOME_SATURATED, MOST_SATURATED = 0.25, 0.75  # trained tanh and logistic networks on these sets have up to 10 %
+SOME_SATURATED, MOST_SATURATED = (
+    0.25,
+    0.75,
+)  # trained tanh and logistic networks on these sets have up to 10 %
 SOME_TWINS = 0.1
 TWINS = 1e-5  # distance of incoming weights over their norm; units drawn at random are never so near
 RANGES = {
@@ -33,7 +37,8 @@ RANGES = {
 
 
 def hidden_outputs(case: Case) -> Iterator[tuple[int, str, np.ndarray]]:
-    """Yield the number, from 1, the activation and the outputs of each hidden layer of the trained network."""
+    """Yield the number, from 1, the activation and the outputs of each hidden layer of the trained "
+    "network."""
     network: BackPropagation = case.trained
     outputs = network.activations(case.rows.X[:MOST_ROWS])[:-1]
     names = hidden_activations(network._options().activations, len(outputs))
@@ -58,10 +63,12 @@ def dead_units(case: Case) -> Finding | None:
         return None
     return Finding(
         "serious" if shares[worst] > MOST_DEAD else "warning",
-        f"{len(dead[worst])} units of hidden layer {worst} ({shares[worst]:.0%}) give the same for every row, so "
+        f"{len(dead[worst])} units of hidden layer {worst} ({shares[worst]:.0%}) give the same for every "
+        "row, so "
         "that they neither tell anything nor learn.",
         shares[worst],
-        'Lower learning_rate_init, or set activation="leaky_relu" (or "silu"), whose derivative does not vanish; '
+        'Lower learning_rate_init, or set activation="leaky_relu" (or "silu"), whose derivative does not '
+        "vanish; "
         "scale the inputs; fewer units may do.",
         {"activation": "leaky_relu"},
         {"units": dead},
@@ -89,7 +96,8 @@ def saturated_units(case: Case) -> Finding | None:
         return None
     return Finding(
         "serious" if shares[worst] > MOST_SATURATED else "warning",
-        f"{shares[worst]:.0%} of the units of hidden layer {worst} are at an end of their range for nearly all "
+        f"{shares[worst]:.0%} of the units of hidden layer {worst} are at an end of their range for "
+        "nearly all "
         "rows, where their gradient vanishes.",
         shares[worst],
         'Scale the inputs, begin with smaller weights (init="glorot") and a smaller learning_rate_init; '
@@ -124,7 +132,8 @@ def duplicate_units(case: Case) -> Finding | None:
         return None
     return Finding(
         "serious",
-        f"{shares[worst]:.0%} of the units of hidden layer {worst} have the weights of another: they get equal "
+        f"{shares[worst]:.0%} of the units of hidden layer {worst} have the weights of another: they get "
+        "equal "
         "gradients and never part, so that the layer counts as a smaller one.",
         shares[worst],
         'Begin with random weights: init="glorot" (or "he"), and no equal columns in coefs_init.',

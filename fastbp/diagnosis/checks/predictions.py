@@ -1,5 +1,7 @@
 """Checks of predictions for rows that the network has not seen."""
 
+from typing import Any
+
 import numpy as np
 
 from fastbp.diagnosis.case import Case, OutOfFold
@@ -9,8 +11,11 @@ from fastbp.diagnosis.report import Finding
 N_SHOWN = 10  # most wrong rows
 NOTHING_EXPLAINED = 0.02  # R²; below, the mean is as good
 STANDARD_ERRORS = 2.0
-N_BINS = 10  # of equal numbers of rows, as usual for the calibration error (Naeini et al. 2015; Guo et al. 2017)
-# Guo et al. call networks with 4 to 10 % miscalibrated. Few rows have an error by chance: it must also be beyond
+N_BINS = (
+    10  # of equal numbers of rows, as usual for the calibration error (Naeini et al. 2015; Guo et al. 2017)
+)
+# Guo et al. call networks with 4 to 10 % miscalibrated. Few rows have an error by chance: it must also be
+# beyond
 # what 200 draws of labels from these probabilities show.
 MISCALIBRATED, BADLY = 0.05, 0.15
 N_DRAWS = 200
@@ -56,7 +61,9 @@ def no_better_than_guessing(case: Case) -> Finding | None:
             entropy = -(shares[shares > 0] * np.log(shares[shares > 0])).sum()
             if row_losses(case, found).mean() < entropy:
                 return None
-        told = f"The accuracy for rows held out is {gain + shares.max():.3f}, that of the most frequent class "
+        told = (
+            f"The accuracy for rows held out is {gain + shares.max():.3f}, that of the most frequent class "
+        )
         told += f"{shares.max():.3f}."
     else:
         y = rows.y
@@ -71,7 +78,8 @@ def no_better_than_guessing(case: Case) -> Finding | None:
         "serious",
         f"{told} The network has learnt nothing that holds for other rows.",
         gain,
-        "Check that the rows of X and y belong together and are not shuffled apart, and that the columns can tell "
+        "Check that the rows of X and y belong together and are not shuffled apart, and that the columns "
+        "can tell "
         "the target; then look at the other findings.",
     )
 
@@ -79,7 +87,7 @@ def no_better_than_guessing(case: Case) -> Finding | None:
 @check(
     meaning="probabilities or intervals are not as often right as they say",
     figure="calibration error: mean distance of probability and share; for intervals, of coverage",
-    threshold=f"above {MISCALIBRATED:g} and beyond chance (serious: {BADLY:g}); coverage off by {OFF_COVERAGE:g} "
+    threshold=f"above {MISCALIBRATED:g} and beyond chance (serious: {BADLY:g}; info if due to label smoothing); coverage off by {OFF_COVERAGE:g} "
     f"(serious: {FAR_OFF_COVERAGE:g})",
     remedy='CalibratedClassifierCV, early stopping by the loss, `loss_params={"label_smoothing": 0.1}`; conformal '
     "intervals",
@@ -99,25 +107,38 @@ def calibration(case: Case) -> Finding | None:
     if error <= max(MISCALIBRATED, chance):
         return None
     over = float(top.mean() - right.mean())
+    smooths = "label_smoothing" in (case.options.loss_params or {})
+    if over > 0:
+        remedy, change = _stop_by_loss(case)
+    else:
+        remedy, change = "weaken label_smoothing, class_weight and penalties", {}
+    by_design = " That is what label_smoothing does." if smooths and over < 0 else ""
     return Finding(
-        "serious" if error > BADLY else "warning",
-        f"Rows held out get their class with a mean probability of {top.mean():.3f}, and {right.mean():.1%} are "
-        f"right; the calibration error is {error:.3f} (by chance at most {chance:.3f}).",
+        "info" if by_design else "serious" if error > BADLY else "warning",
+        f"Rows held out get their class with a mean probability of {top.mean():.3f}, and "
+        f"{right.mean():.1%} are "
+        f"right; the calibration error is {error:.3f} (by chance at most {chance:.3f}).{by_design}",
         error,
-        "Wrap the model in sklearn.calibration.CalibratedClassifierCV"
-        + (
-            ', or stop by early_stopping=True, scoring="loss", or set loss_params={"label_smoothing": 0.1}.'
-            if over > 0
-            else ", or weaken label_smoothing, class_weight and penalties."
-        ),
-        {"early_stopping": True, "scoring": "loss"} if over > 0 else {},
+        f"Wrap the model in sklearn.calibration.CalibratedClassifierCV, or {remedy}.",
+        change,
     )
+
+
+def _stop_by_loss(case: Case) -> tuple[str, dict]:
+    """What makes a network less sure of itself."""
+    options = case.options
+    if options.early_stopping and options.watches_loss or not options.is_stochastic:
+        return "regularise, by dropout=0.2 or l2=1e-3, and give it more rows", {"l2": 1e-3}
+    change = {"early_stopping": True, "scoring": "loss"}
+    return 'stop by early_stopping=True, scoring="loss"', change
 
 
 def _calibration_error(top: np.ndarray, right: np.ndarray) -> float:
     order = np.argsort(top, kind="stable")
     bins = np.array_split(order, N_BINS)
-    return float(sum(len(one) * abs(top[one].mean() - right[one].mean()) for one in bins if len(one)) / len(top))
+    return float(
+        sum(len(one) * abs(top[one].mean() - right[one].mean()) for one in bins if len(one)) / len(top)
+    )
 
 
 def _coverage(case: Case) -> Finding | None:
@@ -132,12 +153,13 @@ def _coverage(case: Case) -> Finding | None:
     chance = 3 * np.sqrt(COVERAGE * (1 - COVERAGE) / run.val.y.size)
     if off <= max(OFF_COVERAGE, chance):
         return None
+    remedy, change = _stop_by_loss(case)
     return Finding(
         "serious" if off > FAR_OFF_COVERAGE else "warning",
         f"Intervals of {COVERAGE:.0%} contain {inside:.1%} of the rows held out.",
         off,
-        'Stop by early_stopping=True, scoring="loss", or make conformal intervals from rows held out (MAPIE).',
-        {"early_stopping": True, "scoring": "loss"},
+        f"Make conformal intervals from rows held out (MAPIE), or {remedy}.",
+        change,
     )
 
 
@@ -161,21 +183,23 @@ def class_bias(case: Case) -> Finding | None:
         off = found.proba.mean(axis=0) - shares
         worst = int(np.abs(off).argmax())
         if abs(off[worst]) > BIASED:
-            cause, change = "", {}
+            cause, change = "", dict[str, Any]()
             if options.class_weight is not None:
                 cause, change = f"class_weight={options.class_weight!r} shifts them. ", {"class_weight": None}
             elif options.loss == "focal":
                 cause, change = 'loss="focal" shifts them. ', {"loss": "log_loss"}
             return Finding(
                 "warning",
-                f"Class {classes[worst]!r} is {shares[worst]:.1%} of the rows, but gets a mean probability of "
-                f"{found.proba[:, worst].mean():.1%} where rows are held out. {cause}As probabilities these are "
+                f"Class {case.label(worst)} is {shares[worst]:.1%} of the rows, but gets a mean "
+                "probability of "
+                f"{found.proba[:, worst].mean():.1%} where rows are held out. {cause}As probabilities "
+                "these are "
                 "wrong; for ranking and for a threshold of your own they will do.",
                 float(off[worst]),
                 "For probabilities, leave class weights out and use log_loss; move the threshold instead "
                 "(sklearn.model_selection.TunedThresholdClassifierCV), or calibrate.",
                 change,
-                {"class": classes[worst]},
+                {"class": classes.tolist()[worst]},
             )
     never = (predicted == 0) & (shares >= COMMON) & (counts >= FEWEST_OF_CLASS)
     need(not never.all(), "no class is predicted")
@@ -184,12 +208,13 @@ def class_bias(case: Case) -> Finding | None:
     worst = int(np.where(never, shares, -1).argmax())
     return Finding(
         "warning",
-        f"Class {classes[worst]!r} is {shares[worst]:.1%} of the rows and never predicted where they are held out.",
+        f"Class {case.label(worst)} is {shares[worst]:.1%} of the rows and never predicted where they are "
+        "held out.",
         float(shares[worst]),
         'Set class_weight="balanced" if such rows matter, or move the threshold '
         "(sklearn.model_selection.TunedThresholdClassifierCV).",
         {"class_weight": "balanced"} if options.class_weight is None else {},
-        {"class": classes[worst]},
+        {"class": classes.tolist()[worst]},
     )
 
 
@@ -210,7 +235,7 @@ def most_wrong(case: Case) -> Finding | None:
     first = worst[0]
     told = f"row {numbers[0]}"
     if found.proba is not None and found.labels is not None:
-        told += f" of class {case.rows.y[first]!r} got it with probability {found.proba[first, found.labels[first]]:.2g}"
+        told += f" of class {case.label(found.labels[first])} got it with probability {found.proba[first, found.labels[first]]:.2g}"
     elif not case.is_classifier:
         told += f" is {losses[first]:.3g} off"
     return Finding(

@@ -5,7 +5,8 @@ from fastbp.diagnosis.probe import Run
 from fastbp.diagnosis.registry import check, need
 from fastbp.diagnosis.report import Finding
 
-# The suggestion is where the loss falls most steeply, not a bound: rates of a fifth to five times it mostly train
+# The suggestion is where the loss falls most steeply, not a bound: rates of a fifth to five times it
+# mostly train
 # as well (Smith 2017). Farther off, a copy is trained at the suggested rate, and only its loss decides.
 TIMES = 5.0
 MOSTLY = 2.0  # a fall this many times as large makes it serious

@@ -7,7 +7,8 @@ from fastbp.diagnosis.case import Case
 from fastbp.diagnosis.registry import check, need
 from fastbp.diagnosis.report import Finding
 
-# Shares of the rows. Repeated: load_iris 0.7 %, load_digits 0; mammography, a third of whose rows are repeated,
+# Shares of the rows. Repeated: load_iris 0.7 %, load_digits 0; mammography, a third of whose rows are
+# repeated,
 # has flattering scores of rows held out.
 SOME, MANY = 0.01, 0.10
 CONTRADICTING, MOSTLY_CONTRADICTING = 0.02, 0.20
@@ -83,7 +84,8 @@ def conflicting_rows(case: Case) -> Finding | None:
         f"{n_wrong} rows ({share:.1%}) have another target than equal rows: with these columns, no model can "
         "be right for them.",
         share,
-        "Look for columns that would tell them apart (dropped, rounded, or an encoding that merges levels), and "
+        "Look for columns that would tell them apart (dropped, rounded, or an encoding that merges "
+        "levels), and "
         "for wrong targets.",
         details={"rows": rows.index[where].tolist()},
     )

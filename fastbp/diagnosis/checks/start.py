@@ -4,10 +4,12 @@ import numpy as np
 
 from fastbp.diagnosis import probe
 from fastbp.diagnosis.case import STEPS_BY_HEART, Case
+from fastbp.diagnosis.probe import Run
 from fastbp.diagnosis.registry import check, need
 from fastbp.diagnosis.report import Finding
 
-# Initial loss over that of guessing. Default networks on scaled data begin at 1.0 to 1.6 times; a start that is
+# Initial loss over that of guessing. Default networks on scaled data begin at 1.0 to 1.6 times; a start
+# that is
 # confidently wrong costs the first epochs (Karpathy 2019, "A recipe for training neural networks").
 HIGH_START, VERY_HIGH_START = 3.0, 30.0
 # Share of the rows right, or of the variance explained, for one batch of at most 32 rows: it should be all.
@@ -27,11 +29,14 @@ def initial_loss(case: Case) -> Finding | None:
     ratio = first / guess if np.isfinite(first) else np.inf
     if ratio <= HIGH_START:
         return None
-    change = {"out_init": "zeros", "out_bias": "data"} if case.options.fit_intercept else {"out_init": "zeros"}
+    change = (
+        {"out_init": "zeros", "out_bias": "data"} if case.options.fit_intercept else {"out_init": "zeros"}
+    )
     settings = ", ".join(f"{name}={value!r}" for name, value in change.items())
     return Finding(
         "serious" if ratio > VERY_HIGH_START else "warning",
-        f"The loss begins at {first:.3g}, guessing costs {guess:.3g}: {ratio:.3g} times as much. The first steps "
+        f"The loss begins at {first:.3g}, guessing costs {guess:.3g}: {ratio:.3g} times as much. The "
+        "first steps "
         "only unlearn this.",
         float(ratio),
         f"Set {settings}: the network then begins at the loss of guessing. Scale inputs and targets.",
@@ -46,28 +51,31 @@ def initial_loss(case: Case) -> Finding | None:
     remedy="something is broken: activation, initial weights, inputs or targets",
 )
 def one_batch(case: Case) -> Finding | None:
-    run, n_rows = case.by_heart
-    need(not run.timed_out, "the time limit was reached")
-    y = run.train.y
-    if run.model is None:
-        score = 0.0
-    elif case.is_classifier:
-        score = float((run.model.predict(run.train.X) == y).mean())
-    else:
-        predicted = run.model.predict(run.train.X)
-        need(predicted.shape == y.shape, "predictions are no values of the target")
-        rest = ((predicted - y) ** 2).sum()
-        whole = ((y - y.mean(axis=0)) ** 2).sum()
-        need(whole > 0, "all rows have one target")
-        score = float(1 - rest / whole)
+    runs, n_rows = case.by_heart
+    need(not any(run.timed_out for run in runs), "the time limit was reached")
+    score = max(_score_by_heart(run, case.is_classifier) for run in runs)
     if score >= BY_HEART:
         return None
     what = "of its rows are right" if case.is_classifier else "is its R²"
     return Finding(
         "serious",
-        f"A copy that sees {n_rows} rows only, without regularisation, does not learn them by heart: {score:.2f} "
-        f"{what} after {STEPS_BY_HEART} steps.",
+        f"A copy that sees {n_rows} rows only, without regularisation, does not learn them by heart: "
+        f"{score:.2f} "
+        f"{what} after {STEPS_BY_HEART} steps, at the best of {len(runs)} learning rates.",
         score,
-        "Something is broken, not badly tuned: look at init (zeros cannot learn), activation, out_activation and "
+        "Something is broken, not badly tuned: look at init (zeros cannot learn), activation, "
+        "out_activation and "
         "loss, and the scale of inputs and targets.",
     )
+
+
+def _score_by_heart(run: Run, is_classifier: bool) -> float:
+    if run.model is None:
+        return 0.0
+    y, predicted = run.train.y, run.model.predict(run.train.X)
+    need(predicted.shape == y.shape, "predictions are no values of the target")
+    if is_classifier:
+        return float((predicted == y).mean())
+    rest, whole = ((predicted - y) ** 2).sum(), ((y - y.mean(axis=0)) ** 2).sum()
+    need(whole > 0, "all rows have one target")
+    return float(1 - rest / whole)

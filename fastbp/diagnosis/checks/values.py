@@ -7,15 +7,18 @@ from fastbp.diagnosis.case import Case
 from fastbp.diagnosis.registry import check, need
 from fastbp.diagnosis.report import Finding
 
-# Initial weights are drawn for inputs of about unit size (Glorot and Bengio 2010; LeCun et al. 1998, "Efficient
-# BackProp", section 4.3). Images of 0..16 as in load_digits, root mean square up to 12, still train well, so 30;
+# Initial weights are drawn for inputs of about unit size (Glorot and Bengio 2010; LeCun et al. 1998,
+# "Efficient
+# BackProp", section 4.3). Images of 0..16 as in load_digits, root mean square up to 12, still train well,
+# so 30;
 # raw columns of load_wine (750) and load_breast_cancer (880) do not.
 LARGE_SIZE = 30.0
 HUGE_SIZE = 1000.0
 SMALL_SIZE = 0.01  # all inputs: as far below one
 NEGLIGIBLE = 1e-3  # of the median column's largest value: such a column is not seen beside the others
 # Largest distance from the median in interquartile ranges: normal data 3, exponential 7, lognormal 15 in a
-# thousand rows; "area error" of load_breast_cancer, which trains well, 17; population of California housing 37.
+# thousand rows; "area error" of load_breast_cancer, which trains well, 17; population of California
+# housing 37.
 FAR_OUT = 50.0
 MANY_ZEROS = 0.95  # of dense X
 MANY_COLUMNS = 200  # below, a dense row is a few registers
@@ -53,7 +56,8 @@ def missing_values(case: Case) -> Finding | None:
         f"{rows.n_missing} values of X ({share:.2%}) are missing or infinite, in {len(columns)} columns: "
         f"{case.named(columns)}. A fit refuses them; here the median of the column stands for them.",
         share,
-        "Put SimpleImputer(add_indicator=True) before the network in a Pipeline, drop what cannot be filled, or "
+        "Put SimpleImputer(add_indicator=True) before the network in a Pipeline, drop what cannot be "
+        "filled, or "
         "use TabularClassifier or TabularRegressor, which take gaps as they are.",
         details={"columns": columns.tolist()},
     )
@@ -88,7 +92,8 @@ def unscaled_inputs(case: Case) -> Finding | None:
     if biggest < SMALL_SIZE:
         return Finding(
             "warning",
-            f"All inputs are small, at most of a root mean square of {biggest:.3g}: initial weights are drawn "
+            f"All inputs are small, at most of a root mean square of {biggest:.3g}: initial weights are "
+            "drawn "
             "for inputs of about 1.",
             biggest,
             remedy,
@@ -99,7 +104,8 @@ def unscaled_inputs(case: Case) -> Finding | None:
     if len(tiny):
         return Finding(
             "warning",
-            f"{len(tiny)} columns are at most {top[tiny].max():.3g} where others are {np.median(top):.3g}, so "
+            f"{len(tiny)} columns are at most {top[tiny].max():.3g} where others are "
+            f"{np.median(top):.3g}, so "
             f"that the network hardly sees them: {case.named(tiny)}.",
             float(size[tiny].max()),
             remedy,
