@@ -164,7 +164,14 @@ class Case:
     def _train(self, network: Any, rows: Rows, val: Rows | None) -> Run:
         left = self.deadline - time.monotonic()
         need(left > 0, "the time limit was reached")
-        return probe.train(network, rows, val, min(self.seconds_a_run, left), self.random_state)
+        try:
+            return probe.train(network, rows, val, min(self.seconds_a_run, left), self.random_state)
+        except ValueError as error:
+            # Some of the rows may have too few of a class, for early stopping for instance; what is refused for
+            # all of them is the user's error.
+            probe.refuse(self.network, self.rows)
+            need(False, f"a copy cannot be trained on some of the rows: {error}")
+            raise
 
     @cached_property
     def run(self) -> Run:
@@ -224,15 +231,10 @@ class Case:
             parametric_activation=False,
             input_scaling=None,
             learn_input_scales=False,
-            preset=None,
             fit_intercept=True,
             out_init="zeros",
             out_bias="data",
             early_stopping=False,
-            # what the preset sets and the loss depends on
-            loss_params=self.options.loss_params,
-            batch_size="auto",
-            **({} if self.is_classifier else {"target_scaling": self.options.target_scaling}),
         )
         train, _ = self.split
         # X takes no part, and may hold numbers that overflow

@@ -44,11 +44,11 @@ def diagnose(
 
     Parameters
     ----------
-    model : BPClassifier, BPRegressor, Pipeline, ensemble, TabularClassifier, TabularRegressor or fitted search
+    model : BPClassifier, BPRegressor, Pipeline, ensemble, table model or fitted search
         Fitted or not. Of a fitted network, its weights and its curve of losses are looked at. The steps of a
         Pipeline before the network are applied to X; if it is not fitted, copies of them are fitted. Of an
-        ensemble, one member is looked at; of a table model, a network with ``preset="tabular"`` on the encoded
-        columns.
+        ensemble, one member is looked at; of TabularClassifier and TabularRegressor, a network with
+        ``preset="tabular"`` on the columns as these encode them.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The training data. Missing values are reported, not refused.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -71,15 +71,15 @@ def diagnose(
     -------
     Report
         Iterate over it for its findings, each with `code`, `severity`, `message`, `value`, `remedy` and
-        `change`; ``report["dead_units"]`` is the one with this code, or None. It prints as text, is shown as a
-        table in notebooks, and becomes a data frame by `to_frame`.
+        `change`; ``report["dead_units"]`` is the one with this code, or None. It prints as text, is shown as
+        a table in notebooks, and becomes a data frame by `to_frame`.
 
     Raises
     ------
     TypeError
         For a model without a network of this package.
     ValueError
-        For data and parameters that no fit would take, but for values of X or y that are missing or not finite.
+        For data and parameters that no fit would take, except for values that are missing or not finite.
 
     Examples
     --------

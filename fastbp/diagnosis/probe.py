@@ -32,6 +32,10 @@ def copy_of(network: Any, random_state: int, **changes: Any) -> Any:
     if not isinstance(copy.random_state, int | np.integer):
         copy.random_state = random_state
     copy.verbose, copy.warm_start = False, False
+    if changes and copy.preset is not None:
+        # a change to a parameter's own default would be set by the preset again
+        options = Options.from_estimator(copy)
+        copy.set_params(preset=None, **{name: getattr(options, name) for name in options.of_preset})
     return copy.set_params(**changes)
 
 
@@ -53,6 +57,11 @@ def untrained(network: Any, rows: Rows) -> Any:
     options = Options.from_estimator(network)
     prepared = prepare(network, options, FitArguments(rows.X, rows.y, rows.weight))
     return network._with_weights(prepared, prepared.parameters)
+
+
+def refuse(network: Any, rows: Rows) -> None:
+    """Raise the error of a fit that would not begin."""
+    prepare(network, Options.from_estimator(network), FitArguments(rows.X, rows.y, rows.weight))
 
 
 def first_updates(network: Any, rows: Rows, n_steps: int) -> list[float]:
@@ -170,7 +179,7 @@ def train(network: Any, rows: Rows, val: Rows | None, seconds: float, random_sta
     given = NO_ROWS
     if val is not None and options.early_stopping and options.is_stochastic:
         given = ValidationArguments(val.X, val.y, val.weight)
-    # what a fit would refuse is the user's error, not an illness of the training
+    # an error from here on is an illness of the training
     prepare(network, options, FitArguments(rows.X, rows.y, rows.weight, validation=given))
     failure = ""
     model = network

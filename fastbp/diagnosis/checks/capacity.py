@@ -68,7 +68,8 @@ def underfitting(case: Case) -> Finding | None:
 @check(
     meaning="batches are so large that an epoch has few steps",
     figure="rows of a batch over training rows",
-    threshold=f"fewer than {FEW_STEPS} steps an epoch, if {SMALLER_BATCHES} bring a loss that falls {CLEARLY:g} "
+    threshold=f"fewer than {FEW_STEPS} steps an epoch, if {SMALLER_BATCHES} bring a loss that falls "
+    f"{CLEARLY:g} "
     "times as far in as many epochs",
     remedy="smaller `batch_size`, or more epochs",
 )

@@ -63,7 +63,7 @@ def oscillating_loss(case: Case) -> Finding | None:
 @check(
     meaning="the loss stands still at a high level, and falls at another learning rate",
     figure="share of its fall that the last third of the epochs brings",
-    threshold=f"below {STANDS_STILL:.0%}, if going on at a rate {FACTOR:g} times larger or smaller helps clearly",
+    threshold=f"below {STANDS_STILL:.0%}, if a rate {FACTOR:g} times larger or smaller helps clearly",
     remedy='that rate; `schedule="plateau"`',
 )
 def plateau(case: Case) -> Finding | None:

@@ -57,7 +57,7 @@ def _told(sizes: list[float]) -> str:
     meaning="signals fade: activations towards the output, or gradients towards the input",
     figure="ratio of the sizes at both ends",
     threshold=f"below 1/{TIMES:g} (serious: 1/{MANY_TIMES:g})",
-    remedy='`activation="relu"` or "silu", `init="he"` (selu: "lecun"), `norm="layer"`, `residual=True`, fewer layers',
+    remedy='`activation="relu"` or `"silu"`, `init="he"` (selu: `"lecun"`), `norm="layer"`, `residual=True`',
 )
 def vanishing_signals(case: Case) -> Finding | None:
     spread, back = _sizes(case)

@@ -43,8 +43,8 @@ def row_losses(case: Case, found: OutOfFold) -> np.ndarray:
 @check(
     meaning="rows held out are predicted no better than without looking at X",
     figure="accuracy above that of the most frequent class, or R²",
-    threshold=f"not {STANDARD_ERRORS:g} standard errors above zero, nor the log loss below guessing's; R² below "
-    f"{NOTHING_EXPLAINED:g}",
+    threshold=f"not {STANDARD_ERRORS:g} standard errors above zero, nor the log loss below guessing's; R² "
+    f"below {NOTHING_EXPLAINED:g}",
     remedy="check that the rows of X and y belong together; other columns",
 )
 def no_better_than_guessing(case: Case) -> Finding | None:
@@ -87,10 +87,9 @@ def no_better_than_guessing(case: Case) -> Finding | None:
 @check(
     meaning="probabilities or intervals are not as often right as they say",
     figure="calibration error: mean distance of probability and share; for intervals, of coverage",
-    threshold=f"above {MISCALIBRATED:g} and beyond chance (serious: {BADLY:g}; info if due to label smoothing); coverage off by {OFF_COVERAGE:g} "
-    f"(serious: {FAR_OFF_COVERAGE:g})",
-    remedy='CalibratedClassifierCV, early stopping by the loss, `loss_params={"label_smoothing": 0.1}`; conformal '
-    "intervals",
+    threshold=f"above {MISCALIBRATED:g} and beyond chance (serious: {BADLY:g}; info if due to label "
+    f"smoothing); coverage off by {OFF_COVERAGE:g} (serious: {FAR_OFF_COVERAGE:g})",
+    remedy="CalibratedClassifierCV, early stopping by the loss, regularisation; conformal intervals",
 )
 def calibration(case: Case) -> Finding | None:
     if not case.is_classifier:
@@ -164,8 +163,8 @@ def _coverage(case: Case) -> Finding | None:
 
 
 @check(
-    meaning="probabilities of a class are far from its share of the rows, as by class weights; or it is never "
-    "predicted",
+    meaning="probabilities of a class are far from its share of the rows, as by class weights; or it is "
+    "never predicted",
     figure="mean probability minus share, of the class farthest off; share of a class never predicted",
     threshold=f"beyond {BIASED:g}; never predicted from {COMMON:.0%} of the rows on",
     remedy="without `class_weight` and `focal` for probabilities, with it for rare classes",
@@ -235,7 +234,8 @@ def most_wrong(case: Case) -> Finding | None:
     first = worst[0]
     told = f"row {numbers[0]}"
     if found.proba is not None and found.labels is not None:
-        told += f" of class {case.label(found.labels[first])} got it with probability {found.proba[first, found.labels[first]]:.2g}"
+        own = found.labels[first]
+        told += f" of class {case.label(own)} got it with probability {found.proba[first, own]:.2g}"
     elif not case.is_classifier:
         told += f" is {losses[first]:.3g} off"
     return Finding(

@@ -149,7 +149,8 @@ def outliers(case: Case) -> Finding | None:
 @check(
     meaning="dense X that is nearly all zeros, or sparse X that is not",
     figure="share of zeros",
-    threshold=f"dense: above {MANY_ZEROS:.0%} of at least {MANY_COLUMNS} columns; sparse: below {1 - DENSE:.0%}",
+    threshold=f"dense: above {MANY_ZEROS:.0%}, in {MANY_COLUMNS} columns or more; sparse: below "
+    f"{1 - DENSE:.0%}",
     remedy="`scipy.sparse.csr_matrix(X)`, or `X.toarray()`",
 )
 def sparsity(case: Case) -> Finding | None:
