@@ -167,8 +167,8 @@ class Case:
         try:
             return probe.train(network, rows, val, min(self.seconds_a_run, left), self.random_state)
         except ValueError as error:
-            # Some of the rows may have too few of a class, for early stopping for instance; what is refused for
-            # all of them is the user's error.
+            # Some of the rows may have too few of a class, for early stopping for instance; what is refused
+            # for all of them is the user's error.
             probe.refuse(self.network, self.rows)
             need(False, f"a copy cannot be trained on some of the rows: {error}")
             raise

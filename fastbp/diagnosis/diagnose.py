@@ -1,5 +1,6 @@
 """The public function: from a model and data to a report."""
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,7 +11,7 @@ from fastbp.diagnosis import checks  # noqa: F401  (registers all of them)
 from fastbp.diagnosis.case import Case
 from fastbp.diagnosis.probe import quiet
 from fastbp.diagnosis.progress import make_progress
-from fastbp.diagnosis.registry import CHECKS, NotApplicable
+from fastbp.diagnosis.registry import CHECKS, Check, NotApplicable
 from fastbp.diagnosis.report import Finding, Report
 from fastbp.diagnosis.rows import Rows, checked_rows
 from fastbp.diagnosis.subject import subject_of
@@ -30,6 +31,7 @@ def diagnose(
     *,
     sample_weight: Any = None,
     sample_weight_val: Any = None,
+    only: Iterable[str] | None = None,
     max_samples: type_hints.Count = 10_000,
     time_limit: type_hints.Real = 60.0,
     random_state: type_hints.Count = 0,
@@ -57,6 +59,8 @@ def diagnose(
         Validation rows of your own. Without them a fifth of X is held out.
     sample_weight, sample_weight_val : array-like of shape (n_samples,), default=None
         Weights of the rows.
+    only : iterable of str, default=None
+        Codes of the checks to make; None for all.
     max_samples : int, default=10000
         At least 10. Of more rows a sample is drawn.
     time_limit : float, default=60.0
@@ -105,6 +109,7 @@ def diagnose(
         "verbose": ["boolean"],
     }
     check(constraints, given, "diagnose")
+    chosen = _chosen(only)
     if (X_val is None) != (y_val is None):
         lacking, there = ("y_val", "X_val") if y_val is None else ("X_val", "y_val")
         raise ValueError(f"{there} is given without {lacking}: validation rows need both.")
@@ -122,7 +127,7 @@ def diagnose(
         n_columns = rows.X.shape[1]
         if names is None or len(names) != n_columns:
             names = [f"x{number}" for number in range(n_columns)]
-        progress = make_progress(bool(verbose), len(CHECKS))
+        progress = make_progress(bool(verbose), len(chosen))
         fitted = subject.network if subject.is_fitted else None
         if fitted is not None and np.shape(fitted.coefs_[0])[0] != n_columns:
             raise ValueError(
@@ -132,7 +137,7 @@ def diagnose(
             )
         case = Case(subject.network, fitted, rows, rows_val, names, seed, float(time_limit), progress)
         try:
-            findings, checked, skipped = _checked(case)
+            findings, checked, skipped = _checked(case, chosen)
         finally:
             progress.close()
     notes = [*subject.notes, *_notes(case, rows, rows_val), *case.notes]
@@ -144,9 +149,21 @@ def diagnose(
     return Report(findings, subject.name, notes, checked, skipped)
 
 
-def _checked(case: Case) -> tuple[list[Finding], list[str], dict[str, str]]:
+def _chosen(only: Iterable[str] | None) -> list[Check]:
+    """Return the checks with these codes, in the order of the registry."""
+    if only is None:
+        return list(CHECKS.values())
+    codes = [only] if isinstance(only, str) else list(only)
+    unknown = [code for code in codes if code not in CHECKS]
+    if unknown:
+        raise ValueError(f"only names checks that there are not: {unknown}; there are {list(CHECKS)}.")
+    return [one for code, one in CHECKS.items() if code in codes]
+
+
+def _checked(case: Case, chosen: list[Check]) -> tuple[list[Finding], list[str], dict[str, str]]:
     findings, checked, skipped = [], [], {}
-    for number, (code, one) in enumerate(CHECKS.items()):
+    for number, one in enumerate(chosen):
+        code = one.code
         case.progress.check(number)
         try:
             found = one(case)

@@ -20,8 +20,8 @@ SUREST = 0.25
 # Share of wrong labels among the surest rows: 0 for load_digits, load_iris, load_wine and load_breast_cancer,
 # 0.5 % for Adult, whose classes overlap; a tenth of wrong labels gives a tenth.
 WRONG, MANY_WRONG = 0.03, 0.15
-# Of the share among all rows. Overlap: electricity 0.27, cover types 0.24, Adult 0.09. A tenth of wrong labels:
-# digits 0.8, Adult 0.45.
+# Of the share among all rows. Overlap: electricity 0.27, cover types 0.24, Adult 0.09. A tenth of wrong
+# labels: digits 0.8, Adult 0.45.
 FLAT = 0.4
 # More wrong than this among the surest: the network knows nothing, and cannot judge.
 KNOWS_NOTHING = 0.35

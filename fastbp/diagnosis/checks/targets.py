@@ -69,7 +69,7 @@ def rare_classes(case: Case) -> Finding | None:
 @check(
     meaning="targets of a regression far from unit scale",
     figure="standard deviation of the target",
-    threshold=f"above {WIDE:g} (serious: {VERY_WIDE:g}), below {NARROW:g}, or mean {FAR_FROM_ZERO:g} times it",
+    threshold=f"above {WIDE:g} (serious: {VERY_WIDE:g}), below {NARROW:g}, mean {FAR_FROM_ZERO:g} times it",
     remedy='`target_scaling="standard"`',
 )
 def unscaled_targets(case: Case) -> Finding | None:
