@@ -206,7 +206,9 @@ def divergence():
 
 
 def oscillating_loss():
-    return BPRegressor((32,), solver="sgd", **{**GOOD, "learning_rate_init": 0.2}, max_iter=40, tol=0), *values()
+    return BPRegressor(
+        (32,), solver="sgd", **{**GOOD, "learning_rate_init": 0.2}, max_iter=40, tol=0
+    ), *values()
 
 
 def plateau():
@@ -499,7 +501,11 @@ def of(load, Estimator, step=1, **changes):
 
 FITS = {
     "digits": lambda: (classifier((64,), batch_size=32), *data.digits()),
-    "digits-tanh": lambda: (classifier((32, 32), activation="tanh"), data.digits()[0][:900], data.digits()[1][:900]),
+    "digits-tanh": lambda: (
+        classifier((32, 32), activation="tanh"),
+        data.digits()[0][:900],
+        data.digits()[1][:900],
+    ),
     "breast_cancer": lambda: of(datasets.load_breast_cancer, BPClassifier),
     "breast_cancer-sgd": lambda: of(datasets.load_breast_cancer, BPClassifier, solver="sgd"),
     "wine": lambda: of(datasets.load_wine, BPClassifier),

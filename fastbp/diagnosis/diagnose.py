@@ -132,8 +132,7 @@ def diagnose(
         if fitted is not None and np.shape(fitted.coefs_[0])[0] != n_columns:
             raise ValueError(
                 f"X has {n_columns} features, but the fitted network has {np.shape(fitted.coefs_[0])[0]} "
-                "inputs: "
-                "pass the X that it was fitted on, or a network that is not fitted."
+                "inputs: pass the X that it was fitted on, or a network that is not fitted."
             )
         case = Case(subject.network, fitted, rows, rows_val, names, seed, float(time_limit), progress)
         try:
@@ -180,15 +179,14 @@ def _notes(case: Case, rows: Rows, rows_val: Rows | None) -> list[str]:
     notes = []
     if len(rows) < rows.n_given - rows.n_missing_targets:
         notes.append(
-            f"A sample of {len(rows)} of {rows.n_given} rows was looked at: fewer rows are learnt by "
-            "heart sooner, "
-            "and have fewer repeated rows. Raise max_samples for more."
+            f"A sample of {len(rows)} of {rows.n_given} rows was looked at: fewer rows are learnt by heart "
+            "sooner, and have fewer repeated rows. Raise max_samples for more."
         )
     if rows_val is not None and len(rows_val) < rows_val.n_given - rows_val.n_missing_targets:
         notes.append(f"A sample of {len(rows_val)} of {rows_val.n_given} validation rows was looked at.")
     if case.fitted is not None:
         notes.append(
-            "Weights and losses are those of the fitted network; predictions and losses of rows held out are "
-            "those of copies, trained anew."
+            "Weights and losses are those of the fitted network; predictions and losses of rows held out "
+            "are those of copies, trained anew."
         )
     return notes

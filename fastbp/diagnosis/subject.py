@@ -87,8 +87,8 @@ def subject_of(model: Any, random_state: int) -> Subject:
     elif hasattr(model, "estimator"):
         hint = f" Pass the estimator within the {kind}, or fit a search before."
     raise TypeError(
-        "diagnose needs a BPClassifier or BPRegressor, a Pipeline that ends with one, an ensemble of them, a "
-        f"TabularClassifier or TabularRegressor, or a fitted search; got {kind}.{hint}"
+        "diagnose needs a BPClassifier or BPRegressor, a Pipeline that ends with one, an ensemble of them, "
+        f"a TabularClassifier or TabularRegressor, or a fitted search; got {kind}.{hint}"
     )
 
 

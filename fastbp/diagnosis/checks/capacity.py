@@ -56,9 +56,8 @@ def underfitting(case: Case) -> Finding | None:
     return Finding(
         "warning",
         f"Training loss {run.loss:.3g} and validation loss {run.loss_val:.3g} are both high (guessing: "
-        f"{case.guess:.3g}); with hidden_layer_sizes={sizes} and without dropout and strong penalties "
-        "they are "
-        f"{trial.loss:.3g} and {trial.loss_val:.3g}.",
+        f"{case.guess:.3g}); with hidden_layer_sizes={sizes} and without dropout and strong penalties they "
+        f"are {trial.loss:.3g} and {trial.loss_val:.3g}.",
         float(share),
         f"Set hidden_layer_sizes={sizes}; weaken alpha, l1, l2, weight_decay, max_norm and dropout.",
         {"hidden_layer_sizes": sizes},
@@ -69,8 +68,7 @@ def underfitting(case: Case) -> Finding | None:
     meaning="batches are so large that an epoch has few steps",
     figure="rows of a batch over training rows",
     threshold=f"fewer than {FEW_STEPS} steps an epoch, if {SMALLER_BATCHES} bring a loss that falls "
-    f"{CLEARLY:g} "
-    "times as far in as many epochs",
+    f"{CLEARLY:g} times as far in as many epochs",
     remedy="smaller `batch_size`, or more epochs",
 )
 def large_batches(case: Case) -> Finding | None:

@@ -107,8 +107,7 @@ def exploding_signals(case: Case) -> Finding | None:
         f"Signals explode, {ratio:.1e} times the size: {what}.",
         ratio,
         'Begin with smaller weights, init="glorot" or "he"; norm="layer" keeps the sizes, clip_norm=1.0 '
-        "limits "
-        "the steps.",
+        "limits the steps.",
         {"init": "he", "norm": "layer", "clip_norm": 1.0},
         {"activations": spread, "gradients": back},
     )

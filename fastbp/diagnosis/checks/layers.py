@@ -64,12 +64,10 @@ def dead_units(case: Case) -> Finding | None:
     return Finding(
         "serious" if shares[worst] > MOST_DEAD else "warning",
         f"{len(dead[worst])} units of hidden layer {worst} ({shares[worst]:.0%}) give the same for every "
-        "row, so "
-        "that they neither tell anything nor learn.",
+        "row, so that they neither tell anything nor learn.",
         shares[worst],
         'Lower learning_rate_init, or set activation="leaky_relu" (or "silu"), whose derivative does not '
-        "vanish; "
-        "scale the inputs; fewer units may do.",
+        "vanish; scale the inputs; fewer units may do.",
         {"activation": "leaky_relu"},
         {"units": dead},
     )
@@ -96,9 +94,8 @@ def saturated_units(case: Case) -> Finding | None:
         return None
     return Finding(
         "serious" if shares[worst] > MOST_SATURATED else "warning",
-        f"{shares[worst]:.0%} of the units of hidden layer {worst} are at an end of their range for "
-        "nearly all "
-        "rows, where their gradient vanishes.",
+        f"{shares[worst]:.0%} of the units of hidden layer {worst} are at an end of their range for nearly "
+        "all rows, where their gradient vanishes.",
         shares[worst],
         'Scale the inputs, begin with smaller weights (init="glorot") and a smaller learning_rate_init; '
         'norm="layer" or l2 keep the layer within its range.',
@@ -133,8 +130,7 @@ def duplicate_units(case: Case) -> Finding | None:
     return Finding(
         "serious",
         f"{shares[worst]:.0%} of the units of hidden layer {worst} have the weights of another: they get "
-        "equal "
-        "gradients and never part, so that the layer counts as a smaller one.",
+        "equal gradients and never part, so that the layer counts as a smaller one.",
         shares[worst],
         'Begin with random weights: init="glorot" (or "he"), and no equal columns in coefs_init.',
         {"init": "glorot"},

@@ -79,8 +79,7 @@ def no_better_than_guessing(case: Case) -> Finding | None:
         f"{told} The network has learnt nothing that holds for other rows.",
         gain,
         "Check that the rows of X and y belong together and are not shuffled apart, and that the columns "
-        "can tell "
-        "the target; then look at the other findings.",
+        "can tell the target; then look at the other findings.",
     )
 
 
@@ -114,9 +113,8 @@ def calibration(case: Case) -> Finding | None:
     by_design = " That is what label_smoothing does." if smooths and over < 0 else ""
     return Finding(
         "info" if by_design else "serious" if error > BADLY else "warning",
-        f"Rows held out get their class with a mean probability of {top.mean():.3f}, and "
-        f"{right.mean():.1%} are "
-        f"right; the calibration error is {error:.3f} (by chance at most {chance:.3f}).{by_design}",
+        f"Rows held out get their class with a mean probability of {top.mean():.3f}, and {right.mean():.1%} "
+        f"are right; the calibration error is {error:.3f} (by chance at most {chance:.3f}).{by_design}",
         error,
         f"Wrap the model in sklearn.calibration.CalibratedClassifierCV, or {remedy}.",
         change,
@@ -189,11 +187,9 @@ def class_bias(case: Case) -> Finding | None:
                 cause, change = 'loss="focal" shifts them. ', {"loss": "log_loss"}
             return Finding(
                 "warning",
-                f"Class {case.label(worst)} is {shares[worst]:.1%} of the rows, but gets a mean "
-                "probability of "
-                f"{found.proba[:, worst].mean():.1%} where rows are held out. {cause}As probabilities "
-                "these are "
-                "wrong; for ranking and for a threshold of your own they will do.",
+                f"Class {case.label(worst)} is {shares[worst]:.1%} of the rows, but gets a mean probability "
+                f"of {found.proba[:, worst].mean():.1%} where rows are held out. {cause}As probabilities "
+                "these are wrong; for ranking and for a threshold of your own they will do.",
                 float(off[worst]),
                 "For probabilities, leave class weights out and use log_loss; move the threshold instead "
                 "(sklearn.model_selection.TunedThresholdClassifierCV), or calibrate.",

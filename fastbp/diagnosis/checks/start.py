@@ -35,9 +35,8 @@ def initial_loss(case: Case) -> Finding | None:
     settings = ", ".join(f"{name}={value!r}" for name, value in change.items())
     return Finding(
         "serious" if ratio > VERY_HIGH_START else "warning",
-        f"The loss begins at {first:.3g}, guessing costs {guess:.3g}: {ratio:.3g} times as much. The "
-        "first steps "
-        "only unlearn this.",
+        f"The loss begins at {first:.3g}, guessing costs {guess:.3g}: {ratio:.3g} times as much. The first "
+        "steps only unlearn this.",
         float(ratio),
         f"Set {settings}: the network then begins at the loss of guessing. Scale inputs and targets.",
         change,
@@ -60,12 +59,10 @@ def one_batch(case: Case) -> Finding | None:
     return Finding(
         "serious",
         f"A copy that sees {n_rows} rows only, without regularisation, does not learn them by heart: "
-        f"{score:.2f} "
-        f"{what} after {STEPS_BY_HEART} steps, at the best of {len(runs)} learning rates.",
+        f"{score:.2f} {what} after {STEPS_BY_HEART} steps, at the best of {len(runs)} learning rates.",
         score,
         "Something is broken, not badly tuned: look at init (zeros cannot learn), activation, "
-        "out_activation and "
-        "loss, and the scale of inputs and targets.",
+        "out_activation and loss, and the scale of inputs and targets.",
     )
 
 

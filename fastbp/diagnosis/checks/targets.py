@@ -30,9 +30,8 @@ def missing_targets(case: Case) -> Finding | None:
     share = rows.n_missing_targets / rows.n_given
     return Finding(
         "serious",
-        f"{rows.n_missing_targets} rows ({share:.2%}) have no finite target. A fit refuses them; here "
-        "they are "
-        "left out.",
+        f"{rows.n_missing_targets} rows ({share:.2%}) have no finite target. A fit refuses them; here they "
+        "are left out.",
         share,
         "Leave these rows out.",
     )
@@ -59,8 +58,7 @@ def rare_classes(case: Case) -> Finding | None:
         "scores of them are noise.",
         float(fewest),
         'Merge them or collect more rows; class_weight="balanced" weighs them up, stratified splits keep '
-        "some "
-        "on each side.",
+        "some on each side.",
         {"class_weight": "balanced"} if case.options.class_weight is None else {},
         {"classes": list(rare)},
     )
@@ -88,11 +86,9 @@ def unscaled_targets(case: Case) -> Finding | None:
     return Finding(
         "serious" if widest > VERY_WIDE else "warning",
         f"The target has a standard deviation of {widest:.3g} and a mean of {float(mean.max()):.3g}: the "
-        "output "
-        "begins near zero, in steps for outputs of about 1.",
+        "output begins near zero, in steps for outputs of about 1.",
         widest,
         'Set target_scaling="standard": the network then trains on the standardised target and predicts '
-        "in its "
-        "units.",
+        "in its units.",
         {"target_scaling": "standard"},
     )

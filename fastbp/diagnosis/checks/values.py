@@ -57,8 +57,7 @@ def missing_values(case: Case) -> Finding | None:
         f"{case.named(columns)}. A fit refuses them; here the median of the column stands for them.",
         share,
         "Put SimpleImputer(add_indicator=True) before the network in a Pipeline, drop what cannot be "
-        "filled, or "
-        "use TabularClassifier or TabularRegressor, which take gaps as they are.",
+        "filled, or use TabularClassifier or TabularRegressor, which take gaps as they are.",
         details={"columns": columns.tolist()},
     )
 
@@ -93,8 +92,7 @@ def unscaled_inputs(case: Case) -> Finding | None:
         return Finding(
             "warning",
             f"All inputs are small, at most of a root mean square of {biggest:.3g}: initial weights are "
-            "drawn "
-            "for inputs of about 1.",
+            "drawn for inputs of about 1.",
             biggest,
             remedy,
             change,
@@ -104,9 +102,8 @@ def unscaled_inputs(case: Case) -> Finding | None:
     if len(tiny):
         return Finding(
             "warning",
-            f"{len(tiny)} columns are at most {top[tiny].max():.3g} where others are "
-            f"{np.median(top):.3g}, so "
-            f"that the network hardly sees them: {case.named(tiny)}.",
+            f"{len(tiny)} columns are at most {top[tiny].max():.3g} where others are {np.median(top):.3g}, "
+            f"so that the network hardly sees them: {case.named(tiny)}.",
             float(size[tiny].max()),
             remedy,
             change,
