@@ -127,6 +127,10 @@ def missing_targets():
     return regressor(), X, np.where(np.arange(200) < 3, np.nan, y)
 
 
+def constant_target():
+    return classifier(), two_classes()[0], np.zeros(200)
+
+
 def rare_classes():
     X, y = two_classes()
     return classifier(), X, np.where(np.arange(200) < 4, 2, y)
@@ -285,8 +289,8 @@ def class_bias():
 
 def never_predicted():
     rng = np.random.RandomState(0)
-    X = rng.normal(size=(300, 4))
-    return classifier(), X, (X[:, 0] + 2 * rng.normal(size=300) > 3.5).astype(int)
+    X = rng.normal(size=(400, 4))
+    return classifier(()), X, (X[:, 0] + 2 * rng.normal(size=400) > 3.5).astype(int)
 
 
 def most_wrong():
@@ -312,6 +316,7 @@ ILL = {
     "conflicting_rows": [conflicting_rows, conflicting_values],
     "shared_rows": [shared_rows],
     "missing_targets": [missing_targets],
+    "constant_target": [constant_target],
     "rare_classes": [rare_classes],
     "unscaled_targets": [unscaled_targets, far_targets],
     "initial_loss": [initial_loss],
@@ -437,6 +442,7 @@ def overlapping_classes():
 
 HEALTHY = {
     "unscaled_inputs": [good_classifier, raw_pixels],
+    "constant_target": [good_classifier, good_regressor],
     "outliers": [good_regressor, scaled_by_the_network],
     "sparsity": [sparse_rows, good_classifier],
     "duplicate_columns": [categories],

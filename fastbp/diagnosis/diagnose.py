@@ -11,7 +11,7 @@ from fastbp.diagnosis import checks  # noqa: F401  (registers all of them)
 from fastbp.diagnosis.case import Case
 from fastbp.diagnosis.probe import quiet
 from fastbp.diagnosis.progress import make_progress
-from fastbp.diagnosis.registry import CHECKS, Check, NotApplicable
+from fastbp.diagnosis.registry import CHECKS, Check, NotApplicable, OutOfTime
 from fastbp.diagnosis.report import Finding, Report
 from fastbp.diagnosis.rows import Rows, checked_rows
 from fastbp.diagnosis.subject import subject_of
@@ -136,11 +136,10 @@ def diagnose(
             )
         case = Case(subject.network, fitted, rows, rows_val, names, seed, float(time_limit), progress)
         try:
-            findings, checked, skipped = _checked(case, chosen)
+            findings, checked, skipped, late = _checked(case, chosen)
         finally:
             progress.close()
     notes = [*subject.notes, *_notes(case, rows, rows_val), *case.notes]
-    late = [code for code, reason in skipped.items() if "time" in reason]
     if late:
         notes.append(
             f"Not checked for lack of time: {', '.join(late)}. Raise time_limit, or lower max_samples."
@@ -159,8 +158,10 @@ def _chosen(only: Iterable[str] | None) -> list[Check]:
     return [one for code, one in CHECKS.items() if code in codes]
 
 
-def _checked(case: Case, chosen: list[Check]) -> tuple[list[Finding], list[str], dict[str, str]]:
-    findings, checked, skipped = [], [], {}
+def _checked(case: Case, chosen: list[Check]) -> tuple[list[Finding], list[str], dict[str, str], list[str]]:
+    """Return the findings, and the codes that were checked; were not, and why; lacked time."""
+    findings, checked, late = [], [], []
+    skipped = {code: "not asked for" for code, one in CHECKS.items() if one not in chosen}
     for number, one in enumerate(chosen):
         code = one.code
         case.progress.check(number)
@@ -168,11 +169,13 @@ def _checked(case: Case, chosen: list[Check]) -> tuple[list[Finding], list[str],
             found = one(case)
         except NotApplicable as reason:
             skipped[code] = str(reason)
+            if isinstance(reason, OutOfTime):
+                late.append(code)
             continue
         checked.append(code)
         if found is not None:
             findings.append(found)
-    return findings, checked, skipped
+    return findings, checked, skipped, late
 
 
 def _notes(case: Case, rows: Rows, rows_val: Rows | None) -> list[str]:

@@ -136,7 +136,7 @@ class Run:
     model : BPClassifier, BPRegressor or None
         The fitted copy; None if the fit failed.
     failure : str
-        Where numbers were not finite, or why the fit failed otherwise; else empty.
+        Where numbers were not finite; else empty.
     records : list of Record
     losses : list of float
         Loss that the fit reports after each epoch.
@@ -191,6 +191,8 @@ def train(network: Any, rows: Rows, val: Rows | None, seconds: float, random_sta
         try:
             model.fit(rows.X, rows.y, sample_weight=rows.weight, **arguments)
         except ValueError as error:
+            if NON_FINITE not in str(error):
+                raise
             model, failure = None, str(error)
     texts = [str(one.message) for one in caught]
     if INTERRUPTED in texts:

@@ -82,13 +82,14 @@ def dead_units(case: Case) -> Finding | None:
 def saturated_units(case: Case) -> Finding | None:
     shares = {}
     for number, name, output in hidden_outputs(case):
-        if name not in RANGES:
+        adds_inputs = case.options.residual and number > 1  # if the widths are equal
+        if name not in RANGES or adds_inputs or case.options.parametric_activation:
             continue
         low, high = RANGES[name]
         near = NEAR_END * (high - low)
         at_end = (output < low + near) | (output > high - near)
         shares[number] = float((at_end.mean(axis=0) > ROWS_AT_END).mean())
-    need(shares, "no hidden activation is bounded")
+    need(shares, "the outputs of no hidden layer are bounded")
     worst = max(shares, key=lambda number: shares[number])
     if shares[worst] <= SOME_SATURATED:
         return None

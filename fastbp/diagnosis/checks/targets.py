@@ -38,6 +38,27 @@ def missing_targets(case: Case) -> Finding | None:
 
 
 @check(
+    meaning="all rows have the same target",
+    figure="number of distinct targets",
+    threshold="one",
+    remedy="check how y is made",
+)
+def constant_target(case: Case) -> Finding | None:
+    y = case.rows.y.reshape(len(case.rows), -1)
+    constant = [column for column in range(y.shape[1]) if len(np.unique(y[:, column])) == 1]
+    if not constant:
+        return None
+    where = "" if y.shape[1] == 1 else f" in columns {constant} of y"
+    return Finding(
+        "serious",
+        f"All rows have the same target{where}: there is nothing to learn.",
+        1.0,
+        "Check how y is made, and whether rows are sorted by it and cut off.",
+        details={"columns": constant},
+    )
+
+
+@check(
     meaning="classes with few rows",
     figure="rows of the rarest class",
     threshold=f"fewer than {FEW_ROWS} (warning); below {SMALL_SHARE:.0%} of the rows (info)",

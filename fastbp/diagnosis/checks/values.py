@@ -20,6 +20,8 @@ NEGLIGIBLE = 1e-3  # of the median column's largest value: such a column is not 
 # thousand rows; "area error" of load_breast_cancer, which trains well, 17; population of California
 # housing 37.
 FAR_OUT = 50.0
+# And so far from it in the units that the network sees: rare pixels, of at most 1, do no harm.
+FAR = 10.0
 MANY_ZEROS = 0.95  # of dense X
 MANY_COLUMNS = 200  # below, a dense row is a few registers
 DENSE = 0.5  # of CSR rows: an index for each value costs more than the zeros that it saves
@@ -115,7 +117,7 @@ def unscaled_inputs(case: Case) -> Finding | None:
 @check(
     meaning="columns with values far outside the bulk",
     figure="largest distance from the median, in interquartile ranges",
-    threshold=f"above {FAR_OUT:g}",
+    threshold=f"above {FAR_OUT:g}, and above {FAR:g} as the network gets it",
     remedy='RobustScaler or QuantileTransformer, a logarithm, or `input_scaling="robust"`',
 )
 def outliers(case: Case) -> Finding | None:
@@ -126,7 +128,7 @@ def outliers(case: Case) -> Finding | None:
     width = high - low
     distance = np.abs(X - middle).max(axis=0)
     # columns that are mostly one value, such as rare categories and pixels at the border, have no bulk
-    far = np.divide(distance, width, out=np.zeros_like(width), where=width > 0)
+    far = np.divide(distance, width, out=np.zeros_like(width), where=(width > 0) & (distance > FAR))
     columns = np.argsort(-far, kind="stable")[: np.count_nonzero(far > FAR_OUT)]
     if not len(columns):
         return None
