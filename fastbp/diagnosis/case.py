@@ -1,7 +1,7 @@
 """The case: data, network, and the experiments that checks share, each made when first asked for."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,9 +25,8 @@ RUNS = 8  # that share the time limit: one run alone may take an eighth of it
 CLEARLY = 1.25
 BATCH_BY_HEART = 32  # rows; as many as a usual batch
 STEPS_BY_HEART = 500
-LEARNT = 0.01  # of the first loss: no other rate is tried then
 # For each output of a row: one to fit it, the others to find that easily, since units of small networks die.
-WEIGHTS_A_ROW = 8
+WEIGHTS_A_ROW = 16
 FEWEST_BY_HEART = 4
 PLAIN = {
     **probe.NO_PENALTY,
@@ -269,11 +268,10 @@ class Case:
             need(False, f"the range test failed: {error}")
             raise
 
-    @cached_property
-    def by_heart(self) -> tuple[list[Run], int]:
+    def by_heart(self) -> tuple[Iterator[Run], int]:
         """Copies trained on one batch alone, without anything that holds them back, and its number of rows.
 
-        At the suggested learning rate, the user's, and ten times it: one of them should do.
+        At the suggested learning rate, the user's, ten times it and a tenth: one of them should do.
         """
         options, train = self.options, self.split[0]
         need(options.hidden, "a linear model need not learn rows by heart")
@@ -294,13 +292,11 @@ class Case:
             suggestion = self.range_test.suggestion
             rates = [suggestion or rates[0], rates[0], 10 * rates[0], rates[0] / 10]
         self.progress.step("learning one batch by heart")
-        runs: list[Run] = []
-        for rate in dict.fromkeys(rates):
-            copy = probe.copy_of(self.network, self.random_state, **changes, learning_rate_init=rate)
-            runs.append(self._train(copy, batch, None))
-            if runs[-1].model is not None and runs[-1].loss < LEARNT * runs[0].records[0].loss:
-                break
-        return runs, len(batch)
+        copies = (
+            probe.copy_of(self.network, self.random_state, **changes, learning_rate_init=rate)
+            for rate in dict.fromkeys(rates)
+        )
+        return (self._train(copy, batch, None) for copy in copies), len(batch)
 
     @cached_property
     def out_of_fold(self) -> OutOfFold:

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from fastbp.diagnosis.case import Case, OutOfFold
+from fastbp.diagnosis.checks.consequences import need_whole_fit
 from fastbp.diagnosis.registry import check, need
 from fastbp.diagnosis.registry import found as illness
 from fastbp.diagnosis.report import Finding
@@ -24,7 +25,8 @@ MISCALIBRATED, BADLY = 0.05, 0.15
 N_DRAWS = 200
 FEWEST_ROWS = 50
 BIASED = 0.1  # mean probability of a class against its share of the rows
-COMMON = 0.02  # classes of this share at least should be predicted now and then
+COMMON = 0.02  # classes of this share at least should be predicted now and then,
+HARDLY = 0.1  # for this share of their number: a threshold of 1/2 alone halves it where classes overlap
 FEWEST_OF_CLASS = 10
 LEARNT_NOTHING = "the network has learnt nothing that could be judged"
 COVERAGE = 0.9  # of the intervals that are looked at
@@ -126,6 +128,7 @@ def calibration(case: Case) -> Finding | None:
     chance = max(_calibration_error(top, rng.uniform(size=len(top)) < top) for _ in range(N_DRAWS))
     if error <= max(MISCALIBRATED, chance):
         return None
+    need_whole_fit(case)
     over = float(top.mean() - right.mean())
     smooths = "label_smoothing" in (case.options.loss_params or {})
     if over > 0:
@@ -184,9 +187,9 @@ def _coverage(case: Case) -> Finding | None:
 
 @check(
     meaning="probabilities of a class are far from its share of the rows, as by class weights; or it is "
-    "never predicted",
-    figure="mean probability minus share, of the class farthest off; share of a class never predicted",
-    threshold=f"beyond {BIASED:g}; never predicted from {COMMON:.0%} of the rows on",
+    "hardly ever predicted",
+    figure="mean probability minus share, of the class farthest off; share of a class hardly predicted",
+    threshold=f"beyond {BIASED:g}; predicted for less than {HARDLY:g} of its share, from {COMMON:.0%} of the rows on",
     remedy="without `class_weight` and `focal` for probabilities, with it for rare classes",
 )
 def class_bias(case: Case) -> Finding | None:
@@ -203,6 +206,7 @@ def class_bias(case: Case) -> Finding | None:
         off = found.proba.mean(axis=0) - shares
         worst = int(np.abs(off).argmax())
         if abs(off[worst]) > BIASED:
+            need_whole_fit(case)
             cause, change = "", dict[str, Any]()
             if options.class_weight is not None:
                 cause, change = f"class_weight={options.class_weight!r} shifts them. ", {"class_weight": None}
@@ -219,15 +223,16 @@ def class_bias(case: Case) -> Finding | None:
                 change,
                 {"class": classes.tolist()[worst]},
             )
-    never = (predicted == 0) & (shares >= COMMON) & (counts >= FEWEST_OF_CLASS)
-    need(not never.all(), "no class is predicted")
-    if not never.any():
+    hardly = (predicted < HARDLY * shares) & (shares >= COMMON) & (counts >= FEWEST_OF_CLASS)
+    need(not hardly.all(), "no class is predicted")
+    if not hardly.any():
         return None
-    worst = int(np.where(never, shares, -1).argmax())
+    need_whole_fit(case)
+    worst = int(np.where(hardly, shares, -1).argmax())
     return Finding(
         "warning",
-        f"Class {case.label(worst)} is {shares[worst]:.1%} of the rows and never predicted where they are "
-        "held out.",
+        f"Class {case.label(worst)} is {shares[worst]:.1%} of the rows, and {predicted[worst]:.1%} are predicted "
+        "to be of it where they are held out.",
         float(shares[worst]),
         'Set class_weight="balanced" if such rows matter, or move the threshold '
         "(sklearn.model_selection.TunedThresholdClassifierCV).",
