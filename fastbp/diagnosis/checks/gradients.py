@@ -56,7 +56,7 @@ def _told(sizes: list[float]) -> str:
 @check(
     meaning="signals fade: activations towards the output, or gradients towards the input",
     figure="ratio of the sizes at both ends",
-    threshold=f"below 1/{TIMES:g} (serious: 1/{MANY_TIMES:g})",
+    threshold=f"below 1/{TIMES:,.0f} (serious: 1/{MANY_TIMES:,.0f})",
     remedy='`activation="relu"` or `"silu"`, `init="he"` (selu: `"lecun"`), `norm="layer"`, `residual=True`',
 )
 def vanishing_signals(case: Case) -> Finding | None:
@@ -87,7 +87,7 @@ def vanishing_signals(case: Case) -> Finding | None:
 @check(
     meaning="signals grow: activations towards the output, or gradients towards the input",
     figure="ratio of the sizes at both ends",
-    threshold=f"above {TIMES:g} (serious: {MANY_TIMES:g})",
+    threshold=f"above {TIMES:,.0f} (serious: {MANY_TIMES:,.0f})",
     remedy='`init="glorot"` or "he", `norm="layer"`, `clip_norm=1.0`',
 )
 def exploding_signals(case: Case) -> Finding | None:
@@ -116,7 +116,7 @@ def exploding_signals(case: Case) -> Finding | None:
 @check(
     meaning="steps are far from a thousandth of the weights",
     figure="norm of a step over the norm of the weights, median of the layers",
-    threshold=f"below {SMALL_STEP:g}, above {LARGE_STEP:g}",
+    threshold=f"below {SMALL_STEP:.5f}, above {LARGE_STEP:g}",
     remedy="`learning_rate_init` by the range test",
 )
 def update_ratio(case: Case) -> Finding | None:

@@ -189,7 +189,8 @@ def _coverage(case: Case) -> Finding | None:
     meaning="probabilities of a class are far from its share of the rows, as by class weights; or it is "
     "hardly ever predicted",
     figure="mean probability minus share, of the class farthest off; share of a class hardly predicted",
-    threshold=f"beyond {BIASED:g}; predicted for less than {HARDLY:g} of its share, from {COMMON:.0%} of the rows on",
+    threshold=f"beyond {BIASED:g}; predicted for less than {HARDLY:g} of its share, which is at least "
+    f"{COMMON:.0%}",
     remedy="without `class_weight` and `focal` for probabilities, with it for rare classes",
 )
 def class_bias(case: Case) -> Finding | None:
@@ -231,8 +232,8 @@ def class_bias(case: Case) -> Finding | None:
     worst = int(np.where(hardly, shares, -1).argmax())
     return Finding(
         "warning",
-        f"Class {case.label(worst)} is {shares[worst]:.1%} of the rows, and {predicted[worst]:.1%} are predicted "
-        "to be of it where they are held out.",
+        f"Class {case.label(worst)} is {shares[worst]:.1%} of the rows, and {predicted[worst]:.1%} are "
+        "predicted to be of it where they are held out.",
         float(shares[worst]),
         'Set class_weight="balanced" if such rows matter, or move the threshold '
         "(sklearn.model_selection.TunedThresholdClassifierCV).",
