@@ -436,8 +436,8 @@ def good_intervals():
 
 def overlapping_classes():
     rng = np.random.RandomState(0)
-    X = rng.normal(size=(400, 4))
-    return classifier(batch_size=32), X, (2 * X[:, 0] + rng.normal(size=400) > 0).astype(int)
+    X = rng.normal(size=(300, 4))
+    return classifier(batch_size=32), X, (2 * X[:, 0] + rng.normal(size=300) > 0).astype(int)
 
 
 HEALTHY = {

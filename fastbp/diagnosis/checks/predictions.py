@@ -16,11 +16,10 @@ NOTHING_EXPLAINED = 0.02  # R²; below, the mean is as good
 STANDARD_ERRORS = 2.0
 RANKED = 3.0  # the same of rank sums, of which there is one for each class
 N_BINS = (
-    10  # of equal numbers of rows, as usual for the calibration error (Naeini et al. 2015; Guo et al. 2017)
+    10  # of equal numbers of rows (Naeini et al. 2015; Guo et al. 2017, "On calibration of modern networks")
 )
 # Guo et al. call networks with 4 to 10 % miscalibrated. Few rows have an error by chance: it must also be
-# beyond
-# what 200 draws of labels from these probabilities show.
+# beyond what 200 draws of labels from these probabilities show.
 MISCALIBRATED, BADLY = 0.05, 0.15
 N_DRAWS = 200
 FEWEST_ROWS = 50
@@ -30,7 +29,7 @@ HARDLY = 0.1  # for this share of their number: a threshold of 1/2 alone halves 
 FEWEST_OF_CLASS = 10
 LEARNT_NOTHING = "the network has learnt nothing that could be judged"
 COVERAGE = 0.9  # of the intervals that are looked at
-OFF_COVERAGE, FAR_OFF_COVERAGE = 0.1, 0.25
+OFF_COVERAGE, FAR_OFF_COVERAGE = 0.1, 0.25  # and three standard errors of the share
 
 
 def row_losses(case: Case, found: OutOfFold) -> np.ndarray:
