@@ -58,11 +58,14 @@ class OutOfFold:
     predicted : ndarray
     labels : ndarray of shape (n,)
         For classifiers of one label: the class of each row as a number.
+    folds : ndarray of shape (n,)
+        The fold in which the row was held out.
     """
 
     proba: np.ndarray | None
     predicted: np.ndarray
     labels: np.ndarray | None
+    folds: np.ndarray
 
 
 class Case:
@@ -314,20 +317,21 @@ class Case:
             need(max(np.unique(rows.y, return_counts=True)[1]) >= N_FOLDS, "classes are rarer than the folds")
         proba: np.ndarray | None = None
         predicted: np.ndarray | None = None
+        fold_of = np.zeros(len(rows), np.intp)
         for number, (train, test) in enumerate(folds.split(np.zeros(len(rows)), stratify), 1):
             self.progress.step(f"fold {number} of {N_FOLDS}")
             run = self._train(probe.copy_of(self.network, self.random_state), rows.take(train), None)
             need(run.model is not None, "the training of a fold failed")
             some = run.model.predict(rows.X[test])
             predicted = np.empty((len(rows), *some.shape[1:]), some.dtype) if predicted is None else predicted
-            predicted[test] = some
+            predicted[test], fold_of[test] = some, number
             if self.one_label and hasattr(run.model, "predict_proba"):
                 proba = np.zeros((len(rows), len(self.classes))) if proba is None else proba
                 seen = np.searchsorted(self.classes, run.model.classes_)  # rare classes may be missing
                 proba[np.ix_(test, seen)] = run.model.predict_proba(rows.X[test])
         labels = np.searchsorted(self.classes, rows.y) if self.one_label else None
         assert predicted is not None
-        return OutOfFold(proba, predicted, labels)
+        return OutOfFold(proba, predicted, labels, fold_of)
 
 
 def _distinct(rows: Rows, n: int, random_state: int) -> np.ndarray:

@@ -14,7 +14,9 @@ from fastbp.diagnosis.report import Finding
 N_SHOWN = 10  # most wrong rows
 NOTHING_EXPLAINED = 0.02  # R²; below, the mean is as good
 STANDARD_ERRORS = 2.0
-RANKED = 3.0  # the same of rank sums, of which there is one for each class
+LOWER = 0.98  # log loss over that of guessing: a network that gives all rows the same comes within 0.01 of it
+RANKED = 3.0  # standard errors of rank sums, of which there is one for each class
+VARIES = 0.1  # standard deviation over mean of a probability: else nearly the same for every row
 N_BINS = (
     10  # of equal numbers of rows (Naeini et al. 2015; Guo et al. 2017, "On calibration of modern networks")
 )
@@ -48,9 +50,8 @@ def row_losses(case: Case, found: OutOfFold) -> np.ndarray:
 @check(
     meaning="rows held out are predicted no better than without looking at X",
     figure="accuracy above that of the most frequent class, or R²",
-    threshold=f"not {STANDARD_ERRORS:g} standard errors above zero, nor the log loss below guessing's, nor "
-    "rows ranked better than by chance; R² "
-    f"below {NOTHING_EXPLAINED:g}",
+    threshold=f"not {STANDARD_ERRORS:g} standard errors above zero, nor log loss {LOWER:g} of guessing's, "
+    f"nor rows ranked better than by chance; R² below {NOTHING_EXPLAINED:g}",
     remedy="check that the rows of X and y belong together; other columns",
 )
 def no_better_than_guessing(case: Case) -> Finding | None:
@@ -65,7 +66,7 @@ def no_better_than_guessing(case: Case) -> Finding | None:
             return None
         if found.proba is not None:
             entropy = -(shares[shares > 0] * np.log(shares[shares > 0])).sum()
-            if row_losses(case, found).mean() < entropy or _ranks(found.proba, found.labels):
+            if row_losses(case, found).mean() < LOWER * entropy or _ranks(found):
                 return None
         told = (
             f"The accuracy for rows held out is {gain + shares.max():.3f}, that of the most frequent class "
@@ -89,18 +90,23 @@ def no_better_than_guessing(case: Case) -> Finding | None:
     )
 
 
-def _ranks(proba: np.ndarray, labels: np.ndarray) -> bool:
-    """Whether rows of a class get more of its probability than others, beyond chance.
+def _ranks(found: OutOfFold) -> bool:
+    """Whether rows of a class get more of its probability than others of their fold, beyond chance.
 
     By the rank-sum statistic, for networks whose probabilities are shifted, as by class weights.
     """
-    for number, own in enumerate(proba.T):
-        inside = labels == number
-        n, m = int(inside.sum()), int((~inside).sum())
-        if not n or not m:
-            continue
-        excess = rankdata(own)[inside].sum() - n * (n + m + 1) / 2
-        if excess > RANKED * np.sqrt(n * m * (n + m + 1) / 12):
+    assert found.proba is not None and found.labels is not None
+    for number, own in enumerate(found.proba.T):
+        excess = variance = 0.0
+        varies = False
+        for fold in np.unique(found.folds):
+            some = own[found.folds == fold]
+            inside = found.labels[found.folds == fold] == number
+            n, m = int(inside.sum()), int((~inside).sum())
+            excess += rankdata(some)[inside].sum() - n * (n + m + 1) / 2
+            variance += n * m * (n + m + 1) / 12
+            varies |= bool(some.std() > VARIES * some.mean())
+        if varies and excess > RANKED * np.sqrt(variance):
             return True
     return False
 
