@@ -18,7 +18,7 @@ CYCLES = ("restarts", "coslog")  # schedules whose rate rises again: so does the
 # A plateau: the last third of the epochs brings less than this share of the first loss, and the loss is still
 # above this share of guessing's. Many healthy fits end so; what is reported is decided by the copy at another
 # rate.
-STANDS_STILL = 0.01
+STANDS_STILL = 0.02
 STILL_HIGH = 0.1
 FACTOR = 10.0  # of the rates that are tried then
 # Rise of the validation loss from its best epoch to the weights that are kept, over its fall before: 0 for
@@ -74,7 +74,7 @@ def plateau(case: Case) -> Finding | None:
     need(
         run.model is not None and case.guess > 0, "the training of a copy failed, or the loss may be negative"
     )
-    need(run.n_epochs >= 2 * FEWEST_EPOCHS, f"there are fewer than {2 * FEWEST_EPOCHS} epochs")
+    need(run.n_epochs >= FEWEST_EPOCHS, f"there are fewer than {FEWEST_EPOCHS} epochs")
     curve = np.asarray(run.losses)
     third = curve[-(len(curve) // 3) :]
     half = len(third) // 2
@@ -84,7 +84,8 @@ def plateau(case: Case) -> Finding | None:
         return None
     for factor, what in ((1 / FACTOR, "lower"), (FACTOR, "higher")):
         rate = float(f"{case.options.learning_rate_init * factor:.1g}")
-        trial = case.trial(learning_rate_init=rate)
+        # with all epochs, since the copy, too, may begin on the plateau
+        trial = case.trial(learning_rate_init=rate, n_iter_no_change=np.inf)
         if case.learns_more(trial):
             return Finding(
                 "warning",

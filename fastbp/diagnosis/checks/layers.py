@@ -16,7 +16,7 @@ CONSTANT = 1e-6
 # Shares of the units of a layer. Healthy networks on six sets of sklearn.datasets have up to 34 % dead units
 # (five layers of 32 relu units; with one layer, 24 %); "as much as 40 %" is the sign of a high learning rate
 # in the notes of CS231n (Karpathy).
-SOME_DEAD, MOST_DEAD = 0.4, 0.75
+SOME_DEAD, MOST_DEAD = 0.5, 0.75
 # Activations this near to an end of their range, in units of its width, have less than a tenth of the largest
 # derivative of logistic and tanh.
 NEAR_END = 0.02
