@@ -251,6 +251,8 @@ def test_other_models_are_refused(model, message):
         ({"y": np.zeros(3)}, "inconsistent numbers of samples"),
         ({"X": np.array([["a", "b"]] * 150)}, "X has values that are no numbers"),
         ({"X_val": np.zeros((3, 4))}, "X_val is given without y_val"),
+        ({"X_val": np.zeros((3, 2)), "y_val": [0, 1, 2]}, "X_val has 2 features, but X has 4"),
+        ({"X_val": np.zeros((3, 4)), "y_val": [0, 1, 7]}, r"y_val has labels that y does not have: \[7\]"),
         ({"y_val": np.zeros(3)}, "y_val is given without X_val"),
         ({"model": network(alpha=-1)}, "The 'alpha' parameter of BPClassifier"),
         ({"model": network().fit(data.iris()[0][:, :2], data.iris()[1])}, "X has 4 features, but the fitted"),

@@ -1,5 +1,7 @@
 """The training doctor's findings: each illness is made and found, and its healthy counterpart is not."""
 
+import json
+from dataclasses import asdict
 from functools import cache
 
 import data
@@ -353,6 +355,7 @@ def test_the_illness_is_found(code, make):
     assert finding is not None, report.skipped or "nothing found"
     assert finding.code == code
     assert np.isfinite(finding.value) and finding.message and finding.remedy
+    json.dumps(asdict(finding))  # plain values, for programs
 
 
 def test_every_check_has_its_illness():

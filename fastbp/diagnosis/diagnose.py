@@ -14,12 +14,18 @@ from fastbp.diagnosis.progress import make_progress
 from fastbp.diagnosis.registry import CHECKS, Check, NotApplicable, OutOfTime
 from fastbp.diagnosis.report import Finding, Report
 from fastbp.diagnosis.rows import Rows, checked_rows
-from fastbp.diagnosis.subject import subject_of
+from fastbp.diagnosis.subject import Subject, subject_of
 from fastbp.estimators import type_hints
 from fastbp.estimators.options import task_of
 from fastbp.estimators.parameter_checks import check
 
 MOST_VALIDATION_ROWS = 0.5  # of max_samples
+CONSTRAINTS: dict[str, list] = {
+    "max_samples": [Interval(Integral, 10, None, closed="left")],
+    "time_limit": [Interval(Real, 0, None, closed="neither")],
+    "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
+    "verbose": ["boolean"],
+}
 
 
 def diagnose(
@@ -102,38 +108,19 @@ def diagnose(
         "random_state": random_state,
         "verbose": verbose,
     }
-    constraints = {
-        "max_samples": [Interval(Integral, 10, None, closed="left")],
-        "time_limit": [Interval(Real, 0, None, closed="neither")],
-        "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
-        "verbose": ["boolean"],
-    }
-    check(constraints, given, "diagnose")
+    check(CONSTRAINTS, given, "diagnose")
     chosen = _chosen(only)
     if (X_val is None) != (y_val is None):
         lacking, there = ("y_val", "X_val") if y_val is None else ("X_val", "y_val")
         raise ValueError(f"{there} is given without {lacking}: validation rows need both.")
-    seed, most = int(random_state), int(max_samples)
+    seed = int(random_state)
     subject = subject_of(model, seed)
     subject.network._validate_params()
+    train, val = (X, y, sample_weight), (X_val, y_val, sample_weight_val)
     with quiet():
-        inputs, inputs_val, names = subject.transformed(X, y, X_val)
-        task = task_of(subject.network)
-        rows = checked_rows(inputs, y, sample_weight, task, most, seed)
-        rows_val = None
-        if X_val is not None:
-            most_val = max(int(MOST_VALIDATION_ROWS * most), 2)
-            rows_val = checked_rows(inputs_val, y_val, sample_weight_val, task, most_val, seed, "_val")
-        n_columns = rows.X.shape[1]
-        if names is None or len(names) != n_columns:
-            names = [f"x{number}" for number in range(n_columns)]
+        rows, rows_val, names = _read(subject, train, val, int(max_samples), seed)
         progress = make_progress(bool(verbose), len(chosen))
         fitted = subject.network if subject.is_fitted else None
-        if fitted is not None and np.shape(fitted.coefs_[0])[0] != n_columns:
-            raise ValueError(
-                f"X has {n_columns} features, but the fitted network has {np.shape(fitted.coefs_[0])[0]} "
-                "inputs: pass the X that it was fitted on, or a network that is not fitted."
-            )
         case = Case(subject.network, fitted, rows, rows_val, names, seed, float(time_limit), progress)
         try:
             findings, checked, skipped, late = _checked(case, chosen)
@@ -145,6 +132,49 @@ def diagnose(
             f"Not checked for lack of time: {', '.join(late)}. Raise time_limit, or lower max_samples."
         )
     return Report(findings, subject.name, notes, checked, skipped)
+
+
+def _read(
+    subject: Subject,
+    train: tuple[Any, Any, Any],
+    val: tuple[Any, Any, Any],
+    most: int,
+    seed: int,
+) -> tuple[Rows, Rows | None, list[str]]:
+    """Return the rows as the network gets them, the validation rows if there are any, and the columns' names.
+
+    Parameters
+    ----------
+    train, val : (X, y, sample_weight)
+        As given by the user.
+    most : int
+        Largest number of rows.
+    """
+    (X, y, weight), (X_val, y_val, weight_val) = train, val
+    inputs, inputs_val, names = subject.transformed(X, y, X_val)
+    task = task_of(subject.network)
+    rows = checked_rows(inputs, y, weight, task, most, seed)
+    n_columns = rows.X.shape[1]
+    if names is None or len(names) != n_columns:
+        names = [f"x{number}" for number in range(n_columns)]
+    n_inputs = np.shape(subject.network.coefs_[0])[0] if subject.is_fitted else n_columns
+    if n_inputs != n_columns:
+        raise ValueError(
+            f"X has {n_columns} features, but the fitted network has {n_inputs} inputs: pass the X that it "
+            "was fitted on, or a network that is not fitted."
+        )
+    if X_val is None:
+        return rows, None, names
+    most_val = max(int(MOST_VALIDATION_ROWS * most), 2)
+    rows_val = checked_rows(inputs_val, y_val, weight_val, task, most_val, seed, "_val")
+    if rows_val.X.shape[1] != n_columns:
+        raise ValueError(f"X_val has {rows_val.X.shape[1]} features, but X has {n_columns}.")
+    unknown = rows_val.counts.keys() - rows.counts.keys()
+    if unknown:
+        raise ValueError(f"y_val has labels that y does not have: {sorted(unknown, key=str)}.")
+    if rows.counts:  # a rare class may be missing in the sample of the training rows
+        rows_val = rows_val.take(np.flatnonzero(np.isin(rows_val.y, rows.y)))
+    return rows, rows_val if len(rows_val) else None, names
 
 
 def _chosen(only: Iterable[str] | None) -> list[Check]:

@@ -21,6 +21,7 @@ TELLS_ALL = 0.99
 TELLS_ALL_VALUES = 0.995
 LEAVES_A_CLASS = 2
 LEAVES_OF_VALUES = 64
+ROWS_A_LEAF = 8  # at least, on average, so that chance is not fitted
 
 
 @check(
@@ -118,10 +119,11 @@ def _explained(column: np.ndarray, y: np.ndarray, is_classifier: bool) -> float:
         return 0.0
     if is_classifier:
         counts = np.unique(y, return_counts=True)[1]
-        tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES_A_CLASS * len(counts), random_state=0)
+        n_leaves = max(min(LEAVES_A_CLASS * len(counts), len(y) // ROWS_A_LEAF), 2)
+        tree = DecisionTreeClassifier(max_leaf_nodes=n_leaves, random_state=0)
         wrong_of_constant = 1 - counts.max() / len(y)
         return float(1 - (1 - tree.fit(column, y).score(column, y)) / wrong_of_constant)
-    n_leaves = min(LEAVES_OF_VALUES, len(y) // 8)  # enough rows in each that chance is not fitted
+    n_leaves = max(min(LEAVES_OF_VALUES, len(y) // ROWS_A_LEAF), 2)
     tree = DecisionTreeRegressor(max_leaf_nodes=n_leaves, random_state=0)
     return float(tree.fit(column, y).score(column, y))
 
