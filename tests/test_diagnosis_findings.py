@@ -124,6 +124,16 @@ def shared_rows():
     return classifier(), X, y, X[150:], y[150:]
 
 
+def duplicate_sparse_rows():
+    model, X, y = duplicate_rows()
+    return model, sparse.csr_array(np.where(X < 0, 0, X)), y
+
+
+def shared_sparse_rows():
+    model, X, y, X_val, y_val = shared_rows()
+    return model, sparse.csr_array(X), y, sparse.csr_array(X_val), y_val
+
+
 def missing_targets():
     X, y = values()
     return regressor(), X, np.where(np.arange(200) < 3, np.nan, y)
@@ -314,9 +324,9 @@ ILL = {
     "constant_columns": [constant_columns],
     "duplicate_columns": [duplicate_columns],
     "leakage": [leakage, leaked_values],
-    "duplicate_rows": [duplicate_rows],
+    "duplicate_rows": [duplicate_rows, duplicate_sparse_rows],
     "conflicting_rows": [conflicting_rows, conflicting_values],
-    "shared_rows": [shared_rows],
+    "shared_rows": [shared_rows, shared_sparse_rows],
     "missing_targets": [missing_targets],
     "constant_target": [constant_target],
     "rare_classes": [rare_classes],

@@ -13,7 +13,7 @@ from fastbp.diagnosis import probe
 from fastbp.diagnosis.probe import Run
 from fastbp.diagnosis.progress import Progress
 from fastbp.diagnosis.registry import need, need_time
-from fastbp.diagnosis.rows import Rows
+from fastbp.diagnosis.rows import Rows, groups
 from fastbp.estimators.learning_rate_range import LearningRateRange, learning_rate_range
 from fastbp.estimators.options import CLASSIFIER, Options, task_of
 
@@ -337,7 +337,5 @@ class Case:
 def _distinct(rows: Rows, n: int, random_state: int) -> np.ndarray:
     """Numbers of rows no two of which have the same X, since those cannot be told apart."""
     order = np.random.RandomState(random_state).permutation(len(rows))[: 10 * n]
-    X = rows.X[order]
-    X = X if isinstance(X, np.ndarray) else X.toarray()
-    _, first = np.unique(X, axis=0, return_index=True)
+    _, first = np.unique(groups(rows.X[order]), return_index=True)
     return order[np.sort(first)[:n]]

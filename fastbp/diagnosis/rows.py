@@ -91,6 +91,21 @@ def checked_rows(
     return Rows(X, y, weight, index, n_given, counts, n_missing, missing_columns, n_missing_targets)
 
 
+def groups(X: Any) -> np.ndarray:
+    """Number of each row, the same for equal rows."""
+    if not scipy.sparse.issparse(X):
+        X = np.ascontiguousarray(X) + 0.0  # -0 is 0
+        whole = X.view(np.dtype((np.void, X.dtype.itemsize * X.shape[1]))).ravel()
+        return np.unique(whole, return_inverse=True)[1]
+    X = X.copy()
+    X.sum_duplicates()  # also sorts
+    X.eliminate_zeros()
+    seen: dict[tuple[bytes, bytes], int] = {}
+    parts = [slice(*ends) for ends in zip(X.indptr[:-1], X.indptr[1:], strict=True)]
+    keys = ((X.indices[part].tobytes(), X.data[part].tobytes()) for part in parts)
+    return np.array([seen.setdefault(key, len(seen)) for key in keys], dtype=np.intp)
+
+
 def _numbers(X: Any, name: str) -> Any:
     if scipy.sparse.issparse(X):
         X = X.tocsr()

@@ -6,6 +6,7 @@ import scipy.sparse
 from fastbp.diagnosis.case import Case
 from fastbp.diagnosis.registry import check, need
 from fastbp.diagnosis.report import Finding
+from fastbp.diagnosis.rows import groups
 
 # Shares of the rows. Repeated: load_iris 0.7 %, load_digits 0. With a tenth of the rows repeated, a fifth of
 # a validation set may be known, and its accuracy some points too high.
@@ -13,15 +14,6 @@ SOME, MANY = 0.01, 0.10
 CONTRADICTING, MOSTLY_CONTRADICTING = 0.02, 0.20  # points of accuracy that nothing can bring
 # Values of a regression that differ by less than this share of the spread do not contradict each other.
 SAME_VALUE = 1e-3
-
-
-def groups(X) -> np.ndarray:
-    """Number of each row, the same for equal rows."""
-    if scipy.sparse.issparse(X):
-        X = X.toarray()
-    X = np.ascontiguousarray(X) + 0.0  # -0 is 0
-    whole = X.view(np.dtype((np.void, X.dtype.itemsize * X.shape[1]))).ravel()
-    return np.unique(whole, return_inverse=True)[1]
 
 
 @check(
@@ -99,10 +91,13 @@ def shared_rows(case: Case) -> Finding | None:
     need(case.rows_val is not None, "no X_val was given")
     rows, val = case.rows, case.rows_val
     assert val is not None
-    X, X_val = (part.toarray() if scipy.sparse.issparse(part) else part for part in (rows.X, val.X))
-    need(X.shape[1] == X_val.shape[1], "X_val has other columns")
-    group = groups(np.vstack([X, X_val.astype(X.dtype)]))
-    own, others = group[: len(X)], group[len(X) :]
+    X, X_val = rows.X, val.X.astype(rows.X.dtype)
+    if scipy.sparse.issparse(X) or scipy.sparse.issparse(X_val):
+        both = scipy.sparse.vstack([scipy.sparse.csr_matrix(X), scipy.sparse.csr_matrix(X_val)]).tocsr()
+    else:
+        both = np.vstack([X, X_val])
+    group = groups(both)
+    own, others = group[: len(rows)], group[len(rows) :]
     shared = np.isin(others, own)
     repeats = float((np.bincount(own)[own] > 1).mean())  # expected of honest splits of such data
     share = float(shared.mean())
