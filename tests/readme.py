@@ -79,10 +79,12 @@ README = Document("README.md")
 BENCH = Document("bench/README.md")
 ENGINES = Document("fastbp/engines/README.md")
 ESTIMATORS = Document("fastbp/estimators/README.md")
-EXPORT = Document("fastbp/export/README.md")
 FUNCTIONS = Document("fastbp/functions/README.md")
+DIAGNOSIS = Document("fastbp/diagnosis/README.md")
+EXPORT = Document("fastbp/export/README.md")
+ONNX = Document("fastbp/onnx/README.md")
 PERSISTENCE = Document("fastbp/persistence/README.md")
 PLOTS = Document("fastbp/plots/README.md")
-ONNX = Document("fastbp/onnx/README.md")
-GUIDES = [EXPORT, ONNX, PERSISTENCE, PLOTS]  # of rooms of the package: their Python is run, in order
+# of rooms of the package: their Python is run, in order
+GUIDES = [DIAGNOSIS, EXPORT, ONNX, PERSISTENCE, PLOTS]
 DOCUMENTS = [README, BENCH, ENGINES, ESTIMATORS, FUNCTIONS, *GUIDES]
