@@ -21,7 +21,7 @@ FLOORS = (
     ("model_selection",),
     ("persistence", "onnx", "plots", "diagnosis"),
     ("cli",),
-    ("__init__", "__main__", "demo", "precompile"),
+    ("__init__", "__main__", "demo", "lessons", "precompile"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))

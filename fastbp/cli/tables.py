@@ -1,0 +1,304 @@
+"""Tables in files: read and written by pandas or polars, whichever is installed."""
+
+import bz2
+import difflib
+import gzip
+import io
+import lzma
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, TextIO
+
+import numpy as np
+
+from fastbp.cli.errors import CommandError, UsageError
+from fastbp.cli.results import listed
+
+STANDARD = "-"  # the name of standard input and output
+SEPARATORS = {".csv": None, ".txt": None, ".tsv": "\t", ".tab": "\t"}  # None: found in the first line
+CANDIDATES = ",;\t|"
+FORMATS = {".parquet": "parquet", ".pq": "parquet", ".feather": "feather", ".arrow": "feather"}
+OPENERS: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+SUFFIXES = ".csv, .tsv or .txt (also with .gz, .bz2 or .xz), .parquet, .feather"
+
+
+class Kind(NamedTuple):
+    """The format of a file."""
+
+    format: str  # "text", "parquet" or "feather"
+    separator: str | None = None
+    opener: Callable[[Path], Any] | None = None
+
+
+class Table:
+    """A data frame of pandas or polars.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    library : Pandas or Polars
+    """
+
+    def __init__(self, frame: Any, library: "Pandas | Polars") -> None:
+        self.frame, self.library = frame, library
+        self.names = [str(name) for name in frame.columns]
+        self.n_rows = int(frame.shape[0])
+
+    def only(self, names: Sequence[str]) -> "Table":
+        """Return some of the columns."""
+        return Table(self.frame[list(names)], self.library)
+
+    def without(self, names: Sequence[str]) -> "Table":
+        """Return the other columns."""
+        return self.only([name for name in self.names if name not in set(names)])
+
+    def rows(self, rows: np.ndarray) -> "Table":
+        """Return some of the rows, by their numbers."""
+        frame = self.frame.iloc[rows] if hasattr(self.frame, "iloc") else self.frame[rows]
+        return Table(frame, self.library)
+
+    def require(self, names: Sequence[str], what: str) -> None:
+        """Raise UsageError if columns are missing."""
+        missing = [name for name in names if name not in self.names]
+        if missing:
+            close = difflib.get_close_matches(missing[0], self.names, 1)
+            others = f"did you mean {close[0]!r}?" if close else f"the columns are {listed(self.names, 30)}"
+            raise UsageError(f"{what}: no column {missing[0]!r}; {others}")
+
+
+class Pandas:
+    """Reads and writes by pandas."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def read_text(self, file: BinaryIO, separator: str) -> Any:
+        with warnings.catch_warnings():
+            # a first row of more fields than the header has names
+            warnings.simplefilter("error", self._module.errors.ParserWarning)
+            # only an empty field is a missing value: "NA" or "None" may be the name of a level
+            return self._module.read_csv(
+                file, sep=separator, keep_default_na=False, na_values=[""], index_col=False, low_memory=False
+            )
+
+    def read(self, path: Path, format_: str) -> Any:
+        frame = self._module.read_parquet(path) if format_ == "parquet" else self._module.read_feather(path)
+        frame.columns = [str(name) for name in frame.columns]
+        return frame
+
+    def new(self, columns: dict[str, Any]) -> Any:
+        return self._module.DataFrame(columns)
+
+    def write(self, frame: Any, file: Any, format_: str, separator: str) -> None:
+        if format_ == "text":
+            file.write(frame.to_csv(index=False, sep=separator, lineterminator="\n").encode())
+        elif format_ == "parquet":
+            frame.to_parquet(file, index=False)
+        else:
+            frame.reset_index(drop=True).to_feather(file)
+
+
+class Polars:
+    """Reads and writes by polars."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def read_text(self, file: BinaryIO, separator: str) -> Any:
+        return self._module.read_csv(file.read(), separator=separator, infer_schema_length=None)
+
+    def read(self, path: Path, format_: str) -> Any:
+        read = self._module.read_parquet if format_ == "parquet" else self._module.read_ipc
+        return read(path, memory_map=False) if format_ == "feather" else read(path)
+
+    def new(self, columns: dict[str, Any]) -> Any:
+        return self._module.DataFrame(columns)
+
+    def write(self, frame: Any, file: Any, format_: str, separator: str) -> None:
+        if format_ == "text":
+            frame.write_csv(file, separator=separator)
+        elif format_ == "parquet":
+            frame.write_parquet(file)
+        else:
+            frame.write_ipc(file)
+
+
+def _pandas() -> Any:
+    try:
+        import pandas  # type: ignore[import-untyped]
+    except ImportError:
+        return None
+    return pandas
+
+
+def _polars() -> Any:
+    try:
+        import polars
+    except ImportError:
+        return None
+    return polars
+
+
+def _has_pyarrow() -> bool:
+    try:
+        import pyarrow  # type: ignore[import-untyped]  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def library_for(format_: str) -> Pandas | Polars:
+    """Return the library that reads and writes a format: pandas if it can, else polars.
+
+    Raises
+    ------
+    CommandError
+        If neither is installed, or pandas without pyarrow; it says what to install.
+    """
+    pandas = _pandas()
+    if pandas is not None and (format_ == "text" or _has_pyarrow()):
+        return Pandas(pandas)
+    polars = _polars()
+    if polars is not None:
+        return Polars(polars)
+    if pandas is not None:
+        raise CommandError(
+            f"pandas reads and writes {format_} files with pyarrow: python -m pip install pyarrow"
+        )
+    more = "" if format_ == "text" else " pyarrow"
+    raise CommandError(f"tables are read by pandas or polars: python -m pip install pandas{more}")
+
+
+def kind_of(name: str) -> Kind:
+    """Return the format of a file by its suffix.
+
+    Raises
+    ------
+    UsageError
+        If the suffix is unknown.
+    """
+    if name == STANDARD:
+        return Kind("text")
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    opener = OPENERS.get(suffixes[-1]) if suffixes else None
+    last = suffixes[-2 if opener and len(suffixes) > 1 else -1] if suffixes else ""
+    if last in SEPARATORS:
+        return Kind("text", SEPARATORS[last], opener)
+    if last in FORMATS and opener is None:
+        return Kind(FORMATS[last])
+    raise UsageError(f"{name}: the name of a table ends with {SUFFIXES}")
+
+
+def read(name: str, separator: str | None = None) -> Table:
+    """Read a table.
+
+    Parameters
+    ----------
+    name : str
+        Path of a file, or ``"-"`` for CSV on standard input.
+    separator : str or None
+        Between the fields of a text file; None: by the suffix, or the commonest candidate in the first line.
+
+    Raises
+    ------
+    CommandError
+        If the file cannot be read or has no rows.
+    """
+    kind = kind_of(name)
+    library = library_for(kind.format)
+    shown = "standard input" if name == STANDARD else name
+    try:
+        if kind.format == "text":
+            with _opened(name, kind) as file:
+                separator = separator or kind.separator or _separator_of(file)
+                frame = library.read_text(file, separator)
+        else:
+            frame = library.read(Path(name), kind.format)
+    except (OSError, MemoryError):
+        raise
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{shown} is not text in UTF-8: {error}") from error
+    except Exception as error:  # each library has its own classes for files that it cannot read
+        raise CommandError(f"{shown} cannot be read: {error}") from error
+    table = Table(frame, library)
+    if not table.n_rows:
+        raise CommandError(f"{shown} has no rows")
+    return table
+
+
+def _opened(name: str, kind: Kind) -> Any:
+    if name == STANDARD:
+        return io.BytesIO(sys.stdin.buffer.read())
+    path = Path(name)
+    return kind.opener(path) if kind.opener is not None else path.open("rb")
+
+
+def _separator_of(file: BinaryIO) -> str:
+    """Return the candidate that occurs most often in the first line, outside quotation marks."""
+    line = file.readline().decode("utf-8", "replace")
+    file.seek(0)
+    outside = "".join(line.split('"')[::2])
+    return max(CANDIDATES, key=outside.count)  # of equal counts the first, the comma
+
+
+def write(
+    columns: dict[str, Any],
+    name: str,
+    kept: Table | None,
+    library: Pandas | Polars,
+    stream: TextIO | None = None,
+) -> None:
+    """Write columns as a table, whole or not at all.
+
+    Parameters
+    ----------
+    columns : dict
+        Arrays by name.
+    name : str
+        Path, whose suffix is the format; or ``"-"`` for CSV on standard output.
+    kept : Table or None
+        Columns of another table that come first.
+    stream : text stream or None
+        In place of standard output.
+    """
+    kind = kind_of(name)
+    frame = library.new({**columns_of(kept), **columns})
+    if not isinstance(library, type(library_for(kind.format))):  # pandas without pyarrow
+        library = library_for(kind.format)
+        frame = library.new({**columns_of(kept), **columns})
+    separator = kind.separator or ","
+    if name == STANDARD:
+        data = io.BytesIO()
+        library.write(frame, data, kind.format, separator)
+        print(data.getvalue().decode(), end="", flush=True, file=stream)
+        return
+    path = Path(name)
+    part = tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False)  # noqa: SIM115
+    try:
+        with part:
+            if kind.opener is None:
+                library.write(frame, part, kind.format, separator)
+            else:
+                with kind.opener(part, "wb") as packed:  # type: ignore[call-arg, arg-type]
+                    library.write(frame, packed, kind.format, separator)
+        with suppress(OSError):  # the mode of a new file, which a temporary one has not
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(part.name, 0o666 & ~mask)
+        os.replace(part.name, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(part.name)
+        raise
+
+
+def columns_of(table: Table | None) -> dict[str, Any]:
+    """Return the columns of a table as arrays."""
+    if table is None:
+        return {}
+    return {name: table.frame[name].to_numpy() for name in table.names}
