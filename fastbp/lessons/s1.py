@@ -16,15 +16,13 @@ def run():
     print("\n".join(f"  {inputs} -> {target}" for inputs, (target,) in zip(X, y, strict=True)))
 
     print("\nThree layers: 3 inputs, 4 hidden units, 1 output, all of them sigmoids.")
-    print("  forward    h = sigmoid(X W1),  p = sigmoid(h W2)")
-    print("  error      F = sum of (p - y)^2")
+    print("  forward    h = sigmoid(X W1),  p = sigmoid(h W2),  error F = sum of (p - y)^2")
     print("  backward   d2 = 2 (p - y) p (1 - p)       dF/dW2 = h' d2")
     print("             d1 = (d2 W2') h (1 - h)        dF/dW1 = X' d1")
     print("The error goes back through the weights that the signal came by: hence the name.\n")
 
     rng = np.random.RandomState(1)
-    start = [rng.uniform(size=(3, 4)), rng.uniform(size=(4, 1))]
-    W1, W2 = start
+    W1, W2 = start = [rng.uniform(size=(3, 4)), rng.uniform(size=(4, 1))]
     for step in range(1500):
         h = sigmoid(X @ W1)
         p = sigmoid(h @ W2)
@@ -39,7 +37,7 @@ def run():
         activation="logistic",
         out_activation="logistic",
         loss="sum_squared_error",
-        fit_intercept=False,
+        fit_intercept=False,  # no biases
         solver="sgd",
         momentum=0,
         learning_rate_init=4,  # fastbp takes the mean over the four rows, where F is their sum
@@ -54,7 +52,7 @@ def run():
     print(f"Predictions of fastbp: {model.predict(X).round(4)}")
     difference = max(abs(a - b).max() for a, b in zip(model.coefs_, (W1, W2), strict=True))
     print(f"Largest difference of a weight: {difference:.0e}")
-    print("\nTo try: other random weights (RandomState(2)); two hidden units, which sometimes get stuck.")
+    print("\nTo try: other random weights, RandomState(2); two hidden units, which sometimes get stuck.")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from fastbp import BPClassifier
 def run():
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
-    fixed = {"alpha": 0, "random_state": 0}
-    frozen = {**fixed, "solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1}
+    fixed: dict = {"alpha": 0, "random_state": 0}
+    frozen: dict = {**fixed, "solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1}
 
     print("1. Look at the data.")
     n_twice = len(X_train) - len(np.unique(X_train, axis=0))
@@ -32,13 +32,13 @@ def run():
     )
 
     print("4. A network that sees nothing, inputs of zeros: whatever sees must be better.")
-    params = {"hidden_layer_sizes": (30,), "learning_rate_init": 0.01, "max_iter": 40, **fixed}
+    params: dict = {"hidden_layer_sizes": (30,), "learning_rate_init": 0.01, "max_iter": 40, **fixed}
     blind = BPClassifier(**params).fit(0 * X_train, y_train)
     print(f"   accuracy {blind.score(0 * X_test, y_test):.3f}, loss {blind.loss_:.4f}")
 
     print("5. Learn one batch by heart: 32 rows with labels drawn at random; the loss has to come near 0.")
     labels = np.random.RandomState(0).randint(0, 10, 32)
-    every = {"tol": 0, "n_iter_no_change": np.inf}
+    every: dict = {"tol": 0, "n_iter_no_change": np.inf}
     heart = BPClassifier((100,), batch_size=32, learning_rate_init=0.01, max_iter=500, **fixed, **every)
     heart.fit(X_train[:32], labels)
     print(f"   loss {heart.loss_:.5f}, accuracy {heart.score(X_train[:32], labels):.2f}")

@@ -10,7 +10,7 @@ from fastbp import BPClassifier
 
 def run():
     print("A neuron adds its weighted inputs to z and answers f(z):")
-    shapes = {
+    shapes: dict = {
         "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
         "tanh": np.tanh,
         "relu": lambda z: np.maximum(z, 0),
@@ -21,7 +21,7 @@ def run():
     print("  maxout answers the largest of several z; softmax makes probabilities of the z of all classes.")
 
     print("\nNo hidden layer and a sigmoid: this is logistic regression, learned by back-propagation.")
-    exact = {"solver": "lbfgs", "tol": 1e-9, "max_iter": 5000, "max_fun": 50_000}
+    exact: dict = {"solver": "lbfgs", "tol": 1e-9, "max_iter": 5000, "max_fun": 50_000}
     for name, load, kind in (("2", load_breast_cancer, "sigmoid"), ("3", load_iris, "softmax")):
         X, y = load(return_X_y=True)
         X = StandardScaler().fit_transform(X)
@@ -34,7 +34,7 @@ def run():
 
     print("\nSuch a network draws one straight line. Exclusive or needs more:")
     X, y = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0, 1, 1, 0])
-    every = {"alpha": 0, "max_iter": 1000, "tol": 0, "n_iter_no_change": np.inf, "random_state": 0}
+    every: dict = {"alpha": 0, "max_iter": 1000, "tol": 0, "n_iter_no_change": np.inf, "random_state": 0}
     for sizes, activation in (
         ((), "identity"),
         ((8,), "identity"),

@@ -1,5 +1,6 @@
 """Lesson 8: the same network on a GPU."""
 
+import textwrap
 import time
 
 import numpy as np
@@ -21,7 +22,7 @@ def run():
         devices.append("cuda")
     except (ImportError, RuntimeError, ValueError) as error:
         print("There is no GPU here, so this runs on the CPU alone:")
-        print(f"  {' '.join(str(error).split())}\n")
+        print(textwrap.indent(textwrap.fill(str(error), 90), "  ") + "\n")
 
     print("  device   units   seconds an epoch   1e9 operations a second   accuracy")
     for device in devices:
@@ -43,10 +44,10 @@ def run():
             accuracy = model.score(X, y)
             print(f"  {device:6} {units:7} {seconds:18.5f} {rate:25.1f} {accuracy:10.3f}")
     print("\nThe more units, the more operations a second: the work that does not grow with them - drawing")
-    print("batches, starting the step - is shared among more. This is truer still of a GPU, whose step takes")
     print(
-        "as long for 16 units as for 256: it pays for large layers and batches, or for many networks at once."
+        "batches, starting the step - is shared among more. This is truer still of a GPU, for which a start"
     )
+    print("is dearer: it pays for large layers and batches, or for many networks at once.")
     print("The results are the same but for rounding: the device is where a network is trained, not how.")
     print(
         "\nTo try: batch_size=32 and 1797; (1024, 1024); device='auto', which takes a GPU where there is one."
