@@ -10,6 +10,7 @@ from fastbp.ensembles import BPEnsembleClassifier, BPEnsembleRegressor
 from fastbp.estimators.classifier import BPClassifier
 from fastbp.estimators.learning_rate_range import learning_rate_range
 from fastbp.estimators.regressor import BPRegressor
+from fastbp.persistence import load
 from fastbp.tables import TabularClassifier, TabularRegressor
 
 __version__ = "0.1.0"
@@ -23,4 +24,5 @@ __all__ = [
     "TabularRegressor",
     "__version__",
     "learning_rate_range",
+    "load",
 ]

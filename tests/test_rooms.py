@@ -11,6 +11,7 @@ PACKAGE = Path(fastbp.__file__).parent
 # From the lowest floor up; rooms of one floor may import each other.
 FLOORS = (
     ("functions",),
+    ("persistence",),  # finds the classes of the rooms above by their names
     ("plan",),
     ("engines", "export"),
     ("training",),
@@ -19,7 +20,7 @@ FLOORS = (
     ("ensembles",),
     ("tables",),
     ("model_selection",),
-    ("persistence", "onnx", "plots", "diagnosis"),
+    ("onnx", "plots", "diagnosis"),
     ("cli",),
     ("__init__", "__main__", "demo", "lessons", "precompile"),
 )

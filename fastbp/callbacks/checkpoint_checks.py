@@ -4,23 +4,18 @@ from typing import Any
 
 import numpy as np
 
-from fastbp.functions.values import shown
+from fastbp.persistence.random_states import checked_random_state
 from fastbp.plan.training import SolverState
 from fastbp.training.checkpoint_state import (
     ACCUMULATED,
-    BIT_GENERATORS,
     FitOrigin,
     LbfgsHistory,
     SavedFit,
     TrainingState,
-    new_random_state,
-    same,
 )
 
 LARGEST = 2**63 - 1
 DIGEST_BYTES = 16
-# Largest positions in a buffer, at which NumPy reads without checking its length.
-LAST_POSITIONS = {"pos": 624, "buffer_pos": 4, "has_gauss": 1, "has_uint32": 1, "uinteger": 2**32 - 1}
 
 
 def checked(begin: Any, position: Any) -> SavedFit:
@@ -37,7 +32,7 @@ def _begin(given: Any) -> FitOrigin:
     _need(isinstance(given["settings"], dict), "settings are no dictionary")
     _need(isinstance(given["start"], str), "start is no text")
     _need(given["seed"] is None or _is_count(given["seed"]), "seed is no count")
-    _check_random_state(given["random_state"])
+    checked_random_state(given["random_state"])
     _check_earlier(given["earlier"])
     return FitOrigin(**given)
 
@@ -87,33 +82,6 @@ def _evaluations(given: Any) -> LbfgsHistory:
     _need(bool(np.isfinite(given["gradients"]).all()), "gradients are not all finite")
     _need(_is_count(given["n_epochs"]) and given["n_epochs"] > 0, "n_epochs is no count from 1")
     return LbfgsHistory(**given)
-
-
-def _check_random_state(given: Any) -> None:
-    """Check that a random state has NumPy's form, and that NumPy accepts it unchanged."""
-    _need(isinstance(given, dict), "random_state is no dictionary")
-    name = given.get("bit_generator")
-    _need(isinstance(name, str), "its bit generator is no text")
-    _need(name in BIT_GENERATORS, f"its bit generator is {shown(name)}, not one of {list(BIT_GENERATORS)}")
-    _check_like(given, np.random.RandomState(BIT_GENERATORS[name](0)).get_state(legacy=False), "random_state")
-    taken = new_random_state(given).get_state(legacy=False)
-    _need(same(taken, given), "random_state is not one that NumPy can take")
-
-
-def _check_like(given: Any, example: Any, name: str) -> None:
-    if isinstance(example, dict):
-        _need(isinstance(given, dict) and given.keys() == example.keys(), f"{name} has other names")
-        for key, part in example.items():
-            _check_like(given[key], part, key)
-    elif isinstance(example, np.ndarray):
-        _check_array(given, name, example.shape, (example.dtype,))
-    elif isinstance(example, str):
-        _need(isinstance(given, str), f"{name} is no text")
-    elif isinstance(example, float):
-        _need(_is_float(given) and np.isfinite(given), f"{name} is no finite number")
-    else:
-        largest = LAST_POSITIONS.get(name, 2**128 - 1)
-        _need(type(given) is int and 0 <= given <= largest, f"{name} is no count up to {largest}")
 
 
 def _check_earlier(given: Any) -> None:

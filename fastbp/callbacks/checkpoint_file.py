@@ -3,12 +3,9 @@
 The array "meta" holds JSON, which refers to arrays by number. The file is written completely or not at all.
 """
 
-import io
 import json
-import math
 import os
 import re
-import threading
 import zipfile
 from contextlib import suppress
 from dataclasses import is_dataclass
@@ -19,6 +16,8 @@ import numpy as np
 
 from fastbp.callbacks.checkpoint_checks import checked
 from fastbp.functions.values import shown
+from fastbp.persistence.archive import array_of, members_of
+from fastbp.persistence.atomic import replace_file
 from fastbp.training.checkpoint_state import SavedFit
 
 FORMAT = 1
@@ -30,24 +29,14 @@ def write(path: Path, saved: SavedFit) -> None:
     content = _flat({"begin": saved.begin, "position": saved.position}, arrays)
     meta = json.dumps({"fastbp checkpoint": FORMAT, **content})
     named: dict[str, Any] = {str(number): array for number, array in enumerate(arrays)}
+
+    def savez(file: BinaryIO) -> None:
+        np.savez(file, meta=np.array(meta), **named)
+
     try:
-        _replace(path, meta, named)
+        replace_file(path, savez)
     except FileNotFoundError:  # another fit with this path has removed the temporary file
-        _replace(path, meta, named)
-    _sync_folder(path.parent)
-
-
-def _replace(path: Path, meta: str, named: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, meta=np.array(meta), **named)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        replace_file(path, savez)
 
 
 def remove_remainders(path: Path) -> None:
@@ -92,41 +81,15 @@ def damaged(path: Path, fault: object) -> ValueError:
 def _parts(file: BinaryIO) -> dict[str, np.ndarray]:
     """Read the arrays by name, in no more memory than the size of the file, whatever its headers say."""
     parts = {}
-    length = os.fstat(file.fileno()).st_size
     with zipfile.ZipFile(file) as archive:
-        members = archive.infolist()
-        if any(one.compress_type != zipfile.ZIP_STORED for one in members):
-            raise ValueError("it is compressed")
-        if sum(one.file_size for one in members) > length:
-            raise ValueError("its parts are longer than the file")
-        for one in members:
-            parts[one.filename.removesuffix(".npy")] = _array(archive.read(one))
+        members = members_of(archive, file)
+        for name, member in members.items():
+            parts[name.removesuffix(".npy")] = array_of(archive.read(member), "fuU")
     if len(parts) != len(members) or parts.keys() != {"meta", *map(str, range(len(parts) - 1))}:
         raise ValueError("it holds other parts")
     if parts["meta"].dtype.kind != "U" or parts["meta"].ndim:
         raise ValueError("its description is no text")
     return parts
-
-
-def _array(content: bytes) -> np.ndarray:
-    stream = io.BytesIO(content)
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise ValueError("an array has another format")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    if dtype.kind not in "fuU" or math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
-        raise ValueError("an array has another size or type than it says")
-    stream.seek(0)
-    return np.lib.format.read_array(stream, allow_pickle=False)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name durable, if the system can."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _flat(value: Any, arrays: list[np.ndarray]) -> Any:

@@ -25,6 +25,7 @@ from fastbp.estimators.prepare import FitArguments, PreparedFit, plan_training, 
 from fastbp.estimators.targets import Targets
 from fastbp.estimators.validation_score import validation_score
 from fastbp.estimators.warm_start import WarmStartState, remembered
+from fastbp.persistence.mixin import SaveMixin
 from fastbp.plan.training import LbfgsPlan, SolverState, TrainingPlan
 from fastbp.training.callback_events import Epoch, FitTasks
 from fastbp.training.checkpoint_state import OTHER_ROWS, TrainingState
@@ -88,7 +89,7 @@ def has_partial_fit(estimator) -> bool:
     return True
 
 
-class BackPropagation(CallbackSupportMixin, FittedNetwork):
+class BackPropagation(CallbackSupportMixin, SaveMixin, FittedNetwork):
     """Base of BPClassifier and BPRegressor; not for direct use."""
 
     _memory: WarmStartState | None
@@ -285,6 +286,10 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
 
     def __getstate__(self) -> dict:
         refuse_unpicklable(self)
+        return self._saved_state()
+
+    def _saved_state(self) -> dict:
+        """Return the attributes of pickles and files, which `__setstate__` takes."""
         state = own_lists(super().__getstate__())
         state.pop("_epoch", None)  # of a running fit
         memory = state.get("_memory")
@@ -302,6 +307,11 @@ class BackPropagation(CallbackSupportMixin, FittedNetwork):
             whole = None if solver_state is None else SolverState(**solver_state)
             state = {**state, "_memory": WarmStartState(**{**memory, "state": whole})}
         super().__setstate__(state)
+
+    def _check_saved(self) -> None:
+        """Raise ValueError if the weights do not fit together."""
+        if all(getattr(self, name, None) is not None for name in ("coefs_", "intercepts_")):
+            self._network()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

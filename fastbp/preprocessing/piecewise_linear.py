@@ -13,13 +13,14 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from fastbp.persistence.mixin import SaveMixin
 from fastbp.preprocessing.quantiles import weighted_quantiles
 
 FLOATS = [np.float64, np.float32]
 EDGE_ROWS = 100_000  # that edges are found from, at most
 
 
-class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
+class PiecewiseLinearEncoder(SaveMixin, TransformerMixin, BaseEstimator):
     """Encode each feature by how far its value has passed through each of several bins.
 
     With edges b_0 < … < b_T, bin t of a value x becomes

@@ -5,7 +5,6 @@ Vectors are row-major, as in the plan; only the evaluations of L-BFGS are at poi
 """
 
 import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import scipy.sparse
 from fastbp.engines.dataset import Dataset
 from fastbp.functions.solvers import SOLVERS
 from fastbp.functions.values import python_number
+from fastbp.persistence.random_states import new_random_state, same_state
 from fastbp.plan.network import NetworkPlan
 from fastbp.plan.training import SolverState
 
@@ -140,13 +140,6 @@ OTHER_ROWS = (
 )
 # Fitted attributes that accumulate over resumed fits.
 ACCUMULATED = ("t_", "best_loss_", "loss_curve_", "validation_scores_", "validation_loss_curve_")
-BIT_GENERATORS: dict[str, Callable[..., np.random.BitGenerator]] = {
-    "MT19937": np.random.MT19937,
-    "PCG64": np.random.PCG64,
-    "PCG64DXSM": np.random.PCG64DXSM,
-    "Philox": np.random.Philox,
-    "SFC64": np.random.SFC64,
-}
 
 
 def misfit(saved: SavedFit, settings: dict[str, Any], network: NetworkPlan) -> str | None:
@@ -242,7 +235,7 @@ def begin_fit(
         if np.array_equal(saved.position.result, parameters):
             return parameters, random_state, begin, None  # that was the fit before this one
         raise ValueError(OTHER_START.format(saved.origin))
-    if not same(saved.begin.random_state, at_first):
+    if not same_state(saved.begin.random_state, at_first):
         random_state = new_random_state(saved.begin.random_state)
         parameters = draw(random_state)
     # The weights that a warm start resumes from are known to that model only.
@@ -282,24 +275,8 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return [
         f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
         for name in names
-        if not same(before.get(name), now.get(name))
+        if not same_state(before.get(name), now.get(name))
     ]
-
-
-def same(first: Any, second: Any) -> bool:
-    """Return whether two nested containers of plain values and arrays are equal."""
-    return _text(first) == _text(second)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=lambda array: array.tolist())
-
-
-def new_random_state(state: dict[str, Any]) -> np.random.RandomState:
-    """Return a random state with the given state."""
-    generator = np.random.RandomState(BIT_GENERATORS[state["bit_generator"]](0))
-    generator.set_state(state)
-    return generator
 
 
 def digest_of_text(text: str) -> str:
