@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from fastbp.cli import models, tables
+from fastbp.cli import tables
 from fastbp.cli.arguments import add_command, add_learning, add_table, check_output, jobs, seconds
 from fastbp.cli.errors import CommandError, UsageError
 from fastbp.cli.learning import Rows, read_rows, rows_of
@@ -68,10 +68,7 @@ def run(options: Any, results: Results) -> None:
     if share is not None:
         rows, test = _divided(rows, share, target.task == "classify", options.seed)
     elif options.test is not None:
-        table = tables.read(options.test, options.separator)
-        table.require(rows.inputs.names, f"--test {options.test}")
-        test = rows_of(table, options, target.task, results)[0]
-        test = test._replace(inputs=test.inputs.only(rows.inputs.names))
+        test = _other_table(options, rows, target.task, results)
     kind = TabularClassifier if target.task == "classify" else TabularRegressor
     model = kind(
         effort=options.effort,
@@ -83,7 +80,8 @@ def run(options: Any, results: Results) -> None:
     started = time.perf_counter()
     model.fit(rows.inputs.frame, rows.y, sample_weight=rows.weight)
     taken = time.perf_counter() - started
-    models.save(model, options.out)
+    model.set_params(verbose=False)  # of this command, not of the model
+    model.save(options.out)
     results.line(model.summary())
     results.add(column_treatments=[_treatment(column) for column in model.encoder_.columns_])
     _report_score(model, test, results)
@@ -101,6 +99,14 @@ def _share(text: str | None) -> float | None:
     if not 0 < share < 1:
         raise UsageError(f"--test {text}: a share of the rows lies between 0 and 1")
     return share
+
+
+def _other_table(options: Any, rows: Rows, task: str, results: Results) -> Rows:
+    """Return the rows of another table, which needs the columns that are learned from only."""
+    table = tables.read(options.test, options.separator)
+    wanted = [*rows.inputs.names, options.target, *([options.weights] if options.weights else [])]
+    table.require(wanted, f"--test {options.test}")
+    return rows_of(table.only(wanted), options, task, [], results)[0]
 
 
 def _divided(rows: Rows, share: float, is_classes: bool, seed: int) -> tuple[Rows, Rows]:

@@ -1,5 +1,6 @@
 """A table made ready to learn from: inputs, target and weights, by the arguments of a command."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ class Rows(NamedTuple):
 def read_rows(options: Any, results: Results) -> tuple[Rows, Target]:
     """Read the table of a command and report its task."""
     table = tables.read(options.table, options.separator)
-    rows, target = rows_of(table, options, options.task, results)
+    rows, target = rows_of(table, options, options.task, options.drop, results)
     results.add(
         table=options.table,
         rows=len(rows.y),
@@ -50,18 +51,20 @@ def read_rows(options: Any, results: Results) -> tuple[Rows, Target]:
     return rows, target
 
 
-def rows_of(table: Table, options: Any, task: str, results: Results) -> tuple[Rows, Target]:
+def rows_of(
+    table: Table, options: Any, task: str, drop: Sequence[str], results: Results
+) -> tuple[Rows, Target]:
     """Divide a table into inputs, target and weights."""
     table.require([options.target], "--target")
     table.require([options.weights] if options.weights else [], "--weights")
-    table.require(options.drop, "--drop")
-    if options.target in options.drop or options.target == options.weights:
+    table.require(drop, "--drop")
+    if options.target in drop or options.target == options.weights:
         raise UsageError(f"{options.target!r} is the target: it cannot be dropped or be the weights")
     target = target_of(table, options.target, task)
     lacking = table.n_rows - len(target.rows)
     if lacking:
         results.note(f"{lacking} of {table.n_rows} rows have no target and are left out")
-    others = [options.target, *options.drop, *([options.weights] if options.weights else [])]
+    others = [options.target, *drop, *([options.weights] if options.weights else [])]
     inputs = table.without(others)
     if not inputs.names:
         raise UsageError("no column is left to learn from")

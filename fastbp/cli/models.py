@@ -1,35 +1,27 @@
 """Models in files."""
 
+from pathlib import Path
 from typing import Any
 
+from fastbp import persistence
 from fastbp.cli.errors import CommandError
-
-
-def save(model: Any, path: str) -> None:
-    """Write a model to a file, whole or not at all."""
-    model.save(path)
 
 
 def load(path: str) -> Any:
     """Read a model."""
-    from fastbp import persistence
-
-    _require(path)
+    require_file(path)
     return persistence.load(path)
 
 
 def describe(path: str) -> dict[str, Any]:
     """Return what is known of a file without building its model."""
-    from fastbp import persistence
-
-    _require(path)
+    require_file(path)
     return persistence.describe(path)
 
 
-def _require(path: str) -> None:
+def require_file(path: str) -> None:
     """Raise CommandError if there is no such file."""
-    try:
-        with open(path, "rb"):
-            pass
-    except FileNotFoundError:
-        raise CommandError(f"there is no file {path}") from None
+    if Path(path).is_dir():
+        raise CommandError(f"{path} is a folder")
+    if not Path(path).exists():
+        raise CommandError(f"there is no file {path}")

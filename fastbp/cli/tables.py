@@ -5,25 +5,24 @@ import difflib
 import gzip
 import io
 import lzma
-import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TextIO
 
 import numpy as np
 
 from fastbp.cli.errors import CommandError, UsageError
+from fastbp.cli.models import require_file
 from fastbp.cli.results import listed
+from fastbp.persistence.atomic import replace_file
 
 STANDARD = "-"  # the name of standard input and output
 SEPARATORS = {".csv": None, ".txt": None, ".tsv": "\t", ".tab": "\t"}  # None: found in the first line
 CANDIDATES = ",;\t|"
 FORMATS = {".parquet": "parquet", ".pq": "parquet", ".feather": "feather", ".arrow": "feather"}
-OPENERS: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 SUFFIXES = ".csv, .tsv or .txt (also with .gz, .bz2 or .xz), .parquet, .feather"
 
 
@@ -32,7 +31,7 @@ class Kind(NamedTuple):
 
     format: str  # "text", "parquet" or "feather"
     separator: str | None = None
-    opener: Callable[[Path], Any] | None = None
+    opener: Callable[..., Any] | None = None
 
 
 class Table:
@@ -110,11 +109,14 @@ class Polars:
         self._module = module
 
     def read_text(self, file: BinaryIO, separator: str) -> Any:
-        return self._module.read_csv(file.read(), separator=separator, infer_schema_length=None)
+        data = file.read()
+        data.decode()  # polars would read other names than those that are there
+        return self._module.read_csv(data, separator=separator, infer_schema_length=None)
 
     def read(self, path: Path, format_: str) -> Any:
+        # of bytes, not of the path: what is mapped could not be replaced
         read = self._module.read_parquet if format_ == "parquet" else self._module.read_ipc
-        return read(path, memory_map=False) if format_ == "feather" else read(path)
+        return read(path.read_bytes())
 
     def new(self, columns: dict[str, Any]) -> Any:
         return self._module.DataFrame(columns)
@@ -210,6 +212,8 @@ def read(name: str, separator: str | None = None) -> Table:
         If the file cannot be read or has no rows.
     """
     kind = kind_of(name)
+    if name != STANDARD:
+        require_file(name)
     library = library_for(kind.format)
     shown = "standard input" if name == STANDARD else name
     try:
@@ -221,6 +225,8 @@ def read(name: str, separator: str | None = None) -> Table:
             frame = library.read(Path(name), kind.format)
     except (OSError, MemoryError):
         raise
+    except Warning as error:
+        raise CommandError(f"{shown} has a row with more fields than its first line has names") from error
     except UnicodeDecodeError as error:
         raise CommandError(f"{shown} is not text in UTF-8: {error}") from error
     except Exception as error:  # each library has its own classes for files that it cannot read
@@ -277,24 +283,15 @@ def write(
         library.write(frame, data, kind.format, separator)
         print(data.getvalue().decode(), end="", flush=True, file=stream)
         return
-    path = Path(name)
-    part = tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False)  # noqa: SIM115
-    try:
-        with part:
-            if kind.opener is None:
-                library.write(frame, part, kind.format, separator)
-            else:
-                with kind.opener(part, "wb") as packed:  # type: ignore[call-arg, arg-type]
-                    library.write(frame, packed, kind.format, separator)
-        with suppress(OSError):  # the mode of a new file, which a temporary one has not
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(part.name, 0o666 & ~mask)
-        os.replace(part.name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(part.name)
-        raise
+
+    def fill(file: BinaryIO) -> None:
+        if kind.opener is None:
+            library.write(frame, file, kind.format, separator)
+        else:
+            with kind.opener(file, "wb") as packed:
+                library.write(frame, packed, kind.format, separator)
+
+    replace_file(Path(name), fill)
 
 
 def columns_of(table: Table | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from fastbp.ensembles.samples import draws, n_drawn, weights_of
 from fastbp.estimators.curves import own_lists
 from fastbp.estimators.fit_many import FitJob, fit_many
 from fastbp.estimators.mlp import BackPropagation
+from fastbp.html import DescribedInHTML
 from fastbp.persistence.mixin import FlatStateMixin
 from fastbp.training.call_stack import warn
 from fastbp.training.progress import make_fleet_progress
@@ -24,7 +25,7 @@ from fastbp.training.result import NON_FINITE
 MAX_SEED = np.iinfo(np.int32).max
 
 
-class Ensemble(FlatStateMixin, MetaEstimatorMixin, BaseEstimator):
+class Ensemble(DescribedInHTML, FlatStateMixin, MetaEstimatorMixin, BaseEstimator):
     """Base of BPEnsembleClassifier and BPEnsembleRegressor; not for direct use."""
 
     _parameter_constraints: dict = {

@@ -25,6 +25,7 @@ from fastbp.estimators.prepare import FitArguments, PreparedFit, plan_training, 
 from fastbp.estimators.targets import Targets
 from fastbp.estimators.validation_score import validation_score
 from fastbp.estimators.warm_start import WarmStartState, remembered
+from fastbp.html import DescribedInHTML
 from fastbp.persistence.mixin import SaveMixin
 from fastbp.plan.training import LbfgsPlan, SolverState, TrainingPlan
 from fastbp.training.callback_events import Epoch, FitTasks
@@ -89,7 +90,7 @@ def has_partial_fit(estimator) -> bool:
     return True
 
 
-class BackPropagation(CallbackSupportMixin, SaveMixin, FittedNetwork):
+class BackPropagation(CallbackSupportMixin, DescribedInHTML, SaveMixin, FittedNetwork):
     """Base of BPClassifier and BPRegressor; not for direct use."""
 
     _memory: WarmStartState | None

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastbp.ensembles.base import MAX_SEED
 from fastbp.estimators.mlp import BackPropagation
+from fastbp.html import DescribedInHTML
 from fastbp.persistence.mixin import FlatStateMixin
 from fastbp.tables.encoder import Encoded, TableEncoder
 from fastbp.tables.frame import as_table
@@ -32,7 +33,7 @@ from fastbp.training.progress import make_fleet_progress
 PREDICTED_AT_ONCE = 1 << 14  # rows
 
 
-class TableModel(FlatStateMixin, BaseEstimator):
+class TableModel(DescribedInHTML, FlatStateMixin, BaseEstimator):
     """Base of TabularClassifier and TabularRegressor; not for direct use."""
 
     _parameter_constraints: dict = {
