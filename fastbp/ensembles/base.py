@@ -17,7 +17,7 @@ from fastbp.estimators.curves import own_lists
 from fastbp.estimators.fit_many import FitJob, fit_many
 from fastbp.estimators.mlp import BackPropagation
 from fastbp.html import DescribedInHTML
-from fastbp.persistence.mixin import FlatStateMixin
+from fastbp.persistence.mixin import SaveMixin
 from fastbp.training.call_stack import warn
 from fastbp.training.progress import make_fleet_progress
 from fastbp.training.result import NON_FINITE
@@ -25,7 +25,7 @@ from fastbp.training.result import NON_FINITE
 MAX_SEED = np.iinfo(np.int32).max
 
 
-class Ensemble(DescribedInHTML, FlatStateMixin, MetaEstimatorMixin, BaseEstimator):
+class Ensemble(DescribedInHTML, SaveMixin, MetaEstimatorMixin, BaseEstimator):
     """Base of BPEnsembleClassifier and BPEnsembleRegressor; not for direct use."""
 
     _parameter_constraints: dict = {

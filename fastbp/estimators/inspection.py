@@ -22,6 +22,7 @@ from fastbp.estimators.options import Options, parameter_names, task_of, with_ro
 from fastbp.estimators.parameter_checks import CheckedParameters
 from fastbp.estimators.shared_rows import SharedRows
 from fastbp.estimators.targets import Targets
+from fastbp.persistence.mixin import SaveMixin
 from fastbp.plan.network import NetworkPlan
 from fastbp.training.float_errors import silent
 
@@ -29,7 +30,7 @@ PLAIN = frozenset((type(None), str, float, bool, int))
 OF_ENGINES = ("device", "n_jobs")  # the parameters that say where predictions are computed
 
 
-class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedParameters, ABC):
+class FittedNetwork(SaveMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedParameters, ABC):
     """Methods of the estimators that read a trained network."""
 
     # Set by the constructors of the two classes; others are read through `_options`.
@@ -213,13 +214,13 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedPa
         self.coefs_, self.intercepts_ = list(stored.coefs), list(stored.intercepts)
         self.feature_params_ = list(stored.features)
 
-    def __getstate__(self) -> dict:
+    def _saved_state(self) -> dict:
         # coefs_, intercepts_ and feature_params_ hold the same numbers
-        return {name: value for name, value in super().__getstate__().items() if name != "_stored"}
+        return {name: value for name, value in super()._saved_state().items() if name != "_stored"}
 
     @silent
-    def __setstate__(self, state: dict) -> None:
-        super().__setstate__(state)
+    def _set_saved_state(self, state: dict) -> None:
+        super()._set_saved_state(state)
         # Memory-mapped weights stay mapped: they may be shared by many processes.
         if hasattr(self, "coefs_") and not any(isinstance(coef, np.memmap) for coef in self.coefs_):
             try:

@@ -26,7 +26,6 @@ from fastbp.estimators.targets import Targets
 from fastbp.estimators.validation_score import validation_score
 from fastbp.estimators.warm_start import WarmStartState, remembered
 from fastbp.html import DescribedInHTML
-from fastbp.persistence.mixin import SaveMixin
 from fastbp.plan.training import LbfgsPlan, SolverState, TrainingPlan
 from fastbp.training.callback_events import Epoch, FitTasks
 from fastbp.training.checkpoint_state import OTHER_ROWS, TrainingState
@@ -90,7 +89,7 @@ def has_partial_fit(estimator) -> bool:
     return True
 
 
-class BackPropagation(CallbackSupportMixin, DescribedInHTML, SaveMixin, FittedNetwork):
+class BackPropagation(CallbackSupportMixin, DescribedInHTML, FittedNetwork):
     """Base of BPClassifier and BPRegressor; not for direct use."""
 
     _memory: WarmStartState | None
@@ -287,11 +286,10 @@ class BackPropagation(CallbackSupportMixin, DescribedInHTML, SaveMixin, FittedNe
 
     def __getstate__(self) -> dict:
         refuse_unpicklable(self)
-        return self._saved_state()
+        return super().__getstate__()
 
     def _saved_state(self) -> dict:
-        """Return the attributes of pickles and files, which `__setstate__` takes."""
-        state = own_lists(super().__getstate__())
+        state = own_lists(super()._saved_state())
         state.pop("_epoch", None)  # of a running fit
         memory = state.get("_memory")
         # twice the size of the network, and of no use unless training resumes
@@ -301,13 +299,13 @@ class BackPropagation(CallbackSupportMixin, DescribedInHTML, SaveMixin, FittedNe
             state = {**state, "_memory": dataclasses.asdict(memory) if kept else None}
         return state
 
-    def __setstate__(self, state: dict) -> None:
+    def _set_saved_state(self, state: dict) -> None:
         memory = state.get("_memory")
         if memory is not None:
             solver_state = memory["state"]
             whole = None if solver_state is None else SolverState(**solver_state)
             state = {**state, "_memory": WarmStartState(**{**memory, "state": whole})}
-        super().__setstate__(state)
+        super()._set_saved_state(state)
 
     def _check_saved(self) -> None:
         """Raise ValueError if the weights do not fit together."""

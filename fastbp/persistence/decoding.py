@@ -87,7 +87,7 @@ class Decoder:
             return kind(**state)
         made = object.__new__(kind)
         if hasattr(kind, "_saved_state"):
-            made.__setstate__(state)
+            made._set_saved_state(state)
         else:
             made.__dict__.update(state)
         if given.get("requests"):

@@ -1,9 +1,9 @@
-"""The method `save` of all estimators."""
+"""The method `save` of all estimators, and their state for pickles and skops."""
 
 import sys
 from typing import Any
 
-from fastbp.persistence.model_file import flattened, save, unflattened
+from fastbp.persistence.model_file import FLAT, flattened, save, unflattened
 
 
 class SaveMixin:
@@ -30,17 +30,23 @@ class SaveMixin:
         """
         save(self, path)
 
-
-class FlatStateMixin(SaveMixin):
-    """Mixin of the estimators that hold objects of other classes: skops needs to trust only their own."""
-
     def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[misc, assignment]
-        return (flattened(self) or state) if _asked_by_skops() else state
+        # plain values and arrays for skops, which then needs to trust no class but the estimator's own
+        state = flattened(self) if _asked_by_skops() else None
+        return self._saved_state() if state is None else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if "fastbp model" in state:
-            state = vars(unflattened(state))
+        if FLAT in state:
+            vars(self).update(vars(unflattened(state)))
+        else:
+            self._set_saved_state(state)
+
+    def _saved_state(self) -> dict[str, Any]:
+        """Return the attributes of pickles and files."""
+        return super().__getstate__()  # type: ignore[misc, return-value]
+
+    def _set_saved_state(self, state: dict[str, Any]) -> None:
+        """Become the estimator of these attributes."""
         super().__setstate__(state)  # type: ignore[misc]
 
 

@@ -15,11 +15,13 @@ import numpy as np
 from fastbp.functions.values import shown
 from fastbp.persistence.archive import array_of, members_of, write_archive
 from fastbp.persistence.atomic import replace_file
+from fastbp.persistence.class_table import ESTIMATORS
 from fastbp.persistence.decoding import Decoder
 from fastbp.persistence.encoding import ARRAY_KINDS, Encoder
 
 FORMAT = 1
 DESCRIPTION = "model.json"
+FLAT = "fastbp model"  # key of a model as a text and arrays
 MOST_SHOWN = 100  # values of an attribute that a description shows
 PACKAGES = ("numpy", "scikit-learn")  # whose versions a file names, beside ours and Python's
 
@@ -132,8 +134,9 @@ def encoded(model: Any) -> tuple[str, dict[str, np.ndarray]]:
 
 def decoded(content: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     """Return the model of a file's content, whose weights are checked to fit together."""
-    if not isinstance(content, dict) or "$object" not in content:
-        raise ValueError("it holds no model")
+    name = content.get("$object")
+    if not isinstance(name, str) or name not in ESTIMATORS:
+        raise ValueError(f"it holds an object of the unknown class {shown(name)}")
     return Decoder(arrays).object(content)
 
 
@@ -305,12 +308,12 @@ def flattened(model: Any) -> dict[str, Any] | None:
         text, arrays = encoded(model)
     except (TypeError, ValueError):
         return None
-    return {"fastbp model": text, "arrays": arrays}
+    return {FLAT: text, "arrays": arrays}
 
 
 def unflattened(state: dict[str, Any]) -> Any:
     """Return the model of `flattened`."""
-    header = json.loads(state["fastbp model"])
+    header = json.loads(state[FLAT])
     _check_header(header)
     return decoded(header["model"], state["arrays"])
 

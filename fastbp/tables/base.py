@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastbp.ensembles.base import MAX_SEED
 from fastbp.estimators.mlp import BackPropagation
 from fastbp.html import DescribedInHTML
-from fastbp.persistence.mixin import FlatStateMixin
+from fastbp.persistence.mixin import SaveMixin
 from fastbp.tables.encoder import Encoded, TableEncoder
 from fastbp.tables.frame import as_table
 from fastbp.tables.held_out import member_rows
@@ -33,7 +33,7 @@ from fastbp.training.progress import make_fleet_progress
 PREDICTED_AT_ONCE = 1 << 14  # rows
 
 
-class TableModel(DescribedInHTML, FlatStateMixin, BaseEstimator):
+class TableModel(DescribedInHTML, SaveMixin, BaseEstimator):
     """Base of TabularClassifier and TabularRegressor; not for direct use."""
 
     _parameter_constraints: dict = {

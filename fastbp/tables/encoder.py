@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
 
 from fastbp.html import DescribedInHTML
-from fastbp.persistence.mixin import FlatStateMixin
+from fastbp.persistence.mixin import SaveMixin
 from fastbp.tables.columns import ColumnSummary, fingerprint, read_kind
 from fastbp.tables.frame import Column, as_table, columns_of
 from fastbp.tables.treatments import Targets, Treatment, treatment_of
@@ -35,7 +35,7 @@ class Encoded(NamedTuple):
 
 
 class TableEncoder(  # type: ignore[call-arg]
-    DescribedInHTML, FlatStateMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+    DescribedInHTML, SaveMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
     """Encode the columns of a table, each by its kind, as the inputs of a network.
 
