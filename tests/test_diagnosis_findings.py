@@ -1,0 +1,346 @@
+"""The training doctor's findings: each illness is made and found, and its healthy counterpart is not."""
+
+from functools import cache
+
+import data
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn import datasets
+from sklearn.preprocessing import StandardScaler
+
+from fastbp import BPClassifier, BPRegressor
+from fastbp.diagnosis import diagnose
+from fastbp.diagnosis.registry import CHECKS
+
+GOOD = {"batch_size": 16, "learning_rate_init": 0.01, "random_state": 0}
+STOPPED = {**GOOD, "early_stopping": True, "scoring": "loss", "max_iter": 60}
+
+
+def classifier(sizes=(16,), **changes):
+    return BPClassifier(sizes, **{**STOPPED, **changes})
+
+
+def regressor(sizes=(16,), **changes):
+    return BPRegressor(sizes, **{**STOPPED, **changes})
+
+
+@cache
+def two_classes(n=200):
+    """Rows of five columns, of which two tell the class, nearly always."""
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(n, 5))
+    return X, (X[:, 0] + X[:, 1] + 0.3 * rng.normal(size=n) > 0).astype(int)
+
+
+@cache
+def values(n=200):
+    """Rows of five columns, and a smooth target of unit scale."""
+    rng = np.random.RandomState(1)
+    X = rng.normal(size=(n, 5))
+    return X, np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2] * 0.5 + 0.1 * rng.normal(size=n)
+
+
+def changed(column=None, to=None, row=slice(None)):
+    X, y = two_classes()
+    X = X.copy()
+    if column is not None:
+        X[row, column] = to(X) if callable(to) else to
+    return X, y
+
+
+# --- Data
+
+
+def missing_values():
+    return classifier(), *changed(1, np.nan, row=[3, 7])
+
+
+def unscaled_inputs():
+    return classifier(), 100 * two_classes()[0], two_classes()[1]
+
+
+def negligible_column():
+    return classifier(), *changed(2, lambda X: 1e-5 * X[:, 2])
+
+
+def small_inputs():
+    return classifier(), two_classes()[0] / 1000, two_classes()[1]
+
+
+def outliers():
+    return classifier(), *changed(0, 1e3, row=7)
+
+
+def dense_zeros():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(60, 250)) * (rng.uniform(size=(60, 250)) < 0.02)
+    return classifier(), X, np.arange(60) % 2
+
+
+def full_sparse_rows():
+    X, y = two_classes()
+    return classifier(), sparse.csr_matrix(X), y
+
+
+def constant_columns():
+    return classifier(), *changed(4, 2.5)
+
+
+def duplicate_columns():
+    return classifier(), *changed(4, lambda X: 3 * X[:, 0] + 1)
+
+
+def leakage():
+    return classifier(), *changed(3, lambda X: 2.0 * two_classes()[1] + 1)
+
+
+def leaked_values():
+    X, y = values()
+    X = X.copy()
+    X[:, 3] = np.exp(y)
+    return regressor(), X, y
+
+
+def duplicate_rows():
+    X, y = two_classes()
+    return classifier(), np.vstack([X, X[:50]]), np.append(y, y[:50])
+
+
+def conflicting_rows():
+    X, y = two_classes()
+    return classifier(), np.vstack([X, X[:50]]), np.append(y, 1 - y[:50])
+
+
+def conflicting_values():
+    X, y = values()
+    return regressor(), np.vstack([X, X[:50]]), np.append(y, y[:50] + 1)
+
+
+def shared_rows():
+    X, y = two_classes()
+    return classifier(), X, y, X[150:], y[150:]
+
+
+def missing_targets():
+    X, y = values()
+    return regressor(), X, np.where(np.arange(200) < 3, np.nan, y)
+
+
+def rare_classes():
+    X, y = two_classes()
+    return classifier(), X, np.where(np.arange(200) < 4, 2, y)
+
+
+def unscaled_targets():
+    X, y = values()
+    return regressor(), X, 5000 * y
+
+
+def far_targets():
+    X, y = values()
+    return regressor(), X, 2000 + y
+
+
+# --- The start
+
+
+def initial_loss():
+    X, y = values()
+    return regressor(), X, 30 + y
+
+
+def one_batch():
+    return classifier(init="zeros"), *two_classes()
+
+
+# --- Units and layers
+
+
+def dead_units():
+    X, y = two_classes()
+    model = classifier(max_iter=5).fit(X, y)
+    model.intercepts_[0][:10] = -1e3
+    return model, X, y
+
+
+def saturated_units():
+    X, y = two_classes()
+    return classifier(activation="tanh", init="normal"), 30 * X, y
+
+
+def duplicate_units():
+    return classifier((8, 8), activation="logistic", init="zeros"), *two_classes()
+
+
+def vanishing_signals():
+    return classifier((16,) * 8, activation="logistic"), *two_classes()
+
+
+def exploding_signals():
+    return classifier((60,) * 6, init="normal"), *two_classes()
+
+
+def large_steps():
+    return classifier(learning_rate_init=3.0), *two_classes()
+
+
+def small_steps():
+    return classifier(solver="sgd", learning_rate_init=1e-6), *two_classes()
+
+
+# --- Learning rates and curves
+
+
+def learning_rate_low():
+    return classifier(learning_rate_init=1e-5, early_stopping=False, scoring=None), *two_classes()
+
+
+def learning_rate_high():
+    return regressor((32,), learning_rate_init=3.0, early_stopping=False, scoring=None), *values()
+
+
+def divergence():
+    X, y = values()
+    return regressor(solver="sgd", learning_rate_init=100.0), 10 * X, y
+
+
+def oscillating_loss():
+    return regressor((32,), learning_rate_init=0.5, early_stopping=False, scoring=None, tol=0), *values()
+
+
+def plateau():
+    X, y = data.iris()
+    return BPClassifier((16, 16), activation="logistic", solver="sgd", random_state=0, max_iter=60), X, y
+
+
+def overfitting():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(120, 20))
+    y = (X[:, 0] + rng.normal(size=120) > 0).astype(int)
+    return BPClassifier((64,), **GOOD, max_iter=60), X, y
+
+
+def early_stop():
+    X, y = data.digits()
+    return (
+        BPClassifier((16,), early_stopping=True, n_iter_no_change=1, tol=0.1, random_state=0),
+        X[:400],
+        y[:400],
+    )
+
+
+def max_iter_reached():
+    return BPClassifier((16,), batch_size=50, max_iter=10, random_state=0), *two_classes()
+
+
+def underfitting():
+    X, y = datasets.make_moons(300, noise=0.1, random_state=0)
+    X = StandardScaler().fit_transform(X)
+    return classifier((), max_iter=100), X, (y + (X[:, 0] > 1)) % 2
+
+
+def large_batches():
+    return BPClassifier((16,), max_iter=30, batch_size=160, random_state=0), *two_classes()
+
+
+# --- Predictions
+
+
+def no_better_than_guessing():
+    X, y = two_classes()
+    return classifier(), X, np.random.RandomState(4).permutation(y)
+
+
+def no_better_than_the_mean():
+    X, y = values()
+    return regressor(), X, np.random.RandomState(4).permutation(y)
+
+
+def calibration():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(200, 10))
+    y = (X[:, 0] + 1.5 * rng.normal(size=200) > 0).astype(int)
+    return BPClassifier((64,), **GOOD, max_iter=80), X, y
+
+
+def narrow_intervals():
+    X, y = values()
+    return BPRegressor((64, 64), loss="gaussian_nll", **GOOD, max_iter=100), X[:, :5], y
+
+
+def class_bias():
+    X, y = two_classes()
+    rare = (X[:, 0] > 1.2).astype(int)
+    return classifier(class_weight={0: 1, 1: 30}), X + 0.7 * np.random.RandomState(0).normal(size=X.shape), rare
+
+
+def never_predicted():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(300, 4))
+    return classifier(), X, (X[:, 0] + 2 * rng.normal(size=300) > 3.5).astype(int)
+
+
+def most_wrong():
+    return classifier(), *two_classes()
+
+
+def suspicious_labels():
+    X, y = data.digits()
+    X, y = X[:600], y[:600].copy()
+    y[:60] = (y[:60] + 1) % 10
+    return classifier((32,), batch_size=32), X, y
+
+
+ILL = {
+    "missing_values": [missing_values],
+    "unscaled_inputs": [unscaled_inputs, negligible_column, small_inputs],
+    "outliers": [outliers],
+    "sparsity": [dense_zeros, full_sparse_rows],
+    "constant_columns": [constant_columns],
+    "duplicate_columns": [duplicate_columns],
+    "leakage": [leakage, leaked_values],
+    "duplicate_rows": [duplicate_rows],
+    "conflicting_rows": [conflicting_rows, conflicting_values],
+    "shared_rows": [shared_rows],
+    "missing_targets": [missing_targets],
+    "rare_classes": [rare_classes],
+    "unscaled_targets": [unscaled_targets, far_targets],
+    "initial_loss": [initial_loss],
+    "one_batch": [one_batch],
+    "dead_units": [dead_units],
+    "saturated_units": [saturated_units],
+    "duplicate_units": [duplicate_units],
+    "vanishing_signals": [vanishing_signals],
+    "exploding_signals": [exploding_signals],
+    "update_ratio": [large_steps, small_steps],
+    "learning_rate_low": [learning_rate_low],
+    "learning_rate_high": [learning_rate_high],
+    "divergence": [divergence],
+    "oscillating_loss": [oscillating_loss],
+    "plateau": [plateau],
+    "overfitting": [overfitting],
+    "early_stop": [early_stop],
+    "max_iter_reached": [max_iter_reached],
+    "underfitting": [underfitting],
+    "large_batches": [large_batches],
+    "no_better_than_guessing": [no_better_than_guessing, no_better_than_the_mean],
+    "calibration": [calibration, narrow_intervals],
+    "class_bias": [class_bias, never_predicted],
+    "most_wrong": [most_wrong],
+    "suspicious_labels": [suspicious_labels],
+}
+CASES = [pytest.param(code, make, id=f"{code}-{make.__name__}") for code in ILL for make in ILL[code]]
+
+
+@pytest.mark.parametrize(("code", "make"), CASES)
+def test_the_illness_is_found(code, make):
+    report = diagnose(*make(), only=[code])
+    finding = report[code]
+    assert finding is not None, report.skipped or "nothing found"
+    assert finding.code == code
+    assert np.isfinite(finding.value) and finding.message and finding.remedy
+
+
+def test_every_check_has_its_illness():
+    assert ILL.keys() == CHECKS.keys()
