@@ -377,6 +377,28 @@ def test_info_describes_the_file(run, folder):
     assert found["size"] == (folder / "sold.bp").stat().st_size
 
 
+# --- diagnose
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_diagnose_names_the_columns_of_the_table(library, run, tmp_path, monkeypatch):
+    use(library, monkeypatch)
+    frame = FLATS[[*INPUTS, "price", "weight"]].assign(leak=FLATS["price"] * 2, again=FLATS["rooms"], one=1)
+    frame.to_csv(tmp_path / "ill.csv", index=False)
+    command = ["diagnose", str(tmp_path / "ill.csv"), "--target", "price", "--weights", "weight"]
+    code, text, err = run(*command, "--time-limit", "0.001")
+    assert (code, err) == (0, "")
+    assert "column 'one' is not used: one value only" in text
+    assert "column 'again' is not used: the same as 'rooms'" in text
+    assert "leakage" in text and "'leak'" in text
+    found = json.loads(run(*command, "--time-limit", "0.001", "--json")[1])
+    assert found["unused_columns"].keys() == {"again", "one"}
+    (leakage,) = [finding for finding in found["findings"] if finding["code"] == "leakage"]
+    assert leakage["severity"] in ("warning", "serious") and leakage["remedy"]
+    assert found["healthy"] is False
+    assert found["skipped"]  # for want of time
+
+
 # --- What users do wrong
 
 

@@ -272,7 +272,11 @@ def narrow_intervals():
 def class_bias():
     X, y = two_classes()
     rare = (X[:, 0] > 1.2).astype(int)
-    return classifier(class_weight={0: 1, 1: 30}), X + 0.7 * np.random.RandomState(0).normal(size=X.shape), rare
+    return (
+        classifier(class_weight={0: 1, 1: 30}),
+        X + 0.7 * np.random.RandomState(0).normal(size=X.shape),
+        rare,
+    )
 
 
 def never_predicted():
