@@ -1,7 +1,36 @@
 """scikit-learn's multi-layer perceptron, trained by compiled back-propagation.
 
-``BPClassifier`` and ``BPRegressor`` replace ``sklearn.neural_network.MLPClassifier`` and ``MLPRegressor``;
-``BPEnsembleClassifier`` and ``BPEnsembleRegressor`` average several of them.
+Networks, in place of ``sklearn.neural_network.MLPClassifier`` and ``MLPRegressor``:
+
+    BPClassifier            classes, or several labels of each row
+    BPRegressor             numbers, counts, quantiles, means with standard deviations
+
+Several networks, trained in one run and averaged:
+
+    BPEnsembleClassifier    classes
+    BPEnsembleRegressor     numbers, with the spread of the members
+
+Tables as they are, with numbers, categories, text, dates and gaps, without tuning:
+
+    TabularClassifier       classes, with calibrated probabilities
+    TabularRegressor        numbers, with intervals
+
+Functions:
+
+    learning_rate_range     find an initial learning rate
+    load                    read a model that its method `save` has written
+
+Modules:
+
+    fastbp.callbacks        checkpoints, a time limit, stops of your own
+    fastbp.diagnosis        what is wrong with data, settings or weights, and what to change
+    fastbp.model_selection  scikit-learn's searches, with all candidates trained as one job
+    fastbp.persistence      files of models
+    fastbp.preprocessing    encodings of numbers, for any pipeline
+    fastbp.tables           the encoder of the table models
+
+``python -m fastbp --help`` has the command line: models of tables in files, lessons, a demonstration.
+
 Importing this package compiles nothing and imports neither Numba nor a plotting library: the kernels are
 loaded by the first fit or prediction.
 """

@@ -10,7 +10,7 @@ import fastbp
 PACKAGE = Path(fastbp.__file__).parent
 # From the lowest floor up; rooms of one floor may import each other.
 FLOORS = (
-    ("functions", "html"),
+    ("functions", "hover_texts"),
     ("persistence",),  # finds the classes of the rooms above by their names
     ("plan",),
     ("engines", "export"),

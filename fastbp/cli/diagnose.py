@@ -3,8 +3,6 @@
 import dataclasses
 from typing import Any
 
-import numpy as np
-
 from fastbp import diagnosis
 from fastbp.cli.arguments import add_command, add_learning, add_table, seconds
 from fastbp.cli.learning import read_rows
@@ -50,7 +48,7 @@ def run(options: Any, results: Results) -> None:
     report = diagnosis.diagnose(
         kind(random_state=options.seed),
         rows.inputs.frame,
-        np.asarray(rows.y),
+        rows.y,
         sample_weight=rows.weight,
         random_state=options.seed,
         time_limit=options.time_limit,

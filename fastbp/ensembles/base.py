@@ -16,7 +16,7 @@ from fastbp.ensembles.samples import draws, n_drawn, weights_of
 from fastbp.estimators.curves import own_lists
 from fastbp.estimators.fit_many import FitJob, fit_many
 from fastbp.estimators.mlp import BackPropagation
-from fastbp.html import DescribedInHTML
+from fastbp.hover_texts import DescribedInHTML
 from fastbp.persistence.mixin import SaveMixin
 from fastbp.training.call_stack import warn
 from fastbp.training.progress import make_fleet_progress

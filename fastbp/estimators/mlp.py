@@ -25,7 +25,7 @@ from fastbp.estimators.prepare import FitArguments, PreparedFit, plan_training, 
 from fastbp.estimators.targets import Targets
 from fastbp.estimators.validation_score import validation_score
 from fastbp.estimators.warm_start import WarmStartState, remembered
-from fastbp.html import DescribedInHTML
+from fastbp.hover_texts import DescribedInHTML
 from fastbp.plan.training import LbfgsPlan, SolverState, TrainingPlan
 from fastbp.training.callback_events import Epoch, FitTasks
 from fastbp.training.checkpoint_state import OTHER_ROWS, TrainingState

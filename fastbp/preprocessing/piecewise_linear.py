@@ -13,7 +13,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from fastbp.html import DescribedInHTML
+from fastbp.hover_texts import DescribedInHTML
 from fastbp.persistence.mixin import SaveMixin
 from fastbp.preprocessing.quantiles import weighted_quantiles
 

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastbp.ensembles.base import MAX_SEED
 from fastbp.estimators.mlp import BackPropagation
-from fastbp.html import DescribedInHTML
+from fastbp.hover_texts import DescribedInHTML
 from fastbp.persistence.mixin import SaveMixin
 from fastbp.tables.encoder import Encoded, TableEncoder
 from fastbp.tables.frame import as_table

@@ -10,7 +10,7 @@ from sklearn.preprocessing import MaxAbsScaler
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
 
-from fastbp.html import DescribedInHTML
+from fastbp.hover_texts import DescribedInHTML
 from fastbp.persistence.mixin import SaveMixin
 from fastbp.tables.columns import ColumnSummary, fingerprint, read_kind
 from fastbp.tables.frame import Column, as_table, columns_of

@@ -34,5 +34,8 @@ class _WithoutLinks:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._shown, name)
 
+    def __getitem__(self, name: str) -> Any:
+        return self._shown[name]
+
     def __len__(self) -> int:
         return len(self._shown)
