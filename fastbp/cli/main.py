@@ -13,7 +13,7 @@ from fastbp.cli import compile as compile_
 from fastbp.cli import demo, diagnose, fit, info, lesson, predict
 from fastbp.cli.arguments import Help
 from fastbp.cli.errors import DONE, EXIT_CODES, FAILED, INTERRUPTED, WRONG_USE, CommandError, one_line
-from fastbp.cli.results import Results
+from fastbp.cli.results import Results, close_pipe
 from fastbp.training.result import INTERRUPTED as INTERRUPTED_WARNING
 
 COMMANDS = (fit, predict, diagnose, info, lesson, demo, compile_)
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None, parts: Parts) -> int:
         results.close(exit_code=code)
         return code
     except BrokenPipeError:  # whoever reads the results has enough, such as `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        close_pipe(sys.stdout)
         return FAILED
     except KeyboardInterrupt:
         code, text = INTERRUPTED, _left_by(options)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -32,7 +33,14 @@ class Results:
     def line(self, text: str = "") -> None:
         """Print a line of text, unless JSON is wanted."""
         if not self.as_json:
+            self._print(text)
+
+    def _print(self, text: str) -> None:
+        """Print while somebody reads: a model is trained and saved although `head` has seen enough."""
+        try:
             print(text, file=self.stream, flush=True)
+        except BrokenPipeError:
+            close_pipe(self.stream)
 
     def note(self, text: str, kind: str = "note") -> None:
         """Print a line on standard error, and add it to the JSON object as a warning."""
@@ -44,7 +52,14 @@ class Results:
         """Print the JSON object, if it is wanted."""
         if self.as_json:
             found = self.values | values | {"warnings": self.warnings}
-            print(json.dumps(plain(found), indent=2, ensure_ascii=False), file=self.stream, flush=True)
+            self._print(json.dumps(plain(found), indent=2, ensure_ascii=False))
+
+
+def close_pipe(stream: TextIO) -> None:
+    """Have a stream that nobody reads any more write to nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def plain(value: Any) -> Any:

@@ -121,7 +121,7 @@ class TableModel(DescribedInHTML, SaveMixin, BaseEstimator):
         ]
         splits = list(member_rows(targets, len(members), self._task == "classifier", random_state))
         rows = MemberRows(table, splits, given)
-        progress = make_fleet_progress(self.verbose, len(members))
+        progress = make_fleet_progress(self.verbose, len(members), epochs)
         if self.time_limit is None:
             train(members, rows, self.n_jobs, progress)
         else:
