@@ -242,6 +242,25 @@ def test_the_seed_and_the_effort_reach_the_model(run, fast):
     assert {name: getattr(model, name) for name in wanted} == wanted
 
 
+def test_columns_of_numbers_may_be_categories(run, fast):
+    arguments, _ = fast
+    command = ["fit", "flats.csv", "--target", "sold", "--drop", DROP, *arguments, "--time-limit", "0.001"]
+    code, text, _ = run(*command, "--categorical", "rooms")
+    assert code == 0 and "rooms   categorical: one-hot" in text
+    code, _, err = run(*command, "--categorical", "price", "--force")
+    assert code == 2 and "--categorical: no column 'price'" in err  # it is dropped
+
+
+def test_what_is_read_is_not_overwritten(run, folder):
+    before = (folder / "flats.csv").read_bytes()
+    fit = ["fit", "flats.csv", "--target", "price", "--out", "flats.csv", "--force"]
+    predict = ["predict", "sold.bp", "flats.csv", "--out", str(folder / "flats.csv"), "--force"]
+    for command in (fit, predict):
+        code, _, err = run(*command)
+        assert code == 2 and "is read by this command" in err
+    assert (folder / "flats.csv").read_bytes() == before
+
+
 def test_nothing_is_overwritten_unasked(run, folder):
     before = (folder / "sold.bp").read_bytes()
     command = ["fit", "flats.csv", "--target", "price", "--out", "sold.bp"]

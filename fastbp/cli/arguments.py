@@ -3,6 +3,7 @@
 import argparse
 import math
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,10 @@ def add_table(parser: Any, what: str) -> None:
     )
 
 
+def _files(names: Sequence[str | None]) -> list[str]:
+    return [name for name in names if name is not None and Path(name).exists()]
+
+
 def add_learning(parser: Any) -> None:
     """Add what is learned from the columns of a table."""
     parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
@@ -116,12 +121,21 @@ def add_learning(parser: Any) -> None:
     parser.add_argument(
         "--drop", type=names, default=[], metavar="COL[,COL]", help="columns that are not to be inputs"
     )
+    parser.add_argument(
+        "--categorical",
+        type=names,
+        default=[],
+        metavar="COL[,COL]",
+        help="columns of numbers that are codes of categories, such as postcodes; text always is categories",
+    )
     parser.add_argument("--seed", type=seed, default=0, help="random state (default: 0)")
 
 
-def check_output(name: str, force: bool) -> None:
-    """Raise UsageError if a file cannot be written there."""
+def check_output(name: str, force: bool, *inputs: str | None) -> None:
+    """Raise UsageError if a file cannot be written there, or is one that the command reads."""
     path = Path(name)
+    if path.exists() and any(path.samefile(other) for other in _files(inputs)):
+        raise UsageError(f"{name} is read by this command: it would be lost")
     if path.is_dir():
         raise UsageError(f"{name} is a folder")
     if not path.parent.is_dir():

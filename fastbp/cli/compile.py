@@ -6,7 +6,6 @@ from typing import Any
 from fastbp.cli.arguments import add_command
 from fastbp.cli.errors import FAILED
 from fastbp.cli.results import Results
-from fastbp.engines import kernel_cache
 
 
 def add(commands: Any) -> None:
@@ -29,6 +28,8 @@ def add(commands: Any) -> None:
 
 def run(options: Any, results: Results) -> int:
     """Compile and return the exit code."""
+    from fastbp.engines import kernel_cache  # loads Numba
+
     started = time.perf_counter()
     code: int = options.parts.compile(options.all)
     folder = None if code == FAILED else kernel_cache.folder_to_write()[0]

@@ -40,13 +40,14 @@ def add(commands: Any) -> None:
 def run(options: Any, results: Results) -> None:
     """Diagnose and report."""
     rows, target = read_rows(options, results)
-    unused = _unused(rows.inputs.frame, options.seed)
+    categorical = options.categorical or "from_dtype"
+    unused = _unused(rows.inputs.frame, categorical, options.seed)
     results.add(unused_columns=unused)
     for name, treatment in unused.items():
         results.line(f"column {name!r} is {treatment}")
     kind = TabularClassifier if target.task == "classify" else TabularRegressor
     report = diagnosis.diagnose(
-        kind(random_state=options.seed),
+        kind(categorical_features=categorical, random_state=options.seed),
         rows.inputs.frame,
         rows.y,
         sample_weight=rows.weight,
@@ -62,7 +63,7 @@ def run(options: Any, results: Results) -> None:
     )
 
 
-def _unused(X: Any, seed: int) -> dict[str, str]:
+def _unused(X: Any, categorical: Any, seed: int) -> dict[str, str]:
     """Return the columns that are not used, and why."""
-    columns = TableEncoder(random_state=seed).fit(X).columns_
+    columns = TableEncoder(categorical, random_state=seed).fit(X).columns_
     return {str(column.name): column.treatment for column in columns if not column.n_outputs}

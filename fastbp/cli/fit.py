@@ -55,13 +55,19 @@ def add(commands: Any) -> None:
         "(default: each network is scored on the tenth of the rows that it was not trained on)",
     )
     parser.add_argument("--jobs", type=jobs, metavar="N", help="number of threads (default: as many as help)")
+    parser.add_argument(
+        "--device",
+        choices=["cpu", "cuda", "auto"],
+        default="cpu",
+        help="where networks are trained; auto: on a GPU, if there is one (default: cpu)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
 
 
 def run(options: Any, results: Results) -> None:
     """Train, save and report."""
-    check_output(options.out, options.force)
+    check_output(options.out, options.force, options.table, options.test)
     share = _share(options.test)
     rows, target = read_rows(options, results)
     test = None
@@ -75,6 +81,8 @@ def run(options: Any, results: Results) -> None:
         time_limit=options.time_limit,
         random_state=options.seed,
         n_jobs=options.jobs,
+        device=options.device,
+        categorical_features=options.categorical or "from_dtype",
         verbose=not options.quiet,
     )
     started = time.perf_counter()

@@ -68,6 +68,7 @@ def rows_of(
     inputs = table.without(others)
     if not inputs.names:
         raise UsageError("no column is left to learn from")
+    inputs.require(options.categorical, "--categorical")
     weight = None
     if options.weights:
         weight = _weights(table, options.weights)[target.rows]

@@ -57,7 +57,7 @@ def run(options: Any, results: Results) -> None:
     """Predict and write."""
     if options.out != STANDARD:
         tables.kind_of(options.out)
-        check_output(options.out, options.force)
+        check_output(options.out, options.force, options.model, options.table)
     model = models.load(options.model)
     _check(model, options)
     table = tables.read(options.table, options.separator)
