@@ -132,6 +132,16 @@ SELECTIONS = {
         ("affine", "standardise"),
         True,
     ),
+    "own": (
+        ("identity", "own activation"),
+        (),
+        "own loss",
+        "own solver",
+        False,
+        False,
+        False,
+        "own schedule",
+    ),
     "gradients": (("identity", "tanh"), (), "squared_error", None, False, False, False),
     "prediction": (("identity", "gelu"), ("softmax",), None, None, False, False, False),
 }
@@ -139,6 +149,7 @@ SELECTIONS = {
 TEAMS = {
     "focal": ("grid",),
     "tweedie": ("resident",),
+    "own": ("block",),
     "gradients": ("block",),
     "prediction": ("grid",),
 }
@@ -208,7 +219,39 @@ def selection(plan: str):
     """What a plan selects of the registries."""
     from fastbp.engines.cuda.lowering import Selection
 
-    return Selection(*SELECTIONS[plan])
+    own = own_formulas()
+    chosen = [
+        tuple(own.get(name, name) for name in part) if isinstance(part, tuple) else own.get(part, part)
+        for part in SELECTIONS[plan]
+    ]
+    return Selection(*chosen)
+
+
+def own_formulas() -> dict:
+    """Formulas of a user's own, which use all that a formula may be made of."""
+    import numpy as np
+
+    from fastbp import Activation, Loss, Schedule, Solver
+
+    def value(z):
+        parts = (
+            np.sin(z) + np.cos(z) + np.log1p(z * z) + np.sinh(z / 9) + np.logaddexp(0, z) + np.abs(z) ** 1.5
+        )
+        return np.where((z > 1) | (z < -1), parts, 1.0) + np.rint(z)
+
+    def loss(f, y, p):
+        return np.mean((f - y) ** 2) + p * np.log(np.sum(np.exp(f - np.max(f)))) - np.min(f)
+
+    def update(w, g, m, rate, beta):
+        m = beta * m + g
+        return w - rate * np.sign(m) * np.sqrt(m * m), m
+
+    return {
+        "own activation": Activation("everything", value),
+        "own loss": Loss("everything", loss, params={"p": 1.0}),
+        "own solver": Solver("signed", update, n_states=1, params={"beta": 0.5}),
+        "own schedule": Schedule("falling", lambda x, epoch: np.where(epoch > 1, 1 - x, np.exp(-(x**2)))),
+    }
 
 
 def compile_kernel(capability: str, dtype: str, plan: str, team: str) -> str:

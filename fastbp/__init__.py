@@ -15,6 +15,14 @@ Tables as they are, with numbers, categories, text, dates and gaps, without tuni
     TabularClassifier       classes, with calibrated probabilities
     TabularRegressor        numbers, with intervals
 
+Formulas of your own, in place of a name, compiled as fastbp's are:
+
+    Activation              of hidden layers and of the output
+    Loss                    of the outputs and targets of a row
+    Solver                  the step of a weight, by its gradient
+    Schedule                of the learning rate
+    register                have a formula known by its name
+
 Functions:
 
     learning_rate_range     find an initial learning rate
@@ -39,19 +47,29 @@ from fastbp.ensembles import BPEnsembleClassifier, BPEnsembleRegressor
 from fastbp.estimators.classifier import BPClassifier
 from fastbp.estimators.learning_rate_range import learning_rate_range
 from fastbp.estimators.regressor import BPRegressor
+from fastbp.functions.own.activation import Activation
+from fastbp.functions.own.formula import register
+from fastbp.functions.own.loss import Loss
+from fastbp.functions.own.schedule import Schedule
+from fastbp.functions.own.solver import Solver
 from fastbp.persistence import load
 from fastbp.tables import TabularClassifier, TabularRegressor
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Activation",
     "BPClassifier",
     "BPEnsembleClassifier",
     "BPEnsembleRegressor",
     "BPRegressor",
+    "Loss",
+    "Schedule",
+    "Solver",
     "TabularClassifier",
     "TabularRegressor",
     "__version__",
     "learning_rate_range",
     "load",
+    "register",
 ]

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from tolerances import SAME_ARITHMETIC, SAME_ARITHMETIC_32, SAME_OPTIMUM
 
-from fastbp import BPClassifier, BPRegressor, learning_rate_range
+from fastbp import Activation, BPClassifier, BPRegressor, Loss, Schedule, Solver, learning_rate_range
 from fastbp.callbacks import Checkpoint, StopWhen
 from fastbp.engines.cuda import arrays, device_data
 from fastbp.engines.cuda.target import SIMULATOR
@@ -316,3 +316,27 @@ def test_batch_norm_goes_on_with_its_running_moments_on_the_other_device():
         parts.set_params(device=device).partial_fit(X, y, classes=[0, 1, 2])
     assert_allclose(weights(parts), weights(whole), **SAME_ARITHMETIC)
     assert_allclose(parts.predict_proba(X), whole.predict_proba(X), **SAME_ARITHMETIC)
+
+
+def test_own_formulas():
+    """Formulas of a user's own: recorded once, compiled for both engines."""
+
+    def update(w, g, m, rate, beta):
+        m = beta * m + g
+        return w - rate * np.where(m > 0, np.sqrt(m * m), m), m
+
+    X, y, _ = make_data()
+    sine = Activation("sine", np.sin, np.cos)
+    estimator = BPClassifier(
+        (4, 3),
+        activation=[sine, "tanh"],
+        loss=Loss("brier", lambda f, y, p: p * np.mean((f - y) ** 2) + np.max(f), params={"p": 2.0}),
+        solver=Solver("heavy", update, n_states=1, params={"beta": 0.5}),
+        schedule=Schedule("down", lambda x, epoch: np.where(epoch > 1, 1 - x, np.exp(-(x**2)))),
+        parametric_activation=True,
+        **PARAMS,
+    )
+    on_cpu, on_gpu = both(estimator, X, y)
+    assert_allclose(weights(on_gpu), weights(on_cpu), **SAME_ARITHMETIC)
+    assert_allclose(on_gpu.predict_proba(X), on_cpu.predict_proba(X), **SAME_ARITHMETIC)
+    assert_allclose(on_gpu.loss_curve_, on_cpu.loss_curve_)

@@ -29,18 +29,18 @@ class BPClassifier(ClassPredictions, BackPropagation):
     hidden_layer_sizes : array-like of int or int, default=(100,)
         Units of each hidden layer, all > 0. The one parameter that may be given by position. ``()`` makes a
         linear model with an output activation: logistic regression.
-    activation : str or list of str, default='relu'
+    activation : str, Activation or list of them, default='relu'
         Activation of all hidden layers, or one for each: 'identity', 'logistic', 'tanh', 'relu',
         'leaky_relu', 'elu', 'selu', 'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign',
-        'hard_sigmoid', 'hard_tanh', 'relu6' or 'maxout'.
+        'hard_sigmoid', 'hard_tanh', 'relu6' or 'maxout', or a `fastbp.Activation` of your own.
     maxout_pieces : int, default=2
         At least 2. Number of linear functions of the inputs whose maximum a unit of activation='maxout' takes
         (Goodfellow et al. 2013). The layer has this many times the weights; `max_norm` limits each function.
-    out_activation : str, default='auto'
+    out_activation : str or Activation, default='auto'
         Activation of the output layer: 'auto', 'softmax', 'exp' or one of the above except 'maxout', see the
         notes. 'auto' is 'softmax' for three or more classes, 'logistic' for two classes and for multilabel
         targets, 'identity' for hinge losses.
-    loss : str, default='log_loss'
+    loss : str or Loss, default='log_loss'
         Loss to minimise: 'log_loss', 'focal', 'hinge', 'squared_hinge', 'squared_error', 'mean_squared_error'
         or 'sum_squared_error'. See the notes for formulas and matching output activations.
     loss_params : dict, default=None
@@ -51,7 +51,7 @@ class BPClassifier(ClassPredictions, BackPropagation):
         'balanced' is ``n_samples / (n_classes * rows of the class)`` over the rows given to `fit`; not for
         `partial_fit`. For multilabel targets, a list with a dictionary ``{0: ..., 1: ...}`` for each label:
         the weight of a row is their product.
-    solver : str, default='adam'
+    solver : str or Solver, default='adam'
         'sgd' (with momentum), 'adam' (Kingma and Ba 2014), 'adamw', 'amsgrad', 'rmsprop', 'adagrad',
         'adadelta', 'lion' and 'rprop' (which needs full batches) work on mini-batches. 'lbfgs' is SciPy's
         L-BFGS-B over all rows at once: good for small data.
@@ -125,7 +125,7 @@ class BPClassifier(ClassPredictions, BackPropagation):
         In (0, inf). Step size of the stochastic solvers; for 'rprop' the initial one.
     power_t : float, default=0.5
         In [0, inf). Exponent of 'invscaling'.
-    schedule : str, default=None
+    schedule : str or Schedule, default=None
         Learning-rate schedule of any stochastic solver: 'constant', 'cosine', 'one_cycle', 'linear', 'step',
         'exponential', 'inverse', 'restarts', 'coslog' or 'plateau', which divides by 5 as 'adaptive' does.
         See the notes for formulas. All except 'plateau' depend on the epoch or run over `max_iter` epochs of

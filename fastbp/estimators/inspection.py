@@ -173,7 +173,8 @@ class FittedNetwork(SaveMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         given = self.__dict__
         values = (given.get("out_activation_"), *[given.get(name) for name in with_role("predicts")])
         types = tuple(map(type, values))  # 0 equals False, but is refused in its place
-        return (types, values) if PLAIN.issuperset(types) and self.fit_intercept is True else None
+        is_plain = PLAIN.issuperset(types) or all(kind in PLAIN or issubclass(kind, str) for kind in types)
+        return (types, values) if is_plain and self.fit_intercept is True else None
 
     def _check_X(self, X, network: NetworkPlan):
         X = validated(self, X, reset=False, accept_sparse="csr", dtype=network.dtype, order="C")

@@ -15,7 +15,7 @@ from fastbp.estimators.options import Options
 from fastbp.estimators.parameter_checks import check
 from fastbp.estimators.prepare import FitArguments, PreparedFit, plan_training, prepare
 from fastbp.estimators.seeds import draw_seed
-from fastbp.functions.solvers import STOCHASTIC
+from fastbp.functions.solvers import is_stochastic
 from fastbp.functions.values import python_number
 from fastbp.training.float_errors import silent
 
@@ -160,7 +160,7 @@ def _options(estimator: BackPropagation, smallest: float, largest: float) -> Opt
         For parameters that `fit` refuses, a solver without a learning rate, and an empty range.
     """
     estimator._validate_params()
-    if estimator.solver not in STOCHASTIC:
+    if not is_stochastic(estimator.solver):
         raise ValueError(
             f"solver={estimator.solver!r} has no learning rate; the range test is for solvers of "
             "mini-batches."

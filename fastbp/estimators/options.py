@@ -4,9 +4,9 @@ A field of `Options` holds a parameter's default and constraints; constructors, 
 are written or tested against it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import Field, dataclass, field, fields
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -20,11 +20,12 @@ from fastbp.estimators.parameter_checks import dropout_rates, hidden_sizes
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, OUTPUT_ACTIVATIONS
 from fastbp.functions.initialisers import INITIALISERS
 from fastbp.functions.loss_entry import Loss
-from fastbp.functions.loss_lookup import find_loss, loss_names
+from fastbp.functions.loss_lookup import find_loss, is_loss, loss_names
 from fastbp.functions.parameters import Parameter, resolve
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
-from fastbp.functions.solvers import STOCHASTIC
+from fastbp.functions.solvers import STOCHASTIC, is_stochastic
 from fastbp.functions.values import plain_key, python_number
+from fastbp.plan.planner import is_hidden_activation
 from fastbp.plan.training import AVERAGES, TrainingPlan, training_plan
 
 CLASSIFIER, REGRESSOR = TASKS = ("classifier", "regressor")
@@ -43,8 +44,21 @@ RATE_FACTORS = (
 # --- Constraints of a parameter
 
 
-def one_of(*names: Iterable[str]) -> StrOptions:
-    return StrOptions({name for several in names for name in several})
+class NamesOrFormulas(StrOptions):
+    """Names, and those that are registered later: of a user's own formulas."""
+
+    def __init__(self, names: set[str], knows: Callable[[str], bool]) -> None:
+        super().__init__(names)
+        self._knows = knows
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        return super().is_satisfied_by(val) or (isinstance(val, str) and self._knows(val))
+
+
+def one_of(*names: Iterable[str], knows: Callable[[str], bool] | None = None) -> StrOptions:
+    """Accept names; `knows` tells of a name that is not among them whether a registry has it."""
+    found = {name for several in names for name in several}
+    return StrOptions(found) if knows is None else NamesOrFormulas(found, knows)
 
 
 def at_least(low: float, kind: type = Real) -> Interval:
@@ -93,21 +107,27 @@ class Options:
     hidden_layer_sizes: Any = declare((100,), "array-like", at_least(1, Integral))
     activation: Any = declare(
         "relu",
-        one_of((entry.name for entry in ACTIVATIONS if entry.hidden), GROUP_ACTIVATIONS.names()),
+        one_of(
+            (entry.name for entry in ACTIVATIONS if entry.hidden),
+            GROUP_ACTIVATIONS.names(),
+            knows=is_hidden_activation,
+        ),
         list,
         tuple,
         predicts=True,
     )
     maxout_pieces: int = declare(2, at_least(2, Integral), predicts=True)
-    out_activation: str = declare("auto", one_of(["auto"], OUTPUT_ACTIVATIONS))
+    out_activation: str = declare(
+        "auto", one_of(["auto"], OUTPUT_ACTIVATIONS, knows=ACTIVATIONS.__contains__)
+    )
     loss: str = declare_each(
-        ("log_loss", one_of(loss_names(CLASSIFIER))),
-        ("squared_error", one_of(loss_names(REGRESSOR))),
+        ("log_loss", one_of(loss_names(CLASSIFIER), knows=partial(is_loss, task=CLASSIFIER))),
+        ("squared_error", one_of(loss_names(REGRESSOR), knows=partial(is_loss, task=REGRESSOR))),
         predicts=True,
     )
     loss_params: dict[str, Any] | None = declare(None, dict, None, predicts=True)
     class_weight: Any = declare(None, one_of(["balanced"]), dict, list, None, tasks=[CLASSIFIER])
-    solver: str = declare("adam", one_of(["lbfgs"], STOCHASTIC), trains=True)
+    solver: str = declare("adam", one_of(["lbfgs"], STOCHASTIC, knows=is_stochastic), trains=True)
     solver_params: dict[str, Any] | None = declare(None, dict, None, trains=True)
     alpha: float = declare(1e-4, at_least(0), trains=True)
     l2: float = declare(0.0, at_least(0), trains=True)
@@ -132,7 +152,12 @@ class Options:
     learning_rate: str = declare("constant", one_of(SCHEDULES), trains=True)
     learning_rate_init: float = declare(0.001, POSITIVE, trains=True)
     power_t: float = declare(0.5, at_least(0), trains=True)
-    schedule: str | None = declare(None, one_of(RATE_SCHEDULES.names(), ["plateau"]), None, trains=True)
+    schedule: str | None = declare(
+        None,
+        one_of(RATE_SCHEDULES.names(), ["plateau"], knows=RATE_SCHEDULES.__contains__),
+        None,
+        trains=True,
+    )
     schedule_params: dict[str, Any] | None = declare(None, dict, None, trains=True)
     max_iter: int = declare(200, at_least(1, Integral), free=True)
     shuffle: bool = declare(True, FLAG, trains=True)
@@ -209,7 +234,7 @@ class Options:
     @property
     def is_stochastic(self) -> bool:
         """True if the solver works on mini-batches."""
-        return self.solver in STOCHASTIC
+        return is_stochastic(self.solver)
 
     @property
     def normalises_batches(self) -> bool:

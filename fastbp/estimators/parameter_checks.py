@@ -17,8 +17,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils._param_validation import Interval, InvalidParameterError, make_constraint
 
-from fastbp.functions.loss_lookup import loss_names
-from fastbp.functions.losses import LOSSES
+from fastbp.functions.loss_lookup import entries_of, loss_names
 from fastbp.functions.parameters import Parameter, resolve
 from fastbp.functions.schedules import RATE_SCHEDULES
 from fastbp.functions.solvers import SOLVERS
@@ -178,8 +177,7 @@ def _check_activation(own: Any) -> None:
 
 def _check_loss_params(own: Any) -> None:
     """Check `loss_params`; their names and ranges do not depend on the output activation."""
-    entry = next(entry for entry in LOSSES if entry.name.partition("+")[0] == own.loss)
-    entry.constants(own.loss_params or {})
+    entries_of(own.loss)[0].constants(own.loss_params or {})
 
 
 def _check_solver_params(own: Any) -> None:

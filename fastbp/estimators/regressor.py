@@ -29,18 +29,18 @@ class BPRegressor(RegressionPredictions, BackPropagation):
     hidden_layer_sizes : array-like of int or int, default=(100,)
         Units of each hidden layer, all > 0. The one parameter that may be given by position. ``()`` makes a
         linear model with an output activation: linear regression.
-    activation : str or list of str, default='relu'
+    activation : str, Activation or list of them, default='relu'
         Activation of all hidden layers, or one for each: 'identity', 'logistic', 'tanh', 'relu',
         'leaky_relu', 'elu', 'selu', 'gelu', 'gelu_tanh', 'silu', 'mish', 'softplus', 'softsign',
-        'hard_sigmoid', 'hard_tanh', 'relu6' or 'maxout'.
+        'hard_sigmoid', 'hard_tanh', 'relu6' or 'maxout', or a `fastbp.Activation` of your own.
     maxout_pieces : int, default=2
         At least 2. Number of linear functions of the inputs whose maximum a unit of activation='maxout' takes
         (Goodfellow et al. 2013). The layer has this many times the weights; `max_norm` limits each function.
-    out_activation : str, default='auto'
+    out_activation : str or Activation, default='auto'
         Activation of the output layer: 'auto', 'softmax', 'exp', 'increasing' or one of the above except
         'maxout', see the notes. 'auto' is 'logistic' for log_loss, 'exp' for poisson, gamma and tweedie,
         'increasing' for several quantiles, else 'identity'; gaussian_nll takes no other.
-    loss : str, default='squared_error'
+    loss : str or Loss, default='squared_error'
         Loss to minimise: 'squared_error', 'mean_squared_error', 'sum_squared_error', 'absolute_error',
         'huber', 'log_cosh', 'pinball', 'poisson', 'gamma', 'tweedie', 'log_loss' or 'gaussian_nll'. See the
         notes for formulas and matching output activations. 'gaussian_nll' is the negative log-likelihood of
@@ -54,7 +54,7 @@ class BPRegressor(RegressionPredictions, BackPropagation):
         and `beta` in [0, 1], default 1/2: the gradient of each target is multiplied by variance ** beta, so
         that rows which look noisy still teach the mean (Seitzer et al. 2022). 0 is the plain likelihood, and
         what 'lbfgs' needs; with 1 the means are trained as by squared errors.
-    solver : str, default='adam'
+    solver : str or Solver, default='adam'
         'sgd' (with momentum), 'adam' (Kingma and Ba 2014), 'adamw', 'amsgrad', 'rmsprop', 'adagrad',
         'adadelta', 'lion' and 'rprop' (which needs full batches) work on mini-batches. 'lbfgs' is SciPy's
         L-BFGS-B over all rows at once: good for small data.
@@ -133,7 +133,7 @@ class BPRegressor(RegressionPredictions, BackPropagation):
         In (0, inf). Step size of the stochastic solvers; for 'rprop' the initial one.
     power_t : float, default=0.5
         In [0, inf). Exponent of 'invscaling'.
-    schedule : str, default=None
+    schedule : str or Schedule, default=None
         Learning-rate schedule of any stochastic solver: 'constant', 'cosine', 'one_cycle', 'linear', 'step',
         'exponential', 'inverse', 'restarts', 'coslog' or 'plateau', which divides by 5 as 'adaptive' does.
         See the notes for formulas. All except 'plateau' depend on the epoch or run over `max_iter` epochs of

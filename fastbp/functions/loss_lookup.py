@@ -15,6 +15,20 @@ def loss_names(task: str | None = None) -> list[str]:
     return list(dict.fromkeys(loss.user_name for loss in entries))
 
 
+def entries_of(loss: str, task: str | None = None) -> list[Loss]:
+    """Return the entries of a user's name, one for each merged activation."""
+    return [
+        entry
+        for entry in LOSSES.everything()
+        if entry.user_name == loss and (task is None or task in entry.tasks)
+    ]
+
+
+def is_loss(loss: str, task: str) -> bool:
+    """Return whether a name is that of a loss for a task, listed in its registry or not."""
+    return bool(entries_of(loss, task))
+
+
 def find_loss(loss: str, out_activation: str, task: str | None = None) -> Loss:
     """Return the loss for a user's name and an output activation, or raise ValueError with advice."""
     for name in (f"{loss}+{out_activation}", loss):
@@ -25,8 +39,7 @@ def find_loss(loss: str, out_activation: str, task: str | None = None) -> Loss:
                     "the sign of an output tells the class."
                 )
             return LOSSES[name]
-    entries = [entry for entry in LOSSES if entry.name.startswith(f"{loss}+")]
-    partners = [entry.merged_with for entry in entries if task is None or task in entry.tasks]
+    partners = [entry.merged_with for entry in entries_of(loss, task)]
     if not partners:
         raise ValueError(f"loss={loss!r} is unknown; choose one of {loss_names(task)}.")
     raise ValueError(
@@ -41,12 +54,12 @@ def default_output(loss: str, *, task: str, multiclass: bool = False, several: b
 
     `multiclass`: three classes or more; `several`: several quantiles of one target.
     """
-    choices = [
-        entry.merged_with or "identity" for entry in LOSSES if entry.user_name == loss and task in entry.tasks
-    ]
-    if task == "classifier" and not any(entry.signed for entry in LOSSES if entry.user_name == loss):
+    entries = entries_of(loss, task)
+    choices = [entry.merged_with or "identity" for entry in entries]
+    if task == "classifier" and not any(entry.signed for entry in entries):
         # Outputs that are probabilities, whatever the loss.
-        return "softmax" if multiclass else "logistic"
+        probable = "softmax" if multiclass else "logistic"
+        return probable if entries[0].merged_with is None or probable in choices else choices[0]
     if "increasing" in choices:
         return "increasing" if several else "identity"
     return choices[0]

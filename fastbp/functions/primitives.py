@@ -19,6 +19,11 @@ def select(condition, a, b):
     return a if condition else b
 
 
+def like(x, value):
+    """The constant `value`, as wide as `x`."""
+    return value
+
+
 def fma(a, b, c):
     """a·b + c with one rounding where the hardware has it."""
     return a * b + c

@@ -15,7 +15,7 @@ T = TypeVar("T", bound=Named)
 
 
 class Registry(Generic[T]):
-    """Entries in the order in which they were added; an entry's code is its index.
+    """Entries in the order in which they were added, counted by their codes.
 
     Codes are used inside one process and in compiled kernels whose cache is stamped with the sources, never
     stored in a model: inserting an entry may shift them.
@@ -24,12 +24,22 @@ class Registry(Generic[T]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, T] = {}
+        self._order: list[T] = []  # by code
+        self._codes: dict[str, int] = {}
+        self._names: list[str] = []
 
-    def add(self, entry: T) -> T:
-        """Add `entry` under its own name; a duplicate name raises ValueError."""
+    def add(self, entry: T, *, listed: bool = True) -> T:
+        """Add `entry` under its own name; a duplicate name raises ValueError.
+
+        An entry that is not `listed` is found by its name and its code, but not among `names`.
+        """
         if entry.name in self._entries:
             raise ValueError(f"the {self.kind} {entry.name!r} is registered already")
         self._entries[entry.name] = entry
+        self._codes[entry.name] = len(self._order)
+        self._order.append(entry)
+        if listed:
+            self._names.append(entry.name)
         return entry
 
     def __getitem__(self, name: str) -> T:
@@ -38,20 +48,24 @@ class Registry(Generic[T]):
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name in self._entries  # also of what cannot be hashed
 
+    def everything(self) -> Iterator[T]:
+        """Iterate over all entries by their codes, listed or not."""
+        return iter(list(self._order))
+
     def __iter__(self) -> Iterator[T]:
-        return iter(self._entries.values())
+        return iter([self._entries[name] for name in self._names])
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._names)
 
     def names(self) -> list[str]:
-        """Return the names in the order of their codes."""
-        return list(self._entries)
+        """Return the names of the listed entries in the order in which they were added."""
+        return list(self._names)
 
     def at(self, code: int) -> T:
         """Return the entry that kernels select by an integer: the inverse of `code`."""
-        return self[self.names()[code]]
+        return self._order[code]
 
     def code(self, name: str) -> int:
         """Return the integer by which kernels select the entry `name`."""
-        return self.names().index(name)
+        return self._codes[name]

@@ -212,3 +212,9 @@ SOLVERS.add(
 
 # scikit-learn's "sgd" is one of three rules, by momentum and nesterovs_momentum.
 STOCHASTIC = ("sgd", *(entry.name for entry in SOLVERS if entry.name not in ("sgd", "momentum", "nesterov")))
+RULES_OF_SGD = ("momentum", "nesterov")
+
+
+def is_stochastic(solver: object) -> bool:
+    """Return whether an estimator's `solver` names an update rule of mini-batches, registered or not."""
+    return solver in SOLVERS and solver not in RULES_OF_SGD

@@ -53,7 +53,7 @@ def python_number(value: Any) -> Any:
 def plain_key(values: tuple) -> tuple | None:
     """Return a key for a tuple of immutable values; None if one is mutable."""
     types = tuple(map(type, values))
-    others = set(types) - PLAIN
+    others = {kind for kind in set(types) - PLAIN if not issubclass(kind, str)}
     if not others or (others == {tuple} and all(is_plain(value) for value in values if type(value) is tuple)):
         return types, values
     return None

@@ -86,7 +86,7 @@ def network_plan(
     dtype = np.dtype(dtype)
     names = hidden_activations(activation, len(hidden_layer_sizes))
     refuse_output(out_activation)
-    if out_activation not in OUTPUT_ACTIVATIONS:
+    if out_activation not in OUTPUT_ACTIVATIONS and out_activation not in ACTIVATIONS:
         known = ["auto", *OUTPUT_ACTIVATIONS]
         raise ValueError(f"out_activation={out_activation!r} is unknown; choose one of {known}.")
     entry = find_loss(loss, out_activation)
@@ -229,10 +229,15 @@ def hidden_activations(activation: str | Sequence[str], n_layers: int) -> list[s
     return names
 
 
+def is_hidden_activation(name: object) -> bool:
+    """Return whether hidden layers may have an activation, listed in its registry or not."""
+    return name in GROUP_ACTIVATIONS or (name in ACTIVATIONS and ACTIVATIONS[str(name)].hidden)
+
+
 def refuse_hidden(activation: object) -> None:
     """Raise ValueError for anything except an activation of hidden layers."""
-    known = [entry.name for entry in ACTIVATIONS if entry.hidden] + GROUP_ACTIVATIONS.names()
-    if not isinstance(activation, str) or activation not in known:
+    if not is_hidden_activation(activation):
+        known = [entry.name for entry in ACTIVATIONS if entry.hidden] + GROUP_ACTIVATIONS.names()
         raise ValueError(
             f"activation={shown(activation)} is unknown for hidden layers; choose one of {known}."
         )

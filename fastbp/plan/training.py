@@ -13,7 +13,7 @@ import numpy as np
 
 from fastbp.functions.parameters import Parameter, resolve
 from fastbp.functions.schedules import RATE_SCHEDULES, SCHEDULES
-from fastbp.functions.solvers import SOLVERS, STOCHASTIC
+from fastbp.functions.solvers import SOLVERS, STOCHASTIC, is_stochastic
 
 ADAMW_DECAY = 0.01  # of weights, by default: PyTorch's
 # Running means of the weights: exponential (Polyak and Juditsky 1992), or plain after a share of the fit
@@ -216,7 +216,7 @@ def training_plan(
     ValueError
         For a solver that does not work on mini-batches.
     """
-    if solver not in STOCHASTIC:
+    if not is_stochastic(solver):
         raise ValueError(
             f"solver={solver!r} does not work on mini-batches; choose one of {list(STOCHASTIC)}."
         )

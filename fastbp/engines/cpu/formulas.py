@@ -6,7 +6,7 @@ batch is computed for all these rows at once.
 """
 
 from collections.abc import Callable
-from types import FunctionType, ModuleType
+from types import FunctionType
 
 import numpy as np
 from numba.extending import register_jitable
@@ -15,26 +15,39 @@ from fastbp.engines.compiler import address_of
 from fastbp.engines.cpu.call import Prototype
 from fastbp.functions import activations, losses, noise, normalisation, parametric, scalar, schedules, solvers
 from fastbp.functions import step as steps
-from fastbp.functions.parametric import PARAMETRICS
 from fastbp.functions.step import penalised_gradient
 
+FORMULAS = "fastbp.functions"
 
-def _register(module: ModuleType) -> None:
-    """Make the plain functions of a module callable from compiled code."""
-    for value in vars(module).values():
-        if isinstance(value, FunctionType) and value.__module__ == module.__name__:
-            register_jitable(value)
+
+_registered: set[Callable] = set()
+
+
+def _register(function: Callable) -> None:
+    """Make a plain function callable from compiled code, and those that its enclosed variables hold."""
+    if function not in _registered:
+        _registered.add(function)
+        register_jitable(function)
+        register_enclosed(function)
+
+
+def register_enclosed(function: Callable) -> None:
+    """Make the formulas that a loop is written around callable from it."""
+    for cell in getattr(function, "__closure__", None) or ():
+        value = cell.cell_contents
+        if isinstance(value, FunctionType) and value.__module__.startswith(FORMULAS):
+            _register(value)
 
 
 for _module in (scalar, normalisation, activations, losses, noise, parametric, solvers, schedules, steps):
-    _register(_module)
-for _entry in PARAMETRICS:  # blends are made in a loop
-    register_jitable(_entry.value)
-    register_jitable(_entry.backward)
+    for _value in vars(_module).values():
+        if isinstance(_value, FunctionType) and _value.__module__ == _module.__name__:
+            _register(_value)
 for _l1 in (False, True):
-    register_jitable(penalised_gradient(_l1))
+    _register(penalised_gradient(_l1))
 
 
 def compiled(loop: Callable, prototype: Prototype, dtype: np.dtype) -> int:
     """The address of a loop, compiled for the prototype's arguments in networks of a dtype."""
+    register_enclosed(loop)
     return address_of(loop, prototype.types_for(dtype))

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from numba.extending import register_jitable
 
 from fastbp.engines.cpu import call
 from fastbp.engines.cpu.formulas import compiled
@@ -27,17 +26,9 @@ from fastbp.functions.step import StepOptions, penalised_gradient, regularised_s
 PENALTY, L1, DECAY, LIMIT, SCALE = range(5)
 
 
-@cache
-def _jitable_step(update: Callable, options: StepOptions) -> Callable:
-    """The step of a parameter as a function that compiled code calls."""
-    step = regularised_step(update, options)
-    register_jitable(step)
-    return step
-
-
 def _update_loop(update: Callable, n_states: int, options: StepOptions) -> Callable:
     l1, decay, _, _, factors = options
-    step_of = _jitable_step(update, options)
+    step_of = regularised_step(update, options)
 
     def loop(tile, moments, coefficients, regular, rates, sums):
         w, ld, g, ldg = tile.w, tile.ld, tile.g, tile.ldg

@@ -216,6 +216,18 @@ for _pair in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
     lower_builtin(primitives.select, Mask, *_pair)(_select)
 
 
+@infer_global(primitives.like)
+class LikeTemplate(AbstractTemplate):
+    def generic(self, args, kws):
+        if len(args) == 2 and isinstance(args[0], Vector) and isinstance(args[1], types.Number):
+            return signature(args[0], *args)
+
+
+@lower_builtin(primitives.like, Vector, types.Number)
+def _like(context, builder, sig, args):
+    return widen(context, builder, args[1], sig.args[1], sig.return_type, in_memory=True)
+
+
 FORMATS = {32: (23, 127), 64: (52, 1023)}  # bits of the fraction, bias of the exponent
 
 

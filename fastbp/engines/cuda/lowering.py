@@ -216,18 +216,17 @@ def _noises(ops: Sequence[Op]) -> tuple[str, ...]:
 def _named(registry: Registry[Any], kind: Kind, ops: Sequence[Op]) -> tuple[str, ...]:
     """Names in the order of the registry."""
     codes = {op.code for op in ops if op.kind == kind}
-    return tuple(name for code, name in enumerate(registry.names()) if code in codes)
+    return tuple(registry.at(code).name for code in sorted(codes))
 
 
 def _activations(ops: list[Op]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names in the order of the registries, so that the order of layers makes no other kernel."""
     codes = {op.code for op in ops if op.kind == Kind.ELEMENTWISE}
     row_codes = {op.code for op in ops if op.kind == Kind.ROW}
-    names, row_names = ACTIVATIONS.names(), ROW_ACTIVATIONS.names()
-    identity = {names.index("identity")}
+    identity = {ACTIVATIONS.code("identity")}
     return (
-        ("identity", *(names[code] for code in sorted(codes - identity))),
-        tuple(row_names[code] for code in sorted(row_codes)),
+        ("identity", *(ACTIVATIONS.at(code).name for code in sorted(codes - identity))),
+        tuple(ROW_ACTIVATIONS.at(code).name for code in sorted(row_codes)),
     )
 
 

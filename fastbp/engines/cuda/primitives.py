@@ -38,6 +38,10 @@ def primitives(real: type) -> dict[str, Callable]:
         return a if condition else b
 
     @device
+    def like(x, value):
+        return real(value)
+
+    @device
     def fma(a, b, c):
         return cuda.fma(a, b, c)
 
@@ -79,5 +83,5 @@ def primitives(real: type) -> dict[str, Callable]:
     def put(row, j, value):
         row[0][row[1] + j * row[2]] = value
 
-    functions = (single, select, fma, sqrt, absolute, rint, scale, exponent, mantissa, get, put)
+    functions = (single, select, like, fma, sqrt, absolute, rint, scale, exponent, mantissa, get, put)
     return {function.py_func.__name__: function for function in functions}

@@ -48,7 +48,7 @@ def apply_noise(net, o, span, function, source, target):
 
 def link(op: Op, dtype: np.dtype) -> Linked:
     """Compile the noise."""
-    return Linked(*functions(NOISES.names()[op.code], dtype), derivative_of=op.target)
+    return Linked(*functions(NOISES.at(op.code).name, dtype), derivative_of=op.target)
 
 
 @cache

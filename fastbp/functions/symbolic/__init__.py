@@ -1,0 +1,1 @@
+"""Formulas as graphs of operations: recorded from plain Python, differentiated, and written out again."""
