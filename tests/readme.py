@@ -80,4 +80,5 @@ BENCH = Document("bench/README.md")
 ENGINES = Document("fastbp/engines/README.md")
 ESTIMATORS = Document("fastbp/estimators/README.md")
 FUNCTIONS = Document("fastbp/functions/README.md")
-DOCUMENTS = [README, BENCH, ENGINES, ESTIMATORS, FUNCTIONS]
+PERSISTENCE = Document("fastbp/persistence/README.md")
+DOCUMENTS = [README, BENCH, ENGINES, ESTIMATORS, FUNCTIONS, PERSISTENCE]

@@ -5,6 +5,8 @@ import io
 import json
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 
 import data
@@ -13,6 +15,7 @@ import pytest
 import scipy.sparse
 from helpers import EVERY_EPOCH, assert_equal_state, assert_same_bits, snapshot
 from numpy.testing import assert_array_equal
+from readme import PERSISTENCE
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
@@ -28,6 +31,7 @@ from fastbp import (
     TabularClassifier,
     TabularRegressor,
 )
+from fastbp.callbacks import StopWhen
 from fastbp.persistence import SKOPS_TYPES, class_table, describe
 from fastbp.persistence.decoding import Decoder
 from fastbp.persistence.encoding import Encoder
@@ -250,6 +254,22 @@ def test_files_are_small():
     assert len(file.getvalue()) < 8 * n_weights * 1.01 + 6000
 
 
+def test_saved_by_a_callback(tmp_path):
+    """Each epoch's model, while the fit goes on."""
+    X, y = data.iris()
+
+    def save(epoch):
+        epoch.estimator.save(tmp_path / f"{epoch.number}.bp")
+        return False
+
+    params = {**PARAMS, "max_iter": 3, "early_stopping": True, "n_iter_no_change": 9}
+    model = BPClassifier(**params).set_callbacks(StopWhen(save)).fit(X, y)
+    loaded = [fastbp.load(tmp_path / f"{number}.bp") for number in (1, 2, 3)]
+    assert [one.n_iter_ for one in loaded] == [1, 2, 3]
+    assert [one.validation_scores_ for one in loaded] == [model.validation_scores_[:n] for n in (1, 2, 3)]
+    assert_same_bits(loaded[-1], model)
+
+
 def test_scikit_learns_settings_are_kept():
     """Names of features, metadata requests, the container of `transform`; not callbacks."""
     pd = pytest.importorskip("pandas")
@@ -323,6 +343,10 @@ def test_table_models(Model, small_networks):
 
 
 def test_table_models_of_other_data(small_networks):
+    pd = pytest.importorskip("pandas")
+    X = table()
+    model = TabularRegressor(n_members=1, categorical_features=pd.Index(["two"]), random_state=0)
+    assert again(model.fit(X, X["number"])).categorical_features.tolist() == ["two"]
     X, Y = data.multilabel()
     assert_round_trip(TabularClassifier(n_members=1, random_state=0).fit(X, Y), X)
     X, y = data.regression()
@@ -531,6 +555,17 @@ def test_the_table_names_every_estimator():
         kind = class_table.class_named(name)
         assert class_table.name_of(kind) == name
     assert {f"{kind.__module__}.{kind.__qualname__}" for kind in named} == set(SKOPS_TYPES)
+
+
+def test_the_document_names_every_kind_of_value():
+    text = PERSISTENCE.text
+    for kind in Decoder({}).kinds:
+        assert f'{{"{kind}": ' in text, kind
+
+
+def test_all_classes_are_loaded_with_the_package():
+    code = "from fastbp.persistence.class_table import *; [class_named(name) for name in MODULES]"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_description(tmp_path):

@@ -83,5 +83,5 @@ def _stored(X: Any, columns: np.ndarray) -> np.ndarray:
         return X[:, columns].astype(np.float64)
     part = X[:, columns].tocoo()
     values = np.full(part.shape, np.nan)
-    values[part.coords] = part.data
+    values[part.row, part.col] = part.data
     return values

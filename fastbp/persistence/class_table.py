@@ -1,12 +1,11 @@
 """The classes whose objects a file may hold, by the names that files know them by.
 
-A name never changes, so that files stay readable where a class moves. Classes are imported when they are
-needed first; no other class is ever looked up by what a file says.
+A name never changes, so that files stay readable where a class moves. No other class is ever looked up by
+what a file says. The modules are above this one, and not imported here: they are loaded with the package.
 """
 
 import sys
 from dataclasses import fields, is_dataclass
-from importlib import import_module
 from typing import Any
 
 ESTIMATORS = {
@@ -19,6 +18,12 @@ ESTIMATORS = {
     "TableEncoder": "fastbp.tables.encoder",
     "PeriodicEncoder": "fastbp.preprocessing.periodic",
     "PiecewiseLinearEncoder": "fastbp.preprocessing.piecewise_linear",
+}
+FORMULAS = {  # a user's own
+    "Activation": "fastbp.functions.own.activation",
+    "Loss": "fastbp.functions.own.loss",
+    "Solver": "fastbp.functions.own.solver",
+    "Schedule": "fastbp.functions.own.schedule",
 }
 PARTS = {
     "Labels": "fastbp.estimators.labels",
@@ -43,22 +48,20 @@ PARTS = {
     "KFold": "sklearn.model_selection",
     "StratifiedKFold": "sklearn.model_selection",
 }
-MODULES = ESTIMATORS | PARTS
+MODULES = ESTIMATORS | FORMULAS | PARTS
 # What skops calls the estimators: the types to trust.
 SKOPS_TYPES = [f"{module}.{name}" for name, module in ESTIMATORS.items()]
 
 
 def class_named(name: str) -> Any:
     """Return the class of a name in the table; KeyError for any other."""
-    return getattr(import_module(MODULES[name]), name)
+    return getattr(sys.modules[MODULES[name]], name)
 
 
 def name_of(kind: type) -> str | None:
     """Return the name of exactly this class; None if it is not in the table."""
     name = kind.__name__
-    if name not in MODULES or sys.modules.get(MODULES[name]) is None:
-        return None
-    return name if class_named(name) is kind else None
+    return name if name in MODULES and class_named(name) is kind else None
 
 
 def is_record(kind: Any) -> bool:

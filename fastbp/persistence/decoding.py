@@ -9,9 +9,18 @@ import numpy as np
 import scipy.sparse
 from sklearn import config_context
 
+from fastbp.functions.own.formula import register
 from fastbp.functions.values import shown
-from fastbp.persistence.class_table import MODULES, class_named, field_names, is_record, parameter_names
+from fastbp.persistence.class_table import (
+    FORMULAS,
+    MODULES,
+    class_named,
+    field_names,
+    is_record,
+    parameter_names,
+)
 from fastbp.persistence.encoding import ARRAY_KINDS
+from fastbp.persistence.formula_checks import check_formula
 from fastbp.persistence.random_states import checked_random_state
 
 SPARSE = ("csr_array", "csr_matrix", "csc_array", "csc_matrix")
@@ -23,11 +32,16 @@ class Decoder:
     Parameters
     ----------
     arrays : mapping of str to ndarray
+
+    Attributes
+    ----------
+    kinds : dict of str to callable
+        The values that JSON has not, by their keys.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._arrays = arrays
-        self._kinds: dict[str, Callable[[Any], Any]] = {
+        self.kinds: dict[str, Callable[[Any], Any]] = {
             "$float": self._float,
             "$tuple": lambda given: tuple(self._list(given)),
             "$dict": lambda given: {self.value(key): self.value(part) for key, part in given},
@@ -47,6 +61,7 @@ class Decoder:
             "$objects": self._objects,
             "$scalar": self._scalar,
             "$sparse": self._sparse,
+            "$registered": self._registered,
         }
 
     def value(self, given: Any) -> Any:
@@ -60,9 +75,9 @@ class Decoder:
         if len(given) == 1:
             ((kind, content),) = given.items()
             if kind.startswith("$"):
-                if kind not in self._kinds:
+                if kind not in self.kinds:
                     raise ValueError(f"it holds a value of the unknown kind {shown(kind)}")
-                return self._kinds[kind](content)
+                return self.kinds[kind](content)
         return {key: self.value(part) for key, part in given.items()}
 
     def object(self, given: dict[str, Any]) -> Any:
@@ -71,8 +86,10 @@ class Decoder:
         if not isinstance(name, str) or name not in MODULES:
             raise ValueError(f"it holds an object of the unknown class {shown(name)}")
         kind = class_named(name)
-        if "plain" in given:
-            return kind.from_plain(self.value(given["plain"]))
+        if name in FORMULAS:
+            plain = self.value(given["plain"])
+            check_formula(name, plain)
+            return kind.from_plain(plain)
         state = self._checked(given["attributes"], name)
         wanted = parameter_names(kind)
         if wanted:
@@ -146,6 +163,13 @@ class Decoder:
         if not isinstance(scalar, np.generic):
             raise ValueError("a number is an array")
         return scalar
+
+    def _registered(self, given: Any) -> str:
+        """Register a formula again, which was known by its name; return the name."""
+        formula = self.value(given)
+        register(formula)
+        name: str = formula.name
+        return name
 
     def _sparse(self, given: Any) -> Any:
         if given["class"] not in SPARSE:

@@ -8,17 +8,33 @@ import base64
 import datetime
 import math
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
 
-from fastbp.persistence.class_table import field_names, is_record, name_of, parameter_names
+from fastbp.functions.own import formula as own_formulas
+from fastbp.functions.own.formula import Formula
+from fastbp.persistence.class_table import FORMULAS, field_names, is_record, name_of, parameter_names
 
 ARRAY_KINDS = "biufcUSmM"
-NOT_SAVED = "_skl_callback"  # scikit-learn's attributes of callbacks begin so
+FRAMES = ("pandas", "polars")  # whose columns and indices are saved as arrays
+NOT_SAVED = ("_skl_callback", "_callback", "_parent_callback")  # attributes of callbacks begin so
 MEMBERS = ("estimators_", "members_")
+OF_FORMULAS = {  # parameters that may name a user's own formula
+    "activation": "Activation",
+    "out_activation": "Activation",
+    "loss": "Loss",
+    "solver": "Solver",
+    "schedule": "Schedule",
+}
 OURS_ONLY = "fastbp saves its own estimators; skops.io.dump and pickle save others."
+
+
+class Registered(NamedTuple):
+    """A name that a user has registered, as its formula: other processes do not know it."""
+
+    formula: Formula
 
 
 class Encoder:
@@ -68,6 +84,8 @@ class Encoder:
     def _composite(self, value: Any, kind: Any, path: str) -> Any:
         if kind is list:
             return self._items(value, path)
+        if kind is Registered:
+            return {"$registered": self.value(value.formula, path)}
         if kind is tuple:
             return {"$tuple": self._items(value, path)}
         if kind is dict:
@@ -86,6 +104,8 @@ class Encoder:
             return {"$dtype": value.str}
         if isinstance(value, type) and issubclass(value, np.generic) and np.dtype(value).kind in ARRAY_KINDS:
             return {"$numpy type": np.dtype(value).name}
+        if kind.__module__.partition(".")[0] in FRAMES and hasattr(kind, "__array__"):
+            return self.value(np.asarray(value), path)
         if kind is np.random.RandomState:
             return {"$random_state": self.value(value.get_state(legacy=False), path)}
         if scipy.sparse.issparse(value) and value.format in ("csr", "csc"):
@@ -101,7 +121,7 @@ class Encoder:
         if hasattr(kind, "_check_saved"):
             value._check_saved()
         found: dict[str, Any] = {"$object": name}
-        if hasattr(kind, "to_plain"):
+        if name in FORMULAS:
             return found | {"plain": self.value(value.to_plain(), path)}
         if is_record(kind):
             state = {own: getattr(value, own) for own in field_names(kind)}
@@ -120,6 +140,8 @@ class Encoder:
             is_of_member = any(members in path for members in MEMBERS)
             if own == "scoring" and callable(part) and is_of_member:
                 part = None  # of training only; the model's own parameter is refused if it is a function
+            if own in OF_FORMULAS and own in parameters:
+                part = _with_registered(part, OF_FORMULAS[own])
             group = "parameters" if own in parameters else "attributes"
             found[group][own] = self.value(part, f"{path}.{own}" if path else own)
         return found
@@ -171,6 +193,14 @@ class Encoder:
         for name in ("data", "indices", "indptr"):
             found[name] = self.value(getattr(value, name), f"{path}.{name}")
         return {"$sparse": found}
+
+
+def _with_registered(value: Any, kind: str) -> Any:
+    """Return a parameter with the formulas of registered names in their place."""
+    if type(value) in (list, tuple):
+        return type(value)(_with_registered(one, kind) for one in value)
+    formula = own_formulas._registered.get((kind, value)) if type(value) is str else None
+    return value if formula is None else Registered(formula)
 
 
 def _requests(request: Any) -> dict[str, dict[str, Any]]:

@@ -6,11 +6,11 @@ import os
 import platform
 import zipfile
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import sklearn
 
 from fastbp.functions.values import shown
 from fastbp.persistence.archive import array_of, members_of, write_archive
@@ -23,7 +23,6 @@ FORMAT = 1
 DESCRIPTION = "model.json"
 FLAT = "fastbp model"  # key of a model as a text and arrays
 MOST_SHOWN = 100  # values of an attribute that a description shows
-PACKAGES = ("numpy", "scikit-learn")  # whose versions a file names, beside ours and Python's
 
 
 def save(model: Any, path: Any) -> None:
@@ -118,11 +117,16 @@ def encoded(model: Any) -> tuple[str, dict[str, np.ndarray]]:
 
     encoder = Encoder()
     content = encoder.object(model)
-    versions = {"fastbp": fastbp.__version__, "python": platform.python_version()}
+    versions = {
+        "fastbp": fastbp.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+    }
     header = {
         "format": "fastbp model",
         "version": FORMAT,
-        "versions": versions | {package: version(package) for package in PACKAGES},
+        "versions": versions,
         "model": content,
         "arrays": {
             name: {"shape": list(array.shape), "dtype": array.dtype.str}
@@ -223,7 +227,7 @@ def _refused(name: str, fault: Exception, header: dict[str, Any] | None = None) 
     if isinstance(by, str) and (isinstance(fault, _Newer) or by != fastbp.__version__):
         advice = (
             f"It was written by fastbp {by}, and this is {fastbp.__version__}: "
-            f"use that version, such as by pip install 'fastbp>={by}'."
+            f"use that version, such as by pip install 'fastbp=={by}'."
         )
     return ValueError(f"{name} cannot be loaded as a model of fastbp: {text}. {advice}")
 
@@ -287,8 +291,12 @@ def _described(header: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict
 def _plain(value: Any) -> tuple[bool, Any]:
     """Return whether a value needs no class and no array, and it or a short description."""
     if isinstance(value, dict) and "$object" in value:
+        if "plain" in value:
+            return False, {"class": value["$object"], "name": value["plain"]["name"]}
         inner = {name: _plain(part)[1] for name, part in value.get("parameters", {}).items()}
         return False, {"class": value["$object"], "parameters": inner}
+    if isinstance(value, dict) and "$registered" in value:
+        return True, value["$registered"]["plain"]["name"]
     if isinstance(value, dict) and "$array" in value:
         return False, f"array {value['$array']}"
     if isinstance(value, list):
