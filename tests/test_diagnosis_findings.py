@@ -127,6 +127,10 @@ def missing_targets():
     return regressor(), X, np.where(np.arange(200) < 3, np.nan, y)
 
 
+def constant_target():
+    return classifier(), two_classes()[0], np.zeros(200)
+
+
 def rare_classes():
     X, y = two_classes()
     return classifier(), X, np.where(np.arange(200) < 4, 2, y)
@@ -206,12 +210,24 @@ def divergence():
 
 
 def oscillating_loss():
-    return regressor((32,), learning_rate_init=0.5, early_stopping=False, scoring=None, tol=0), *values()
+    return BPRegressor(
+        (32,), solver="sgd", **{**GOOD, "learning_rate_init": 0.2}, max_iter=40, tol=0
+    ), *values()
 
 
 def plateau():
     X, y = data.iris()
-    return BPClassifier((16, 16), activation="logistic", solver="sgd", random_state=0, max_iter=60), X, y
+    model = BPClassifier(
+        (16, 16, 16),
+        activation="logistic",
+        solver="sgd",
+        learning_rate_init=0.01,
+        batch_size=8,
+        max_iter=40,
+        tol=0,
+        random_state=0,
+    )
+    return model, X, y
 
 
 def overfitting():
@@ -223,11 +239,7 @@ def overfitting():
 
 def early_stop():
     X, y = data.digits()
-    return (
-        BPClassifier((16,), early_stopping=True, n_iter_no_change=1, tol=0.1, random_state=0),
-        X[:400],
-        y[:400],
-    )
+    return BPClassifier((16,), early_stopping=True, n_iter_no_change=2, random_state=0), X[:400], y[:400]
 
 
 def max_iter_reached():
@@ -265,24 +277,20 @@ def calibration():
 
 
 def narrow_intervals():
-    X, y = values()
-    return BPRegressor((64, 64), loss="gaussian_nll", **GOOD, max_iter=100), X[:, :5], y
+    return BPRegressor((64, 64), loss="gaussian_nll", **GOOD, max_iter=60), *values(300)
 
 
 def class_bias():
-    X, y = two_classes()
-    rare = (X[:, 0] > 1.2).astype(int)
-    return (
-        classifier(class_weight={0: 1, 1: 30}),
-        X + 0.7 * np.random.RandomState(0).normal(size=X.shape),
-        rare,
-    )
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(200, 4))
+    y = (X[:, 0] + rng.normal(size=200) > 1.5).astype(int)
+    return classifier(class_weight="balanced"), X, y
 
 
 def never_predicted():
     rng = np.random.RandomState(0)
-    X = rng.normal(size=(300, 4))
-    return classifier(), X, (X[:, 0] + 2 * rng.normal(size=300) > 3.5).astype(int)
+    X = rng.normal(size=(400, 4))
+    return classifier(()), X, (X[:, 0] + 2 * rng.normal(size=400) > 3.5).astype(int)
 
 
 def most_wrong():
@@ -308,6 +316,7 @@ ILL = {
     "conflicting_rows": [conflicting_rows, conflicting_values],
     "shared_rows": [shared_rows],
     "missing_targets": [missing_targets],
+    "constant_target": [constant_target],
     "rare_classes": [rare_classes],
     "unscaled_targets": [unscaled_targets, far_targets],
     "initial_loss": [initial_loss],
@@ -348,3 +357,176 @@ def test_the_illness_is_found(code, make):
 
 def test_every_check_has_its_illness():
     assert ILL.keys() == CHECKS.keys()
+
+
+# --- Healthy counterparts
+
+
+def good_classifier():
+    return classifier(), *two_classes()
+
+
+def good_regressor():
+    return regressor(), *values()
+
+
+def all_epochs(sizes=(16,), **changes):
+    return BPClassifier(sizes, **{**GOOD, "max_iter": 40, **changes}), *two_classes()
+
+
+def deep():
+    return classifier((16,) * 8, init="he"), *two_classes()
+
+
+def tanh():
+    return classifier((16, 16), activation="tanh"), *two_classes()
+
+
+def other_rows():
+    X, y = two_classes()
+    return classifier(), X[:150], y[:150], X[150:], y[150:]
+
+
+def sparse_rows():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(60, 250)) * (rng.uniform(size=(60, 250)) < 0.02)
+    return classifier(), sparse.csr_matrix(X), np.arange(60) % 2
+
+
+def categories():
+    """The two columns of one category are mirrors, not copies; repeated values do not contradict."""
+    X, y = two_classes()
+    level = (X[:, 2] > 0).astype(float)
+    return classifier(), np.column_stack([X, level, 1 - level]), y
+
+
+def raw_pixels():
+    X, y = data.digits()
+    return classifier((32,), batch_size=32), 16 * X[:300], y[:300]
+
+
+def scaled_by_the_network():
+    X, y = datasets.load_breast_cancer(return_X_y=True)
+    return classifier(), StandardScaler().fit_transform(X)[::3], y[::3]
+
+
+def petals():
+    """One column nearly tells the class."""
+    return classifier(), *data.iris()
+
+
+def scaled_targets():
+    X, y = values()
+    return regressor(), X, 5 * y
+
+
+def imbalanced():
+    X, y = datasets.make_classification(300, 6, weights=[0.8], flip_y=0, random_state=0)
+    return classifier(), X, y
+
+
+def fitted_classifier():
+    X, y = two_classes()
+    return classifier().fit(X, y), X, y
+
+
+def good_intervals():
+    return regressor((16,), loss="gaussian_nll", alpha=0.1), *values(300)
+
+
+def overlapping_classes():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(400, 4))
+    return classifier(batch_size=32), X, (2 * X[:, 0] + rng.normal(size=400) > 0).astype(int)
+
+
+HEALTHY = {
+    "unscaled_inputs": [good_classifier, raw_pixels],
+    "constant_target": [good_classifier, good_regressor],
+    "outliers": [good_regressor, scaled_by_the_network],
+    "sparsity": [sparse_rows, good_classifier],
+    "duplicate_columns": [categories],
+    "duplicate_rows": [categories],
+    "conflicting_rows": [categories, good_regressor],
+    "leakage": [petals, good_regressor],
+    "shared_rows": [other_rows],
+    "missing_targets": [good_regressor],
+    "rare_classes": [imbalanced],
+    "unscaled_targets": [scaled_targets],
+    "initial_loss": [good_classifier, good_regressor],
+    "one_batch": [good_classifier, good_regressor],
+    "dead_units": [fitted_classifier, raw_pixels],
+    "saturated_units": [tanh],
+    "duplicate_units": [deep, fitted_classifier],
+    "vanishing_signals": [deep],
+    "exploding_signals": [deep],
+    "learning_rate_low": [good_classifier, good_regressor],
+    "learning_rate_high": [good_classifier, good_regressor],
+    "oscillating_loss": [all_epochs, fitted_classifier],
+    "plateau": [all_epochs],
+    "overfitting": [good_classifier, good_regressor, other_rows],
+    "max_iter_reached": [all_epochs],
+    "underfitting": [good_classifier, overlapping_classes],
+    "large_batches": [good_classifier],
+    "no_better_than_guessing": [overlapping_classes, good_regressor],
+    "calibration": [overlapping_classes, good_intervals],
+    "class_bias": [imbalanced],
+    "suspicious_labels": [overlapping_classes],
+}
+WELL = [
+    pytest.param(code, make, id=f"{code}-{make.__name__}")
+    for code in CHECKS
+    if code != "most_wrong"  # a list, of any network
+    for make in HEALTHY.get(code, [good_classifier])
+]
+
+
+@pytest.mark.parametrize(("code", "make"), WELL)
+def test_the_healthy_are_left_alone(code, make):
+    report = diagnose(*make(), only=[code])
+    assert code in report.checked, report.skipped
+    found = report[code]
+    assert found is None or (found.severity == "info" and code == "suspicious_labels"), found
+
+
+# --- Whole fits
+
+
+def friedman():
+    X, y = datasets.make_friedman1(300, random_state=0)
+    return X, (y - y.mean()) / y.std()
+
+
+def of(load, Estimator, step=1, **changes):
+    X, y = load(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    if Estimator is BPRegressor:
+        y = (y - y.mean()) / y.std()
+    return Estimator((32,), **{**STOPPED, **changes}), X[::step], y[::step]
+
+
+FITS = {
+    "digits": lambda: (classifier((64,), batch_size=32), *data.digits()),
+    "digits-tanh": lambda: (
+        classifier((32, 32), activation="tanh"),
+        data.digits()[0][:900],
+        data.digits()[1][:900],
+    ),
+    "breast_cancer": lambda: of(datasets.load_breast_cancer, BPClassifier),
+    "breast_cancer-sgd": lambda: of(datasets.load_breast_cancer, BPClassifier, solver="sgd"),
+    "wine": lambda: of(datasets.load_wine, BPClassifier),
+    "iris": lambda: of(datasets.load_iris, BPClassifier),
+    "diabetes": lambda: of(datasets.load_diabetes, BPRegressor),
+    "diabetes-dropout": lambda: of(datasets.load_diabetes, BPRegressor, dropout=0.2),
+    "friedman": lambda: (regressor((32,)), *friedman()),
+    "friedman-silu": lambda: (regressor((32, 32), activation="silu"), *friedman()),
+    "moons": lambda: (classifier((32,)), *datasets.make_moons(300, noise=0.2, random_state=0)),
+    "overlap": overlapping_classes,
+}
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_no_false_alarm(name):
+    report = diagnose(*FITS[name]())
+    assert report.healthy, str(report)
+    assert len(report.checked) > 20, report.skipped

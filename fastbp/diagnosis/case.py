@@ -12,7 +12,7 @@ from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from fastbp.diagnosis import probe
 from fastbp.diagnosis.probe import Run
 from fastbp.diagnosis.progress import Progress
-from fastbp.diagnosis.registry import need
+from fastbp.diagnosis.registry import need, need_time
 from fastbp.diagnosis.rows import Rows
 from fastbp.estimators.learning_rate_range import LearningRateRange, learning_rate_range
 from fastbp.estimators.options import CLASSIFIER, Options, task_of
@@ -26,8 +26,9 @@ CLEARLY = 1.25
 BATCH_BY_HEART = 32  # rows; as many as a usual batch
 STEPS_BY_HEART = 500
 LEARNT = 0.01  # of the first loss: no other rate is tried then
-# Rows an output that a network learns by heart with a weight for each, and as many again to find them easily.
-WEIGHTS_A_ROW = 4
+# For each output of a row: one to fit it, the others to find that easily, since units of small networks die.
+WEIGHTS_A_ROW = 8
+FEWEST_BY_HEART = 4
 PLAIN = {
     **probe.NO_PENALTY,
     "weight_decay": 0.0,
@@ -163,7 +164,7 @@ class Case:
 
     def _train(self, network: Any, rows: Rows, val: Rows | None) -> Run:
         left = self.deadline - time.monotonic()
-        need(left > 0, "the time limit was reached")
+        need_time(left > 0)
         try:
             return probe.train(network, rows, val, min(self.seconds_a_run, left), self.random_state)
         except ValueError as error:
@@ -195,7 +196,7 @@ class Case:
 
     def trial(self, **changes: Any) -> Run:
         """A copy trained like `run`, with some parameters changed."""
-        need(not self.run.timed_out, "a training run takes too long to try other settings")
+        need_time(not self.run.timed_out, "a training run takes too long to try other settings")
         key = repr(sorted(changes.items()))
         if key not in self._trials:
             self.progress.step("trying " + ", ".join(f"{name}={value!r}" for name, value in changes.items()))
@@ -258,7 +259,7 @@ class Case:
     def range_test(self) -> LearningRateRange:
         need(self.options.is_stochastic, f"solver={self.options.solver!r} has no learning rate")
         need(self.options.solver != "rprop", "rprop has a step of its own for each weight")
-        need(self.deadline > time.monotonic(), "the time limit was reached")
+        need_time(self.deadline > time.monotonic())
         self.progress.step("testing learning rates")
         train, _ = self.split
         copy = probe.copy_of(self.network, self.random_state, early_stopping=False)
@@ -279,7 +280,7 @@ class Case:
         n_weights = sum(coef.size for coef in self.initial.coefs_)
         n_outputs = self.initial.coefs_[-1].shape[1]
         n_rows = min(BATCH_BY_HEART, len(train), n_weights // (WEIGHTS_A_ROW * n_outputs))
-        need(n_rows >= 2, "the network has too few weights to learn rows by heart")
+        need(n_rows >= FEWEST_BY_HEART, "the network has too few weights to learn rows by heart")
         batch = train.take(_distinct(train, n_rows, self.random_state))
         changes: dict[str, Any] = {**PLAIN, "batch_size": len(batch), "max_iter": STEPS_BY_HEART}
         if options.norm == "batch":
@@ -306,7 +307,7 @@ class Case:
         """Predictions of copies for the rows that they were not trained on."""
         rows = self.rows
         need(len(rows) >= 10, "there are too few rows for out-of-fold predictions")
-        need(not self.run.timed_out, "a training run takes too long to make one for each fold")
+        need_time(not self.run.timed_out, "a training run takes too long to make one for each fold")
         need(self.run.model is not None, "the training of a copy failed")
         folds: Any = KFold(N_FOLDS, shuffle=True, random_state=self.random_state)
         stratify = None

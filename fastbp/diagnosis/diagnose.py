@@ -11,7 +11,7 @@ from fastbp.diagnosis import checks  # noqa: F401  (registers all of them)
 from fastbp.diagnosis.case import Case
 from fastbp.diagnosis.probe import quiet
 from fastbp.diagnosis.progress import make_progress
-from fastbp.diagnosis.registry import CHECKS, Check, NotApplicable
+from fastbp.diagnosis.registry import CHECKS, Check, NotApplicable, OutOfTime
 from fastbp.diagnosis.report import Finding, Report
 from fastbp.diagnosis.rows import Rows, checked_rows
 from fastbp.diagnosis.subject import subject_of
@@ -132,16 +132,14 @@ def diagnose(
         if fitted is not None and np.shape(fitted.coefs_[0])[0] != n_columns:
             raise ValueError(
                 f"X has {n_columns} features, but the fitted network has {np.shape(fitted.coefs_[0])[0]} "
-                "inputs: "
-                "pass the X that it was fitted on, or a network that is not fitted."
+                "inputs: pass the X that it was fitted on, or a network that is not fitted."
             )
         case = Case(subject.network, fitted, rows, rows_val, names, seed, float(time_limit), progress)
         try:
-            findings, checked, skipped = _checked(case, chosen)
+            findings, checked, skipped, late = _checked(case, chosen)
         finally:
             progress.close()
     notes = [*subject.notes, *_notes(case, rows, rows_val), *case.notes]
-    late = [code for code, reason in skipped.items() if "time" in reason]
     if late:
         notes.append(
             f"Not checked for lack of time: {', '.join(late)}. Raise time_limit, or lower max_samples."
@@ -160,8 +158,10 @@ def _chosen(only: Iterable[str] | None) -> list[Check]:
     return [one for code, one in CHECKS.items() if code in codes]
 
 
-def _checked(case: Case, chosen: list[Check]) -> tuple[list[Finding], list[str], dict[str, str]]:
-    findings, checked, skipped = [], [], {}
+def _checked(case: Case, chosen: list[Check]) -> tuple[list[Finding], list[str], dict[str, str], list[str]]:
+    """Return the findings, and the codes that were checked; were not, and why; lacked time."""
+    findings, checked, late = [], [], []
+    skipped = {code: "not asked for" for code, one in CHECKS.items() if one not in chosen}
     for number, one in enumerate(chosen):
         code = one.code
         case.progress.check(number)
@@ -169,26 +169,27 @@ def _checked(case: Case, chosen: list[Check]) -> tuple[list[Finding], list[str],
             found = one(case)
         except NotApplicable as reason:
             skipped[code] = str(reason)
+            if isinstance(reason, OutOfTime):
+                late.append(code)
             continue
         checked.append(code)
         if found is not None:
             findings.append(found)
-    return findings, checked, skipped
+    return findings, checked, skipped, late
 
 
 def _notes(case: Case, rows: Rows, rows_val: Rows | None) -> list[str]:
     notes = []
     if len(rows) < rows.n_given - rows.n_missing_targets:
         notes.append(
-            f"A sample of {len(rows)} of {rows.n_given} rows was looked at: fewer rows are learnt by "
-            "heart sooner, "
-            "and have fewer repeated rows. Raise max_samples for more."
+            f"A sample of {len(rows)} of {rows.n_given} rows was looked at: fewer rows are learnt by heart "
+            "sooner, and have fewer repeated rows. Raise max_samples for more."
         )
     if rows_val is not None and len(rows_val) < rows_val.n_given - rows_val.n_missing_targets:
         notes.append(f"A sample of {len(rows_val)} of {rows_val.n_given} validation rows was looked at.")
     if case.fitted is not None:
         notes.append(
-            "Weights and losses are those of the fitted network; predictions and losses of rows held out are "
-            "those of copies, trained anew."
+            "Weights and losses are those of the fitted network; predictions and losses of rows held out "
+            "are those of copies, trained anew."
         )
     return notes

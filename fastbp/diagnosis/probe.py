@@ -64,24 +64,26 @@ def refuse(network: Any, rows: Rows) -> None:
     prepare(network, Options.from_estimator(network), FitArguments(rows.X, rows.y, rows.weight))
 
 
-def first_updates(network: Any, rows: Rows, n_steps: int) -> list[float]:
-    """Train for some steps; return the norm of the next update over that of the weights, of each layer."""
+def update_ratios(network: Any, rows: Rows, n_steps: int) -> list[list[float]]:
+    """Norm of an update over that of the weights, of each layer, in the first step and after `n_steps`."""
     options = Options.from_estimator(network)
     prepared = prepare(network, options, FitArguments(rows.X, rows.y, rows.weight))
     training = plan_training(prepared.options, len(prepared.rows), draw_seed(prepared.random_state))
     with prepared.engine.Trainer(
         prepared.network, training, prepared.rows, prepared.parameters, n_jobs=options.n_jobs
     ) as trainer:
-        for _ in range(n_steps):
-            trainer.train(1)
-        before = prepared.network.unpack(trainer.parameters)[0]
+        return [_next_update(trainer, prepared.network, steps_before) for steps_before in (0, n_steps - 1)]
+
+
+def _next_update(trainer: Any, network: Any, steps_before: int) -> list[float]:
+    for _ in range(steps_before):
         trainer.train(1)
-        after = prepared.network.unpack(trainer.parameters)[0]
-    ratios = []
-    for old, new in zip(before, after, strict=True):
-        size = float(np.linalg.norm(old))
-        ratios.append(float(np.linalg.norm(new - old)) / size if size > 0 else 0.0)
-    return ratios
+    before = network.unpack(trainer.parameters)[0]
+    trainer.train(1)
+    after = network.unpack(trainer.parameters)[0]
+    sizes = [float(np.linalg.norm(old)) for old in before]
+    steps = [float(np.linalg.norm(new - old)) for old, new in zip(before, after, strict=True)]
+    return [step / size if size > 0 else 0.0 for step, size in zip(steps, sizes, strict=True)]
 
 
 @dataclass
@@ -134,7 +136,7 @@ class Run:
     model : BPClassifier, BPRegressor or None
         The fitted copy; None if the fit failed.
     failure : str
-        Where numbers were not finite, or why the fit failed otherwise; else empty.
+        Where numbers were not finite; else empty.
     records : list of Record
     losses : list of float
         Loss that the fit reports after each epoch.
@@ -189,6 +191,8 @@ def train(network: Any, rows: Rows, val: Rows | None, seconds: float, random_sta
         try:
             model.fit(rows.X, rows.y, sample_weight=rows.weight, **arguments)
         except ValueError as error:
+            if NON_FINITE not in str(error):
+                raise
             model, failure = None, str(error)
     texts = [str(one.message) for one in caught]
     if INTERRUPTED in texts:

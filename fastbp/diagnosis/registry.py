@@ -15,6 +15,10 @@ class NotApplicable(Exception):
     """Raised by a check that does not apply; the message says why."""
 
 
+class OutOfTime(NotApplicable):
+    """Raised where there was no time for a check."""
+
+
 @dataclass(frozen=True)
 class Check:
     """A check and its documentation.
@@ -63,3 +67,17 @@ def need(holds: Any, reason: str) -> None:
     """Raise `NotApplicable` unless the condition holds."""
     if not holds:
         raise NotApplicable(reason)
+
+
+def found(check: Check, case: Any) -> bool:
+    """Whether an illness is found, for checks of what may be its consequence alone."""
+    try:
+        return check(case) is not None
+    except NotApplicable:
+        return False
+
+
+def need_time(holds: Any, reason: str = "the time limit was reached") -> None:
+    """Raise `OutOfTime` unless the condition holds."""
+    if not holds:
+        raise OutOfTime(reason)

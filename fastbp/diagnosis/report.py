@@ -165,8 +165,8 @@ class Report:
         rows = "".join(
             f'<tr><td style="color:{COLOURS[one.severity]};font-weight:bold">{one.severity}</td>'
             f"<td><code>{escape(one.code)}</code></td>"
-            f'<td style="text-align:left">{escape(one.message)}</td>'
-            f'<td style="text-align:left">{escape(one.remedy)}</td></tr>'
+            f'<td style="text-align:left">{escape(one.message)}</td><td '
+            f'style="text-align:left">{escape(one.remedy)}</td></tr>'
             for one in self.findings
         )
         head = "<tr><th></th><th>code</th><th>found</th><th>what to change</th></tr>"

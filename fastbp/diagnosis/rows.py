@@ -108,8 +108,7 @@ def _numbers(X: Any, name: str) -> Any:
             raise
         raise ValueError(
             f"{name} has values that are no numbers ({error}). Pass a Pipeline whose first steps encode "
-            "them, "
-            "or TabularClassifier() or TabularRegressor(), which encode tables themselves."
+            "them, or TabularClassifier() or TabularRegressor(), which encode tables themselves."
         ) from error
 
 

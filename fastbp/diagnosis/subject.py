@@ -87,19 +87,23 @@ def subject_of(model: Any, random_state: int) -> Subject:
     elif hasattr(model, "estimator"):
         hint = f" Pass the estimator within the {kind}, or fit a search before."
     raise TypeError(
-        "diagnose needs a BPClassifier or BPRegressor, a Pipeline that ends with one, an ensemble of them, a "
-        f"TabularClassifier or TabularRegressor, or a fitted search; got {kind}.{hint}"
+        "diagnose needs a BPClassifier or BPRegressor, a Pipeline that ends with one, an ensemble of them, "
+        f"a TabularClassifier or TabularRegressor, or a fitted search; got {kind}.{hint}"
     )
 
 
 def _of_pipeline(model: Pipeline, random_state: int) -> Subject:
-    last = subject_of(model.steps[-1][1], random_state)
+    inner = model.steps[-1][1]
+    if isinstance(inner, Pipeline):
+        steps = [(f"{model.steps[-1][0]}-{name}", step) for name, step in inner.steps]
+        return _of_pipeline(Pipeline([*model.steps[:-1], *steps]), random_state)
+    last = subject_of(inner, random_state)
     if len(model.steps) == 1:
         return last
     if last.steps is not None:
         raise TypeError(
-            f"a {type(model.steps[-1][1]).__name__} within a Pipeline is not diagnosed: pass it alone, with "
-            "the table as it is."
+            f"a {type(inner).__name__} within a Pipeline is not diagnosed: pass it alone, with the X that it "
+            "gets there."
         )
     before = model[:-1]
     fitted = last.is_fitted

@@ -3,7 +3,9 @@
 import numpy as np
 
 from fastbp.diagnosis.case import CLEARLY, Case
-from fastbp.diagnosis.registry import check, need
+from fastbp.diagnosis.checks.fit_length import early_stop, max_iter_reached
+from fastbp.diagnosis.checks.rates import learning_rate_low
+from fastbp.diagnosis.registry import check, found, need
 from fastbp.diagnosis.report import Finding
 
 HIGH = 0.3  # training loss over guessing's, from which a larger network is tried
@@ -25,6 +27,8 @@ def underfitting(case: Case) -> Finding | None:
     need(run.model is not None, "the training of a copy failed")
     need(case.guess > 0, "the loss may be negative")
     share = run.loss / case.guess
+    too_short = found(max_iter_reached, case) or found(early_stop, case) or found(learning_rate_low, case)
+    need(not too_short, "the fit ends too early, or in too small steps, to tell")
     if share <= HIGH or run.loss_val > GAP * run.loss:
         return None
     options = case.options
@@ -56,9 +60,8 @@ def underfitting(case: Case) -> Finding | None:
     return Finding(
         "warning",
         f"Training loss {run.loss:.3g} and validation loss {run.loss_val:.3g} are both high (guessing: "
-        f"{case.guess:.3g}); with hidden_layer_sizes={sizes} and without dropout and strong penalties "
-        "they are "
-        f"{trial.loss:.3g} and {trial.loss_val:.3g}.",
+        f"{case.guess:.3g}); with hidden_layer_sizes={sizes} and without dropout and strong penalties they "
+        f"are {trial.loss:.3g} and {trial.loss_val:.3g}.",
         float(share),
         f"Set hidden_layer_sizes={sizes}; weaken alpha, l1, l2, weight_decay, max_norm and dropout.",
         {"hidden_layer_sizes": sizes},
@@ -69,8 +72,7 @@ def underfitting(case: Case) -> Finding | None:
     meaning="batches are so large that an epoch has few steps",
     figure="rows of a batch over training rows",
     threshold=f"fewer than {FEW_STEPS} steps an epoch, if {SMALLER_BATCHES} bring a loss that falls "
-    f"{CLEARLY:g} "
-    "times as far in as many epochs",
+    f"{CLEARLY:g} times as far in as many epochs",
     remedy="smaller `batch_size`, or more epochs",
 )
 def large_batches(case: Case) -> Finding | None:

@@ -40,8 +40,7 @@ def constant_columns(case: Case) -> Finding | None:
         f"{len(columns)} of {n_columns} columns have one value only: {case.named(columns)}.",
         float(len(columns)),
         "Leave them out, with sklearn.feature_selection.VarianceThreshold() for instance; they do no harm "
-        "but "
-        "cost time.",
+        "but cost time.",
         details={"columns": columns.tolist()},
     )
 
@@ -73,8 +72,8 @@ def duplicate_columns(case: Case) -> Finding | None:
     )
     return Finding(
         "info" if binary else "warning",
-        f"{len(repeated)} of {X.shape[1]} columns are copies of others: {pairs}. They count several times in "
-        "the first layer and in its penalties.",
+        f"{len(repeated)} of {X.shape[1]} columns are copies of others: {pairs}. They count several times "
+        "in the first layer and in its penalties.",
         float(len(repeated)),
         "Leave the copies out.",
         details={"columns": repeated.tolist(), "copies_of": of.tolist()},
@@ -106,8 +105,7 @@ def leakage(case: Case) -> Finding | None:
     return Finding(
         "serious",
         f"{case.named(columns)} alone explains {best:.2%} of the target. Such a column is often made from "
-        "the "
-        "target, or known only after it.",
+        "the target, or known only after it.",
         best,
         "Look at where the column comes from, and leave it out if it is not known when predictions are "
         "wanted.",

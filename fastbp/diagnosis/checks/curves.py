@@ -14,8 +14,8 @@ FEWEST_EPOCHS = 8  # of a curve that can be judged
 JUMP = 0.05
 MANY_JUMPS = 0.15  # share of the epochs
 CYCLES = ("restarts", "coslog")  # schedules whose rate rises again: so does the loss
-# A plateau: the last third of the epochs brings less than this share of the fall, and the loss is still above
-# this share of guessing's.
+# A plateau: the last third of the epochs brings less than this share of the first loss, and the loss is still
+# above this share of guessing's.
 STANDS_STILL = 0.01
 STILL_HIGH = 0.1
 FACTOR = 10.0  # of the rates that are tried then
@@ -62,7 +62,7 @@ def oscillating_loss(case: Case) -> Finding | None:
 
 @check(
     meaning="the loss stands still at a high level, and falls at another learning rate",
-    figure="share of its fall that the last third of the epochs brings",
+    figure="fall in the last third of the epochs over the first loss",
     threshold=f"below {STANDS_STILL:.0%}, if a rate {FACTOR:g} times larger or smaller helps clearly",
     remedy='that rate; `schedule="plateau"`',
 )
@@ -75,8 +75,9 @@ def plateau(case: Case) -> Finding | None:
     need(run.n_epochs >= 2 * FEWEST_EPOCHS, f"there are fewer than {2 * FEWEST_EPOCHS} epochs")
     curve = np.asarray(run.losses)
     third = curve[-(len(curve) // 3) :]
-    fall = max(curve[0], case.guess) - curve.min()
-    share = float((third[0] - third[-1]) / fall) if fall > 0 else 0.0
+    half = len(third) // 2
+    # of means, since single epochs are noisy: of the halves, which are half of the third apart
+    share = float(2 * (third[:half].mean() - third[-half:].mean()) / max(curve[0], case.guess))
     if share >= STANDS_STILL or run.loss < STILL_HIGH * case.guess:
         return None
     for factor, what in ((1 / FACTOR, "lower"), (FACTOR, "higher")):
@@ -85,15 +86,12 @@ def plateau(case: Case) -> Finding | None:
         if case.learns_more(trial):
             return Finding(
                 "warning",
-                f"The last {len(third)} of {len(curve)} epochs bring {max(share, 0):.1%} of the fall of "
-                "the loss, "
-                f"which stands at {run.loss:.3g} (guessing: {case.guess:.3g}); at "
-                f"learning_rate_init={rate:g} it "
-                f"falls to {trial.loss:.3g}.",
+                f"The last {len(third)} of {len(curve)} epochs bring {max(share, 0):.1%} of the fall of the "
+                f"loss, which stands at {run.loss:.3g} (guessing: {case.guess:.3g}); at "
+                f"learning_rate_init={rate:g} it falls to {trial.loss:.3g}.",
                 share,
                 f'Set learning_rate_init={rate:g}, a {what} rate, or schedule="plateau", which lowers it '
-                "where the "
-                "loss stands still.",
+                "where the loss stands still.",
                 {"learning_rate_init": rate},
             )
     return None
@@ -130,9 +128,8 @@ def overfitting(case: Case) -> Finding | None:
     return Finding(
         "serious" if share > LARGE_RISE else "warning",
         f"The loss of rows held out was {best.loss_val:.3g} after epoch {best.epoch} and is "
-        f"{run.loss_val:.3g} at "
-        f"the end ({share:.0%} of its fall lost again), while that of the training rows went from "
-        f"{best.loss:.3g} to {run.loss:.3g}.",
+        f"{run.loss_val:.3g} at the end ({share:.0%} of its fall lost again), while that of the training "
+        f"rows went from {best.loss:.3g} to {run.loss:.3g}.",
         share,
         f"{remedy}; regularise by dropout=0.2 or l2=1e-3, or take fewer units.",
         change,

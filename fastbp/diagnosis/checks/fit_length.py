@@ -46,8 +46,7 @@ def early_stop(case: Case) -> Finding | None:
     return Finding(
         "warning",
         f"Early stopping kept epoch {best} of at most {options.max_iter}, with a score of "
-        f"{scores.max():.3f}. A "
-        f"copy with more patience came to {later.max():.3f}, in epoch {epoch}.",
+        f"{scores.max():.3f}. A copy with more patience came to {later.max():.3f}, in epoch {epoch}.",
         best / options.max_iter,
         f"Set n_iter_no_change={patience}, or hold out more rows (validation_fraction)"
         + ("." if options.watches_loss else ', or stop by scoring="loss", which is less noisy.'),
@@ -81,8 +80,7 @@ def max_iter_reached(case: Case) -> Finding | None:
     return Finding(
         "serious" if share > STEEP else "warning",
         f"The fit ended at max_iter={options.max_iter}, and the last {last} epochs still brought "
-        f"{share:.1%} of "
-        "the whole fall of the loss.",
+        f"{share:.1%} of the whole fall of the loss.",
         share,
         f"Set max_iter={more} and early_stopping=True, or a larger learning_rate_init.",
         {"max_iter": more},

@@ -77,9 +77,8 @@ def suspicious_labels(case: Case) -> Finding | None:
     )
     return Finding(
         ("serious" if share > MANY_WRONG else "warning") if many else "info",
-        f"{len(rows)} labels ({len(rows) / len(wrong):.1%}) look like those of another class; of the "
-        "surest rows "
-        f"{share:.1%} are wrong. First: rows {shown}.",
+        f"{len(rows)} labels ({len(rows) / len(wrong):.1%}) look like those of another class; of the surest "
+        f"rows {share:.1%} are wrong. First: rows {shown}.",
         share,
         "Look at these rows, and correct or drop those that are wrong."
         + (' Labels that stay wrong do less harm with loss_params={"label_smoothing": 0.1}.' if many else ""),

@@ -64,12 +64,10 @@ def dead_units(case: Case) -> Finding | None:
     return Finding(
         "serious" if shares[worst] > MOST_DEAD else "warning",
         f"{len(dead[worst])} units of hidden layer {worst} ({shares[worst]:.0%}) give the same for every "
-        "row, so "
-        "that they neither tell anything nor learn.",
+        "row, so that they neither tell anything nor learn.",
         shares[worst],
         'Lower learning_rate_init, or set activation="leaky_relu" (or "silu"), whose derivative does not '
-        "vanish; "
-        "scale the inputs; fewer units may do.",
+        "vanish; scale the inputs; fewer units may do.",
         {"activation": "leaky_relu"},
         {"units": dead},
     )
@@ -84,21 +82,21 @@ def dead_units(case: Case) -> Finding | None:
 def saturated_units(case: Case) -> Finding | None:
     shares = {}
     for number, name, output in hidden_outputs(case):
-        if name not in RANGES:
+        adds_inputs = case.options.residual and number > 1  # if the widths are equal
+        if name not in RANGES or adds_inputs or case.options.parametric_activation:
             continue
         low, high = RANGES[name]
         near = NEAR_END * (high - low)
         at_end = (output < low + near) | (output > high - near)
         shares[number] = float((at_end.mean(axis=0) > ROWS_AT_END).mean())
-    need(shares, "no hidden activation is bounded")
+    need(shares, "the outputs of no hidden layer are bounded")
     worst = max(shares, key=lambda number: shares[number])
     if shares[worst] <= SOME_SATURATED:
         return None
     return Finding(
         "serious" if shares[worst] > MOST_SATURATED else "warning",
-        f"{shares[worst]:.0%} of the units of hidden layer {worst} are at an end of their range for "
-        "nearly all "
-        "rows, where their gradient vanishes.",
+        f"{shares[worst]:.0%} of the units of hidden layer {worst} are at an end of their range for nearly "
+        "all rows, where their gradient vanishes.",
         shares[worst],
         'Scale the inputs, begin with smaller weights (init="glorot") and a smaller learning_rate_init; '
         'norm="layer" or l2 keep the layer within its range.',
@@ -133,8 +131,7 @@ def duplicate_units(case: Case) -> Finding | None:
     return Finding(
         "serious",
         f"{shares[worst]:.0%} of the units of hidden layer {worst} have the weights of another: they get "
-        "equal "
-        "gradients and never part, so that the layer counts as a smaller one.",
+        "equal gradients and never part, so that the layer counts as a smaller one.",
         shares[worst],
         'Begin with random weights: init="glorot" (or "he"), and no equal columns in coefs_init.',
         {"init": "glorot"},

@@ -3,14 +3,17 @@
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
 from fastbp.diagnosis.case import Case, OutOfFold
 from fastbp.diagnosis.registry import check, need
+from fastbp.diagnosis.registry import found as illness
 from fastbp.diagnosis.report import Finding
 
 N_SHOWN = 10  # most wrong rows
 NOTHING_EXPLAINED = 0.02  # R²; below, the mean is as good
 STANDARD_ERRORS = 2.0
+RANKED = 3.0  # the same of rank sums, of which there is one for each class
 N_BINS = (
     10  # of equal numbers of rows, as usual for the calibration error (Naeini et al. 2015; Guo et al. 2017)
 )
@@ -23,6 +26,7 @@ FEWEST_ROWS = 50
 BIASED = 0.1  # mean probability of a class against its share of the rows
 COMMON = 0.02  # classes of this share at least should be predicted now and then
 FEWEST_OF_CLASS = 10
+LEARNT_NOTHING = "the network has learnt nothing that could be judged"
 COVERAGE = 0.9  # of the intervals that are looked at
 OFF_COVERAGE, FAR_OFF_COVERAGE = 0.1, 0.25
 
@@ -43,7 +47,8 @@ def row_losses(case: Case, found: OutOfFold) -> np.ndarray:
 @check(
     meaning="rows held out are predicted no better than without looking at X",
     figure="accuracy above that of the most frequent class, or R²",
-    threshold=f"not {STANDARD_ERRORS:g} standard errors above zero, nor the log loss below guessing's; R² "
+    threshold=f"not {STANDARD_ERRORS:g} standard errors above zero, nor the log loss below guessing's, nor "
+    "rows ranked better than by chance; R² "
     f"below {NOTHING_EXPLAINED:g}",
     remedy="check that the rows of X and y belong together; other columns",
 )
@@ -59,7 +64,7 @@ def no_better_than_guessing(case: Case) -> Finding | None:
             return None
         if found.proba is not None:
             entropy = -(shares[shares > 0] * np.log(shares[shares > 0])).sum()
-            if row_losses(case, found).mean() < entropy:
+            if row_losses(case, found).mean() < entropy or _ranks(found.proba, found.labels):
                 return None
         told = (
             f"The accuracy for rows held out is {gain + shares.max():.3f}, that of the most frequent class "
@@ -79,9 +84,24 @@ def no_better_than_guessing(case: Case) -> Finding | None:
         f"{told} The network has learnt nothing that holds for other rows.",
         gain,
         "Check that the rows of X and y belong together and are not shuffled apart, and that the columns "
-        "can tell "
-        "the target; then look at the other findings.",
+        "can tell the target; then look at the other findings.",
     )
+
+
+def _ranks(proba: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether rows of a class get more of its probability than others, beyond chance.
+
+    By the rank-sum statistic, for networks whose probabilities are shifted, as by class weights.
+    """
+    for number, own in enumerate(proba.T):
+        inside = labels == number
+        n, m = int(inside.sum()), int((~inside).sum())
+        if not n or not m:
+            continue
+        excess = rankdata(own)[inside].sum() - n * (n + m + 1) / 2
+        if excess > RANKED * np.sqrt(n * m * (n + m + 1) / 12):
+            return True
+    return False
 
 
 @check(
@@ -96,6 +116,7 @@ def calibration(case: Case) -> Finding | None:
         return _coverage(case)
     found = case.out_of_fold
     need(found.proba is not None, "the network gives no probabilities of single classes")
+    need(not illness(no_better_than_guessing, case), LEARNT_NOTHING)
     need(len(case.rows) >= FEWEST_ROWS, f"there are fewer than {FEWEST_ROWS} rows")
     assert found.proba is not None and found.labels is not None
     top = found.proba.max(axis=1)
@@ -114,9 +135,8 @@ def calibration(case: Case) -> Finding | None:
     by_design = " That is what label_smoothing does." if smooths and over < 0 else ""
     return Finding(
         "info" if by_design else "serious" if error > BADLY else "warning",
-        f"Rows held out get their class with a mean probability of {top.mean():.3f}, and "
-        f"{right.mean():.1%} are "
-        f"right; the calibration error is {error:.3f} (by chance at most {chance:.3f}).{by_design}",
+        f"Rows held out get their class with a mean probability of {top.mean():.3f}, and {right.mean():.1%} "
+        f"are right; the calibration error is {error:.3f} (by chance at most {chance:.3f}).{by_design}",
         error,
         f"Wrap the model in sklearn.calibration.CalibratedClassifierCV, or {remedy}.",
         change,
@@ -173,6 +193,7 @@ def class_bias(case: Case) -> Finding | None:
     found = case.out_of_fold
     need(found.labels is not None, "there are no classes, or several labels a row")
     assert found.labels is not None
+    need(not illness(no_better_than_guessing, case), LEARNT_NOTHING)
     classes, labels = case.classes, found.labels
     counts = np.bincount(labels, minlength=len(classes))
     shares = counts / len(labels)
@@ -189,11 +210,9 @@ def class_bias(case: Case) -> Finding | None:
                 cause, change = 'loss="focal" shifts them. ', {"loss": "log_loss"}
             return Finding(
                 "warning",
-                f"Class {case.label(worst)} is {shares[worst]:.1%} of the rows, but gets a mean "
-                "probability of "
-                f"{found.proba[:, worst].mean():.1%} where rows are held out. {cause}As probabilities "
-                "these are "
-                "wrong; for ranking and for a threshold of your own they will do.",
+                f"Class {case.label(worst)} is {shares[worst]:.1%} of the rows, but gets a mean probability "
+                f"of {found.proba[:, worst].mean():.1%} where rows are held out. {cause}As probabilities "
+                "these are wrong; for ranking and for a threshold of your own they will do.",
                 float(off[worst]),
                 "For probabilities, leave class weights out and use log_loss; move the threshold instead "
                 "(sklearn.model_selection.TunedThresholdClassifierCV), or calibrate.",

@@ -44,8 +44,8 @@ def duplicate_rows(case: Case) -> Finding | None:
         f"{len(repeated)} rows ({share:.1%}) repeat another row, target and all. Copies on both sides of a "
         "split make its score too good.",
         share,
-        "Drop them (DataFrame.drop_duplicates) and weigh the row that stays by sample_weight, or keep copies "
-        "together by GroupKFold.",
+        "Drop them (DataFrame.drop_duplicates) and weigh the row that stays by sample_weight, or keep "
+        "copies together by GroupKFold.",
         details={"rows": rows.index[repeated].tolist()},
     )
 
@@ -81,12 +81,11 @@ def conflicting_rows(case: Case) -> Finding | None:
         return None
     return Finding(
         "serious" if share > MOSTLY_CONTRADICTING else "warning",
-        f"{n_wrong} rows ({share:.1%}) have another target than equal rows: with these columns, no model can "
-        "be right for them.",
+        f"{n_wrong} rows ({share:.1%}) have another target than equal rows: with these columns, no model "
+        "can be right for them.",
         share,
         "Look for columns that would tell them apart (dropped, rounded, or an encoding that merges "
-        "levels), and "
-        "for wrong targets.",
+        "levels), and for wrong targets.",
         details={"rows": rows.index[where].tolist()},
     )
 

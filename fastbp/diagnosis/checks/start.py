@@ -4,8 +4,9 @@ import numpy as np
 
 from fastbp.diagnosis import probe
 from fastbp.diagnosis.case import STEPS_BY_HEART, Case
+from fastbp.diagnosis.checks.targets import constant_target
 from fastbp.diagnosis.probe import Run
-from fastbp.diagnosis.registry import check, need
+from fastbp.diagnosis.registry import check, found, need, need_time
 from fastbp.diagnosis.report import Finding
 
 # Initial loss over that of guessing. Default networks on scaled data begin at 1.0 to 1.6 times; a start
@@ -24,6 +25,7 @@ BY_HEART = 0.9
 )
 def initial_loss(case: Case) -> Finding | None:
     guess = case.guess
+    need(not found(constant_target, case), "all rows have the same target")
     need(guess > 0, "the loss of guessing is not positive, so that there is no ratio")
     first = probe.loss_of(case.initial, case.run.train)
     ratio = first / guess if np.isfinite(first) else np.inf
@@ -35,9 +37,8 @@ def initial_loss(case: Case) -> Finding | None:
     settings = ", ".join(f"{name}={value!r}" for name, value in change.items())
     return Finding(
         "serious" if ratio > VERY_HIGH_START else "warning",
-        f"The loss begins at {first:.3g}, guessing costs {guess:.3g}: {ratio:.3g} times as much. The "
-        "first steps "
-        "only unlearn this.",
+        f"The loss begins at {first:.3g}, guessing costs {guess:.3g}: {ratio:.3g} times as much. The first "
+        "steps only unlearn this.",
         float(ratio),
         f"Set {settings}: the network then begins at the loss of guessing. Scale inputs and targets.",
         change,
@@ -52,7 +53,7 @@ def initial_loss(case: Case) -> Finding | None:
 )
 def one_batch(case: Case) -> Finding | None:
     runs, n_rows = case.by_heart
-    need(not any(run.timed_out for run in runs), "the time limit was reached")
+    need_time(not any(run.timed_out for run in runs))
     score = max(_score_by_heart(run, case.is_classifier) for run in runs)
     if score >= BY_HEART:
         return None
@@ -60,12 +61,10 @@ def one_batch(case: Case) -> Finding | None:
     return Finding(
         "serious",
         f"A copy that sees {n_rows} rows only, without regularisation, does not learn them by heart: "
-        f"{score:.2f} "
-        f"{what} after {STEPS_BY_HEART} steps, at the best of {len(runs)} learning rates.",
+        f"{score:.2f} {what} after {STEPS_BY_HEART} steps, at the best of {len(runs)} learning rates.",
         score,
         "Something is broken, not badly tuned: look at init (zeros cannot learn), activation, "
-        "out_activation and "
-        "loss, and the scale of inputs and targets.",
+        "out_activation and loss, and the scale of inputs and targets.",
     )
 
 

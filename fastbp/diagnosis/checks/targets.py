@@ -30,11 +30,31 @@ def missing_targets(case: Case) -> Finding | None:
     share = rows.n_missing_targets / rows.n_given
     return Finding(
         "serious",
-        f"{rows.n_missing_targets} rows ({share:.2%}) have no finite target. A fit refuses them; here "
-        "they are "
-        "left out.",
+        f"{rows.n_missing_targets} rows ({share:.2%}) have no finite target. A fit refuses them; here they "
+        "are left out.",
         share,
         "Leave these rows out.",
+    )
+
+
+@check(
+    meaning="all rows have the same target",
+    figure="number of distinct targets",
+    threshold="one",
+    remedy="check how y is made",
+)
+def constant_target(case: Case) -> Finding | None:
+    y = case.rows.y.reshape(len(case.rows), -1)
+    constant = [column for column in range(y.shape[1]) if len(np.unique(y[:, column])) == 1]
+    if not constant:
+        return None
+    where = "" if y.shape[1] == 1 else f" in columns {constant} of y"
+    return Finding(
+        "serious",
+        f"All rows have the same target{where}: there is nothing to learn.",
+        1.0,
+        "Check how y is made, and whether rows are sorted by it and cut off.",
+        details={"columns": constant},
     )
 
 
@@ -59,8 +79,7 @@ def rare_classes(case: Case) -> Finding | None:
         "scores of them are noise.",
         float(fewest),
         'Merge them or collect more rows; class_weight="balanced" weighs them up, stratified splits keep '
-        "some "
-        "on each side.",
+        "some on each side.",
         {"class_weight": "balanced"} if case.options.class_weight is None else {},
         {"classes": list(rare)},
     )
@@ -88,11 +107,9 @@ def unscaled_targets(case: Case) -> Finding | None:
     return Finding(
         "serious" if widest > VERY_WIDE else "warning",
         f"The target has a standard deviation of {widest:.3g} and a mean of {float(mean.max()):.3g}: the "
-        "output "
-        "begins near zero, in steps for outputs of about 1.",
+        "output begins near zero, in steps for outputs of about 1.",
         widest,
         'Set target_scaling="standard": the network then trains on the standardised target and predicts '
-        "in its "
-        "units.",
+        "in its units.",
         {"target_scaling": "standard"},
     )

@@ -20,6 +20,8 @@ NEGLIGIBLE = 1e-3  # of the median column's largest value: such a column is not 
 # thousand rows; "area error" of load_breast_cancer, which trains well, 17; population of California
 # housing 37.
 FAR_OUT = 50.0
+# And so far from it in the units that the network sees: rare pixels, of at most 1, do no harm.
+FAR = 10.0
 MANY_ZEROS = 0.95  # of dense X
 MANY_COLUMNS = 200  # below, a dense row is a few registers
 DENSE = 0.5  # of CSR rows: an index for each value costs more than the zeros that it saves
@@ -57,8 +59,7 @@ def missing_values(case: Case) -> Finding | None:
         f"{case.named(columns)}. A fit refuses them; here the median of the column stands for them.",
         share,
         "Put SimpleImputer(add_indicator=True) before the network in a Pipeline, drop what cannot be "
-        "filled, or "
-        "use TabularClassifier or TabularRegressor, which take gaps as they are.",
+        "filled, or use TabularClassifier or TabularRegressor, which take gaps as they are.",
         details={"columns": columns.tolist()},
     )
 
@@ -93,8 +94,7 @@ def unscaled_inputs(case: Case) -> Finding | None:
         return Finding(
             "warning",
             f"All inputs are small, at most of a root mean square of {biggest:.3g}: initial weights are "
-            "drawn "
-            "for inputs of about 1.",
+            "drawn for inputs of about 1.",
             biggest,
             remedy,
             change,
@@ -104,9 +104,8 @@ def unscaled_inputs(case: Case) -> Finding | None:
     if len(tiny):
         return Finding(
             "warning",
-            f"{len(tiny)} columns are at most {top[tiny].max():.3g} where others are "
-            f"{np.median(top):.3g}, so "
-            f"that the network hardly sees them: {case.named(tiny)}.",
+            f"{len(tiny)} columns are at most {top[tiny].max():.3g} where others are {np.median(top):.3g}, "
+            f"so that the network hardly sees them: {case.named(tiny)}.",
             float(size[tiny].max()),
             remedy,
             change,
@@ -118,7 +117,7 @@ def unscaled_inputs(case: Case) -> Finding | None:
 @check(
     meaning="columns with values far outside the bulk",
     figure="largest distance from the median, in interquartile ranges",
-    threshold=f"above {FAR_OUT:g}",
+    threshold=f"above {FAR_OUT:g}, and above {FAR:g} as the network gets it",
     remedy='RobustScaler or QuantileTransformer, a logarithm, or `input_scaling="robust"`',
 )
 def outliers(case: Case) -> Finding | None:
@@ -129,7 +128,7 @@ def outliers(case: Case) -> Finding | None:
     width = high - low
     distance = np.abs(X - middle).max(axis=0)
     # columns that are mostly one value, such as rare categories and pixels at the border, have no bulk
-    far = np.divide(distance, width, out=np.zeros_like(width), where=width > 0)
+    far = np.divide(distance, width, out=np.zeros_like(width), where=(width > 0) & (distance > FAR))
     columns = np.argsort(-far, kind="stable")[: np.count_nonzero(far > FAR_OUT)]
     if not len(columns):
         return None
