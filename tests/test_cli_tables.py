@@ -321,7 +321,7 @@ def test_predictions_are_the_models(library, run, folder, monkeypatch):
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "csv.gz", "parquet", "feather"])
 def test_tables_of_all_kinds_are_written_and_read(suffix, library, run, folder, tmp_path, monkeypatch):
-    if suffix in ("parquet", "feather"):
+    if suffix in ("parquet", "feather") and library == "pandas":
         pytest.importorskip("pyarrow")
     use(library, monkeypatch)
     table = tmp_path / f"table.{suffix}"
@@ -352,6 +352,16 @@ def test_tables_of_all_kinds_are_written_and_read(suffix, library, run, folder, 
     assert set(tmp_path.iterdir()) == {table, out}  # and nothing half-written
     assert run(*command)[0] == 2  # it exists
     assert run(*command, "--force")[0] == 0
+
+
+def test_parquet_without_pyarrow_is_written_by_polars(run, tmp_path, monkeypatch):
+    polars = pytest.importorskip("polars")
+    monkeypatch.setattr(tables, "_has_pyarrow", lambda: False)
+    out = tmp_path / "out.parquet"
+    assert run("predict", "sold.bp", "flats.csv", "--keep", "city", "--out", str(out))[0] == 0
+    found = polars.read_parquet(out)
+    assert found.columns == ["city", "prediction"]
+    assert found["city"].to_list() == list(FLATS["city"])
 
 
 def test_standard_input_and_output(run, monkeypatch):

@@ -287,7 +287,7 @@ def class_bias():
     return classifier(class_weight="balanced"), X, y
 
 
-def never_predicted():
+def hardly_predicted():
     rng = np.random.RandomState(0)
     X = rng.normal(size=(400, 4))
     return classifier(()), X, (X[:, 0] + 2 * rng.normal(size=400) > 3.5).astype(int)
@@ -339,7 +339,7 @@ ILL = {
     "large_batches": [large_batches],
     "no_better_than_guessing": [no_better_than_guessing, no_better_than_the_mean],
     "calibration": [calibration, narrow_intervals],
-    "class_bias": [class_bias, never_predicted],
+    "class_bias": [class_bias, hardly_predicted],
     "most_wrong": [most_wrong],
     "suspicious_labels": [suspicious_labels],
 }
