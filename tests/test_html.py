@@ -88,6 +88,19 @@ def test_in_a_pipeline():
     assert "L2 penalty" in texts["alpha"]
 
 
+def test_importances_are_shown_once_they_are_known():
+    """A notebook shows a model after its fit: that may not start a computation of its own."""
+    X, y = data.iris()
+    model = fastbp.TabularClassifier(effort="fast", time_limit=1e-3, random_state=0)
+    with pytest.warns(UserWarning, match="time_limit"):
+        model.fit(X, y)
+    assert "feature_importances_" not in model._repr_html_()
+    assert model._importances is None
+    assert "sharpness_" in model._repr_html_()
+    assert model.feature_importances_.shape == (4,)
+    assert "feature_importances_" in model._repr_html_()
+
+
 def test_fitted_attributes_have_texts():
     X, y = data.iris()
     model = fastbp.BPClassifier((3,), max_iter=1).fit(X, y)

@@ -1,5 +1,6 @@
 """Common base of the table models: the table is encoded, members are trained in one run, then calibrated."""
 
+import copy
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -174,6 +175,16 @@ class TableModel(DescribedInHTML, SaveMixin, BaseEstimator):
                 self.members_, self._held_out, self.encoder_, self._losses, self.n_features_in_
             )
         return self._importances
+
+    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
+        """Leave out importances that nobody has asked for: they take seconds for many columns."""
+        if self._importances is not None:
+            return super()._get_fitted_attr_html(doc_link)
+        shown_one = copy.copy(self)
+        shown_one._importances = np.empty(0)
+        shown = super(TableModel, shown_one)._get_fitted_attr_html(doc_link)
+        shown.pop("feature_importances_", None)
+        return shown
 
     def summary(self) -> str:
         """Describe what was made of each column, and the members of the model.
