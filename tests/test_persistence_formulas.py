@@ -16,11 +16,18 @@ from test_persistence import again, outputs
 from test_persistence_files import edited, load
 
 from fastbp import Activation, BPClassifier, BPEnsembleRegressor, BPRegressor, register
+from fastbp.functions.activations import ACTIVATIONS
 from fastbp.functions.own.formula import Formula
 from fastbp.persistence import describe
 from fastbp.persistence.formula_checks import check_formula
 
 PARAMS = {"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0, **EVERY_EPOCH}
+
+
+@pytest.fixture(autouse=True)
+def names_are_as_before(monkeypatch):
+    """Afterwards, whatever a test registers."""
+    monkeypatch.setattr(ACTIVATIONS, "_names", ACTIVATIONS.names())
 
 
 def written(model):

@@ -1,11 +1,11 @@
 """The file of a model: NumPy's npz archive of its arrays, and the rest in a member ``model.json``."""
 
-import io
 import json
 import os
 import platform
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -88,8 +88,7 @@ def describe(path: Any) -> dict[str, Any]:
     -------
     dict
         ``class``, the name of the estimator's class; ``parameters``, a dictionary; ``fitted``, whether it has
-        fitted attributes; ``attributes``, the fitted ones that are numbers, texts or lists of them, and
-        short arrays as lists;
+        fitted attributes; ``attributes``, those that are numbers, texts, lists of them, or short arrays;
         ``shapes`` and ``dtypes`` of the arrays, by their names in the file; ``n_values``, the numbers in all
         arrays; ``versions`` of fastbp, Python and its packages that wrote it; ``format``, the number of the
         file's format; ``size``, the bytes of the file.
@@ -144,22 +143,14 @@ def decoded(content: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     return Decoder(arrays).object(content)
 
 
-class _opened:
-    """The file of a path, or a file object as it is, with its name for messages."""
-
-    def __init__(self, path: Any) -> None:
-        self._given = path
-        self._file: BinaryIO | None = None
-
-    def __enter__(self) -> tuple[BinaryIO, str]:
-        if hasattr(self._given, "read"):
-            return self._given, "The file"
-        self._file = open(self._given, "rb")
-        return self._file, repr(os.fsdecode(self._given))
-
-    def __exit__(self, *error: Any) -> None:
-        if self._file is not None:
-            self._file.close()
+@contextmanager
+def _opened(path: Any) -> Iterator[tuple[BinaryIO, str]]:
+    """Yield the file of a path, or a file object as it is, with its name for messages."""
+    if hasattr(path, "read"):
+        yield path, "The file"
+    else:
+        with open(path, "rb") as file:
+            yield file, repr(os.fsdecode(path))
 
 
 def _read(
@@ -324,10 +315,3 @@ def unflattened(state: dict[str, Any]) -> Any:
     header = json.loads(state[FLAT])
     _check_header(header)
     return decoded(header["model"], state["arrays"])
-
-
-def to_bytes(model: Any) -> bytes:
-    """Return the content of the file of a model."""
-    file = io.BytesIO()
-    save(model, file)
-    return file.getvalue()

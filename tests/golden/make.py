@@ -12,12 +12,17 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from fastbp import (
+    Activation,
     BPClassifier,
     BPEnsembleClassifier,
     BPEnsembleRegressor,
     BPRegressor,
+    Loss,
+    Schedule,
+    Solver,
     TabularClassifier,
     TabularRegressor,
 )
@@ -105,6 +110,33 @@ def table_regressor():
     return TabularRegressor(random_state=0, n_members=3).fit(X, y), X
 
 
+def table_sparse():
+    X, y = numbers()
+    return TabularRegressor(random_state=0, n_members=1).fit(csr_matrix(np.maximum(X, 0)), y), X
+
+
+def own_formulas():
+    X, y = numbers()
+    model = BPRegressor(
+        [4, 4],
+        activation=[Activation("sine", lambda z: np.sin(z)), "tanh"],
+        loss=Loss(
+            "steep",
+            lambda f, y, d: np.sum(np.where(f < y, d * (y - f) ** 2, (y - f) ** 2)),
+            params={"d": (2.0, 0, 9)},
+        ),
+        solver=Solver(
+            "heavy",
+            lambda w, g, m, rate, b: (w - rate * (b * m + g), b * m + g),
+            n_states=1,
+            params={"b": 0.9},
+        ),
+        schedule=Schedule("falling", lambda x, epoch: 1 - x),
+        max_iter=5,
+    )
+    return model.partial_fit(X, y), X
+
+
 def piecewise_linear():
     X, _ = numbers()
     return PiecewiseLinearEncoder(4).fit(X), X
@@ -127,6 +159,8 @@ MODELS = {
         ensemble_regressor,
         table_classifier,
         table_regressor,
+        table_sparse,
+        own_formulas,
         piecewise_linear,
         periodic,
     )
