@@ -34,6 +34,7 @@ Modules:
     fastbp.diagnosis        what is wrong with data, settings or weights, and what to change
     fastbp.model_selection  scikit-learn's searches, with all candidates trained as one job
     fastbp.persistence      files of models
+    fastbp.plots            pictures of training and of networks, by matplotlib
     fastbp.preprocessing    encodings of numbers, for any pipeline
     fastbp.tables           the encoder of the table models
 
