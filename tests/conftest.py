@@ -18,6 +18,9 @@ IN_SIMULATOR_ONLY = ["test_cuda_kernels.py", "test_cuda_fits.py", "test_cuda_fle
 collect_ignore = [] if SIMULATOR or ON_GPU else IN_SIMULATOR_ONLY
 
 
+# Pictures are drawn into memory, not into windows.
+os.environ.setdefault("MPLBACKEND", "Agg")
+
 TESTS = Path(__file__).parent
 IN_SIMULATOR = pytest.StashKey[tuple]()
 
@@ -59,6 +62,8 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "last: looks back on what the whole session has done, or waits for it: it runs at the end"
     )
+    # matplotlib 3.8 with a later pyparsing
+    config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:matplotlib")
 
 
 def pytest_collection_modifyitems(items):

@@ -80,5 +80,6 @@ BENCH = Document("bench/README.md")
 ENGINES = Document("fastbp/engines/README.md")
 ESTIMATORS = Document("fastbp/estimators/README.md")
 FUNCTIONS = Document("fastbp/functions/README.md")
-PERSISTENCE = Document("fastbp/persistence/README.md")
-DOCUMENTS = [README, BENCH, ENGINES, ESTIMATORS, FUNCTIONS, PERSISTENCE]
+# Of rooms of the package: their Python is run, in order.
+GUIDES = [Document(f"fastbp/{room}/README.md") for room in ("persistence", "plots")]
+DOCUMENTS = [README, BENCH, ENGINES, ESTIMATORS, FUNCTIONS, *GUIDES]

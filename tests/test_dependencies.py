@@ -104,7 +104,8 @@ def test_every_module_is_reached_by_statements():
     for path in FILES:
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    reached, unread = set(), {"fastbp", "fastbp.__main__", "fastbp.callbacks", "fastbp.model_selection"}
+    public = ("fastbp.__main__", "fastbp.callbacks", "fastbp.model_selection", "fastbp.plots")
+    reached, unread = set(), {"fastbp", *public}
     while unread:
         module = unread.pop()
         reached.add(module)

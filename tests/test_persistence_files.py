@@ -228,7 +228,7 @@ def test_made_up_descriptions(content):
     ]
     bad += [{"$dict": [[[], 1]]}, {"$objects": {"shape": [2], "values": []}}, {"$numpy type": "object"}]
     bad += [{"$object": "BPClassifier", "parameters": {}, "attributes": {"fit": 1}}, {"$dtype": "O"}]
-    for place in rng.permutation(len(places))[:60]:
+    for place in rng.permutation(len(places))[:35]:
         *way, last = places[place]
         for value in bad:
             now = json.loads(json.dumps(header))

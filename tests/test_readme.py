@@ -8,7 +8,7 @@ import warnings
 import data
 import pytest
 from helpers import fitted_attributes
-from readme import BENCH, DOCUMENTS, ENGINES, ESTIMATORS, FUNCTIONS, PERSISTENCE, README, ROOT, quoted
+from readme import BENCH, DOCUMENTS, ENGINES, ESTIMATORS, FUNCTIONS, GUIDES, README, ROOT, quoted
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -35,7 +35,7 @@ def test_the_readme_is_short():
     assert README.text.count("\n") <= 350
 
 
-@pytest.mark.parametrize("document", [README, ESTIMATORS, PERSISTENCE], ids=lambda document: document.name)
+@pytest.mark.parametrize("document", [README, ESTIMATORS, *GUIDES], ids=lambda document: document.name)
 def test_python_in_documents_runs(document, tmp_path, monkeypatch):
     """In order and in one namespace, as a reader would type it."""
     assert document.blocks

@@ -21,7 +21,9 @@ class StopWhen(NetworkCallback[None]):
         - ``number``: from 1, counted in this call of `fit`;
         - ``loss``: of the training rows, as in `loss_curve_`;
         - ``score``: of the validation rows, as in `validation_scores_`; None without early stopping;
-        - ``estimator``: a fitted copy, as if the fit had stopped here, made on first access.
+        - ``estimator``: a fitted copy, as if the fit had stopped here, made on first access;
+        - ``current``: a fitted copy with the weights after this epoch, where `estimator` has the best ones so
+          far or their average.
 
         For use in several processes, such as joblib's workers, it must be picklable.
 

@@ -4,8 +4,11 @@ Not used in fits without callbacks. Models and saved states are made when a call
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from fastbp.plan.network import NetworkPlan
 from fastbp.training.checkpoint_state import (
@@ -33,6 +36,9 @@ class Epoch:
         Score of the validation rows, the last entry of `validation_scores_`; None without early stopping.
     estimator : BPClassifier or BPRegressor
         A fitted copy, as if the fit had stopped here. Made on first access.
+    current : BPClassifier or BPRegressor
+        A fitted copy with the weights after this epoch, which `estimator` has not under early stopping (the
+        best ones) and with `average` (their mean). Made on first access.
     saved : callable
         Returns a `SavedFit`, for callbacks that save the fit.
     """
@@ -43,17 +49,23 @@ class Epoch:
         loss: float,
         score: float | None,
         fitted: Callable[[], Any],
+        current: Callable[[], Any],
         saved: Callable[[], SavedFit],
     ) -> None:
         self.number = number
         self.loss = loss
         self.score = score
         self._fitted = fitted
+        self._current = current
         self.saved = saved
 
     @cached_property
     def estimator(self) -> Any:
         return self._fitted()
+
+    @cached_property
+    def current(self) -> Any:
+        return self._current()
 
 
 class FitTasks:
@@ -127,15 +139,22 @@ class FitTasks:
         loss: float,
         score: float | None,
         result: Callable[[], Any],
+        parameters: Callable[[], np.ndarray],
         position: Callable[[], Position],
     ) -> bool:
-        """End the epoch; return whether a callback requests the fit to stop."""
+        """End the epoch; return whether a callback requests the fit to stop.
+
+        `parameters` returns the flat vector after the epoch, which need not be the result's.
+        """
+
+        def current() -> Any:
+            return self._fitted(replace(result(), parameters=parameters()))
 
         def saved() -> SavedFit:
             assert self._begin is not None, "only callbacks that keep the fit ask for it"
             return SavedFit(self._begin, position())
 
-        epoch = self._latest = Epoch(number, loss, score, lambda: self._fitted(result()), saved)
+        epoch = self._latest = Epoch(number, loss, score, lambda: self._fitted(result()), current, saved)
         task, self._open = self._open, None
         self._estimator._epoch = epoch
         try:

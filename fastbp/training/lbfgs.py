@@ -119,7 +119,9 @@ class _LbfgsFit:
         self.problem.progress.epoch(latest.n_epochs, latest.loss)
         if self.tasks is not None:
             number, loss = latest.n_epochs, latest.loss
-            self.stopped = self.tasks.end_epoch(number, loss, None, self._so_far, self._position)
+            self.stopped = self.tasks.end_epoch(
+                number, loss, None, self._so_far, self._parameters, self._position
+            )
             if self.stopped:
                 raise StopIteration
 

@@ -194,7 +194,9 @@ class MinibatchFit:
         self._note_end_of_patience()
         self.rate = trainer.learning_rate
         if self.tasks is not None and trainer.status != "non_finite":
-            self.stopped = self.tasks.end_epoch(number, loss, score, self._so_far, self._position)
+            self.stopped = self.tasks.end_epoch(
+                number, loss, score, self._so_far, lambda: trainer.parameters, self._position
+            )
 
     def _note_end_of_patience(self) -> None:
         """Report why the fit stops or the learning rate falls, in scikit-learn's words."""
