@@ -76,10 +76,11 @@ def quoted(cell):
 
 
 README = Document("README.md")
+CHANGELOG = Document("CHANGELOG.md")
 BENCH = Document("bench/README.md")
 ENGINES = Document("fastbp/engines/README.md")
 ESTIMATORS = Document("fastbp/estimators/README.md")
 FUNCTIONS = Document("fastbp/functions/README.md")
 # Of rooms of the package: their Python is run, in order.
 GUIDES = [Document(f"fastbp/{room}/README.md") for room in ("persistence", "plots")]
-DOCUMENTS = [README, BENCH, ENGINES, ESTIMATORS, FUNCTIONS, *GUIDES]
+DOCUMENTS = [README, CHANGELOG, BENCH, ENGINES, ESTIMATORS, FUNCTIONS, *GUIDES]
