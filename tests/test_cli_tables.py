@@ -522,6 +522,26 @@ def test_the_separator_is_found(separator, library, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        ("\ufeffa;b\n1,5;x,y\n-2;z\n", [1.5, -2]),  # as spreadsheets write it in much of Europe
+        ("a;b\n1.5;1,5\n-2;z\n", [1.5, -2]),
+        ('a,b\n1.5,"1,5"\n-2,z\n', [1.5, -2]),
+    ],
+    ids=["comma", "both", "point"],
+)
+def test_decimals_after_a_comma(content, values, library, tmp_path, monkeypatch):
+    use(library, monkeypatch)
+    path = tmp_path / "table.csv"
+    path.write_text(content, encoding="utf-8")
+    table = tables.read(str(path))
+    assert table.names == ["a", "b"]
+    assert list(table.frame["a"]) == values
+    assert table.frame["b"][1] == "z"
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
 def test_only_an_empty_field_is_missing(library, tmp_path, monkeypatch):
     use(library, monkeypatch)
     path = tmp_path / "table.tsv.gz"

@@ -90,11 +90,12 @@ def run(options: Any, results: Results) -> None:
     taken = time.perf_counter() - started
     model.set_params(verbose=False)  # of this command, not of the model
     model.save(options.out)
+    results.add(out=options.out)
     results.line(model.summary())
     results.add(column_treatments=[_treatment(column) for column in model.encoder_.columns_])
     _report_score(model, test, results)
     n_bytes = Path(options.out).stat().st_size
-    results.add(seconds=taken, out=options.out, bytes=n_bytes, networks=len(model.members_))
+    results.add(seconds=taken, bytes=n_bytes, networks=len(model.members_))
     results.line(f"trained in {taken:.1f} s; {options.out} has {size_text(n_bytes)}")
 
 

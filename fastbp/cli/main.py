@@ -78,22 +78,25 @@ def main(arguments: Sequence[str] | None, parts: Parts) -> int:
         close_pipe(sys.stdout)
         return FAILED
     except KeyboardInterrupt:
-        code, text = INTERRUPTED, _left_by(options)
+        code, text = INTERRUPTED, _left_by(options, results)
+        print(file=sys.stderr)  # after the terminal's ^C
     except Exception as error:
         if options.traceback:
             traceback.print_exc()
         code = error.code if isinstance(error, CommandError) else FAILED
         text = one_line(error)
-    print(f"{'' if code != INTERRUPTED else chr(10)}fastbp {options.command}: {text}", file=sys.stderr)
+    print(f"fastbp {options.command}: {text}", file=sys.stderr)
     results.close(error=text, exit_code=code)
     return code
 
 
-def _left_by(options: argparse.Namespace) -> str:
+def _left_by(options: argparse.Namespace, results: Results) -> str:
     """Say what an interrupted command leaves."""
     out = getattr(options, "out", None)
     if out is None or out == "-":
         return "interrupted"
+    if "out" in results.values:
+        return f"interrupted; {out} is written"
     state = f"{out} is as it was" if os.path.exists(out) else f"there is no {out}"
     return f"interrupted; nothing was written: {state}"
 

@@ -5,6 +5,7 @@ import difflib
 import gzip
 import io
 import lzma
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ SEPARATORS = {".csv": None, ".txt": None, ".tsv": "\t", ".tab": "\t"}  # None: f
 CANDIDATES = ",;\t|"
 FORMATS = {".parquet": "parquet", ".pq": "parquet", ".feather": "feather", ".arrow": "feather"}
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+SAMPLE = 1 << 16  # bytes of a text file that its format is seen from
 SUFFIXES = ".csv, .tsv or .txt (also with .gz, .bz2 or .xz), .parquet, .feather"
 
 
@@ -76,13 +78,19 @@ class Pandas:
     def __init__(self, module: Any) -> None:
         self._module = module
 
-    def read_text(self, file: BinaryIO, separator: str) -> Any:
+    def read_text(self, file: BinaryIO, separator: str, decimal: str) -> Any:
         with warnings.catch_warnings():
             # a first row of more fields than the header has names
             warnings.simplefilter("error", self._module.errors.ParserWarning)
             # only an empty field is a missing value: "NA" or "None" may be the name of a level
             return self._module.read_csv(
-                file, sep=separator, keep_default_na=False, na_values=[""], index_col=False, low_memory=False
+                file,
+                sep=separator,
+                decimal=decimal,
+                keep_default_na=False,
+                na_values=[""],
+                index_col=False,
+                low_memory=False,
             )
 
     def read(self, path: Path, format_: str) -> Any:
@@ -108,10 +116,11 @@ class Polars:
     def __init__(self, module: Any) -> None:
         self._module = module
 
-    def read_text(self, file: BinaryIO, separator: str) -> Any:
+    def read_text(self, file: BinaryIO, separator: str, decimal: str) -> Any:
         data = file.read()
         data.decode()  # polars would read other names than those that are there
-        return self._module.read_csv(data, separator=separator, infer_schema_length=None)
+        comma = decimal == ","
+        return self._module.read_csv(data, separator=separator, decimal_comma=comma, infer_schema_length=None)
 
     def read(self, path: Path, format_: str) -> Any:
         # of bytes, not of the path: what is mapped could not be replaced
@@ -220,7 +229,7 @@ def read(name: str, separator: str | None = None) -> Table:
         if kind.format == "text":
             with _opened(name, kind) as file:
                 separator = separator or kind.separator or _separator_of(file)
-                frame = library.read_text(file, separator)
+                frame = library.read_text(file, separator, _decimal_of(file, separator))
         else:
             frame = library.read(Path(name), kind.format)
     except (OSError, MemoryError):
@@ -250,6 +259,18 @@ def _separator_of(file: BinaryIO) -> str:
     file.seek(0)
     outside = "".join(line.split('"')[::2])
     return max(CANDIDATES, key=outside.count)  # of equal counts the first, the comma
+
+
+def _decimal_of(file: BinaryIO, separator: str) -> str:
+    """Return the sign before decimals: a comma if fields between semicolons have it and none has a point."""
+    if separator != ";":
+        return "."
+    lines = file.read(SAMPLE).decode("utf-8", "replace").splitlines()[1:]
+    file.seek(0)
+    fields = [field.strip('" ') for line in lines for field in line.split(separator)]
+    has_commas = any(re.fullmatch(r"[+-]?\d+,\d+", field) for field in fields)
+    has_points = any(re.fullmatch(r"[+-]?\d+\.\d+", field) for field in fields)
+    return "," if has_commas and not has_points else "."
 
 
 def write(
