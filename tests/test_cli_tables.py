@@ -12,7 +12,7 @@ import pytest
 
 import fastbp
 from fastbp.__main__ import main
-from fastbp.cli import tables
+from fastbp.cli import libraries, tables
 from fastbp.tables import base, training
 from fastbp.training.progress import FleetProgress
 
@@ -91,7 +91,7 @@ def use(library, monkeypatch):
     pytest.importorskip(library)
     for name in LIBRARIES:
         if name != library:
-            monkeypatch.setattr(tables, f"_{name}", lambda: None)
+            monkeypatch.setattr(libraries, f"_{name}", lambda: None)
 
 
 # --- fit
@@ -356,7 +356,7 @@ def test_tables_of_all_kinds_are_written_and_read(suffix, library, run, folder, 
 
 def test_parquet_without_pyarrow_is_written_by_polars(run, tmp_path, monkeypatch):
     polars = pytest.importorskip("polars")
-    monkeypatch.setattr(tables, "_has_pyarrow", lambda: False)
+    monkeypatch.setattr(libraries, "_has_pyarrow", lambda: False)
     out = tmp_path / "out.parquet"
     assert run("predict", "sold.bp", "flats.csv", "--keep", "city", "--out", str(out))[0] == 0
     found = polars.read_parquet(out)
@@ -574,14 +574,14 @@ def test_files_that_are_no_tables(content, message, library, tmp_path, monkeypat
 
 def test_what_is_not_installed_is_named(tmp_path, monkeypatch, capsys):
     for name in ("_pandas", "_polars"):
-        monkeypatch.setattr(tables, name, lambda: None)
+        monkeypatch.setattr(libraries, name, lambda: None)
     (tmp_path / "a.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     (tmp_path / "a.parquet").write_bytes(b"")
     for suffix, packages in (("csv", "pandas"), ("parquet", "pandas pyarrow")):
         path = str(tmp_path / f"a.{suffix}")
         assert main(["fit", path, "--target", "a", "--out", str(tmp_path / "x.bp")]) == 1
         assert capsys.readouterr().err.endswith(f"python -m pip install {packages}\n")
-    monkeypatch.setattr(tables, "_pandas", lambda: pd)
-    monkeypatch.setattr(tables, "_has_pyarrow", lambda: False)
+    monkeypatch.setattr(libraries, "_pandas", lambda: pd)
+    monkeypatch.setattr(libraries, "_has_pyarrow", lambda: False)
     with pytest.raises(tables.CommandError, match=r"pip install pyarrow$"):
         tables.read(str(tmp_path / "a.parquet"))

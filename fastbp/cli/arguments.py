@@ -98,7 +98,7 @@ def add_table(parser: Any, what: str) -> None:
         type=character,
         metavar="CHAR",
         help="between the fields of a text file (default: a tab for .tsv, else whichever of , ; | and tab "
-        "occurs most often in the first line)",
+        "occurs most often in the first line); between semicolons, decimals may be after a comma",
     )
 
 
