@@ -81,6 +81,7 @@ BENCH = Document("bench/README.md")
 ENGINES = Document("fastbp/engines/README.md")
 ESTIMATORS = Document("fastbp/estimators/README.md")
 FUNCTIONS = Document("fastbp/functions/README.md")
-# Of rooms of the package: their Python is run, in order.
-GUIDES = [Document(f"fastbp/{room}/README.md") for room in ("persistence", "plots")]
+PERSISTENCE = Document("fastbp/persistence/README.md")
+PLOTS = Document("fastbp/plots/README.md")
+GUIDES = [PERSISTENCE, PLOTS]  # of rooms of the package: their Python is run, in order
 DOCUMENTS = [README, CHANGELOG, BENCH, ENGINES, ESTIMATORS, FUNCTIONS, *GUIDES]

@@ -91,6 +91,8 @@ def test_modules_are_imported_by_statements(path):
             names.add(node.name.split(".")[0])
         if isinstance(node, ast.ImportFrom):
             names.add(node.module.split(".")[0])
+        if path.name == "python_code.py":  # which makes functions of formulas; they import nothing
+            names.discard("exec")
         assert not names & {"importlib", "import_module", "__import__", "runpy", "exec", "eval", "imp"}
     assert not re.search(r"^from .* import \*", text, re.MULTILINE)
     if path.name != "kernel_sources.py":  # which asks for the code of modules, and imports none
@@ -104,7 +106,7 @@ def test_every_module_is_reached_by_statements():
     for path in FILES:
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    public = ("fastbp.__main__", "fastbp.callbacks", "fastbp.model_selection", "fastbp.plots")
+    public = ("fastbp.__main__", "fastbp.callbacks", "fastbp.model_selection", "fastbp.plots", "fastbp.onnx")
     reached, unread = set(), {"fastbp", *public}
     while unread:
         module = unread.pop()

@@ -20,7 +20,6 @@ from fastbp.persistence.class_table import (
     parameter_names,
 )
 from fastbp.persistence.encoding import ARRAY_KINDS
-from fastbp.persistence.formula_checks import check_formula
 from fastbp.persistence.random_states import checked_random_state
 
 SPARSE = ("csr_array", "csr_matrix", "csc_array", "csc_matrix")
@@ -87,9 +86,7 @@ class Decoder:
             raise ValueError(f"it holds an object of the unknown class {shown(name)}")
         kind = class_named(name)
         if name in FORMULAS:
-            plain = self.value(given["plain"])
-            check_formula(name, plain)
-            return kind.from_plain(plain)
+            return kind.from_plain(self.value(given["plain"]))
         state = self._checked(given["attributes"], name)
         wanted = parameter_names(kind)
         if wanted:

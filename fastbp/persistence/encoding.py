@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from fastbp.functions.own import formula as own_formulas
-from fastbp.functions.own.formula import Formula
+from fastbp.functions.own.formula import Formula, registered
 from fastbp.persistence.class_table import FORMULAS, field_names, is_record, name_of, parameter_names
 
 ARRAY_KINDS = "biufcUSmM"
@@ -199,7 +198,7 @@ def _with_registered(value: Any, kind: str) -> Any:
     """Return a parameter with the formulas of registered names in their place."""
     if type(value) in (list, tuple):
         return type(value)(_with_registered(one, kind) for one in value)
-    formula = own_formulas._registered.get((kind, value)) if type(value) is str else None
+    formula = registered(kind, value) if type(value) is str else None
     return value if formula is None else Registered(formula)
 
 

@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-import re
 from typing import Any, ClassVar, Self
 
+from fastbp.functions.own.description import NAME, check_formula
 from fastbp.functions.registry import Registry
 from fastbp.functions.symbolic.expression import FormulaError
 from fastbp.functions.values import shown
-
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 class Formula(str):
@@ -69,6 +67,7 @@ class Formula(str):
         ValueError
             If it is none.
         """
+        check_formula(cls.kind, plain)
         try:
             return cls._made(plain)
         except (KeyError, TypeError, IndexError, AttributeError) as error:
@@ -142,6 +141,11 @@ def register(formula: Any) -> Any:
     formula._add_as(formula.name, listed=True)
     _registered[formula.kind, formula.name] = formula
     return formula
+
+
+def registered(kind: str, name: str) -> Formula | None:
+    """Return the formula that was registered under a name, if any; `kind` as "Activation"."""
+    return _registered.get((kind, name))
 
 
 _registered: dict[tuple[str, str], Formula] = {}

@@ -36,6 +36,7 @@ FUNCTIONS = {
 POWER = {"power": 2}
 SCALAR_ONLY = {"floor": 1, "mod": 2}  # of schedules and coefficients, not of vector registers
 REDUCTIONS = {"sum": 1, "max": 1, "min": 1}
+MOST_SHOWN = 200  # operations of an expression as text
 LENGTH = "n"  # the input that is the number of outputs of a row
 
 ARITIES = {
@@ -100,12 +101,23 @@ class Node:
         return self.op == "constant"
 
     def __repr__(self) -> str:
+        if _has_more_than(self, MOST_SHOWN):
+            return f"<formula whose last operation is {self.op}>"
         if self.op in LEAVES:
             return str(self.value)
         return f"{self.op}({', '.join(map(repr, self.args))})"
 
     def __reduce__(self):
         return from_list, (to_list([self]), 0)
+
+
+def _has_more_than(one: Node, n: int) -> bool:
+    """Return whether an expression, written out without shared parts, has more than n operations."""
+    stack = [one]
+    while stack and n >= 0:
+        stack.extend(stack.pop().args)
+        n -= 1
+    return bool(stack)
 
 
 _known: "WeakValueDictionary[tuple, Node]" = WeakValueDictionary()

@@ -76,16 +76,16 @@ class Writer:
     def _left(self, results: Iterable[Node]) -> list[Node]:
         """Operations not yet written, without those that are fused with the next, in order."""
         order: dict[Node, None] = {}
-
-        def visit(one: Node) -> None:
+        stack = [(result, False) for result in reversed(list(results))]
+        while stack:
+            one, is_ready = stack.pop()
             if one in order or one in self.names:
-                return
-            for arg in self._operands(one):
-                visit(arg)
-            order[one] = None
-
-        for result in results:
-            visit(result)
+                continue
+            if is_ready:
+                order[one] = None
+            else:
+                stack.append((one, True))
+                stack.extend((arg, False) for arg in reversed(self._operands(one)))
         return list(order)
 
     def _operands(self, one: Node) -> tuple[Node, ...]:

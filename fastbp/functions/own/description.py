@@ -1,14 +1,14 @@
-"""Checks of own formulas in files: their descriptions become source, so every name in them must be known."""
+"""Checks of the descriptions of own formulas: they become source, so every name in them must be known."""
 
 import keyword
 import re
 from typing import Any
 
-from fastbp.functions.own.formula import NAME
 from fastbp.functions.symbolic.expression import ARITIES, LENGTH, REDUCTIONS
 from fastbp.functions.values import shown
 
-MOST_OPERATIONS = 100_000  # of an expression written out as a tree
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+MOST_OPERATIONS = 100_000
 STATES = ("s", "t", "u")
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Keys of the description of each kind; expressions with the inputs that they may have.
@@ -75,25 +75,22 @@ def _check_expressions(rows: Any, inputs: set[str], of_rows: bool) -> None:
     """Check the lists of `expression.to_list`."""
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
         raise ValueError("a formula is no list of operations")
-    sizes: list[int] = []
+    n = 0
     for op, *rest in rows[:-1]:
         if op == "constant":
             fits = len(rest) == 2 and _is_number(rest[0]) and rest[1] is False
-            size = 1
         elif op == "input":
             name, is_row = rest
             of_this_kind = ROWS if is_row is True and of_rows else inputs if is_row is False else ()
             fits = isinstance(name, str) and name in of_this_kind
-            size = 1
         else:
             fits = isinstance(op, str) and op in ARITIES and len(rest) == ARITIES[op]
             fits = fits and (of_rows or op not in REDUCTIONS)
-            fits = fits and all(type(i) is int and 0 <= i < len(sizes) for i in rest)
-            size = 1 + sum(sizes[i] for i in rest) if fits else 0
-        if not fits or size > MOST_OPERATIONS:
+            fits = fits and all(type(i) is int and 0 <= i < n for i in rest)
+        if not fits or n >= MOST_OPERATIONS:
             raise ValueError(f"{shown([op, *rest])} is no operation of a formula")
-        sizes.append(size)
-    if not all(type(i) is int and 0 <= i < len(sizes) for i in rows[-1]):
+        n += 1
+    if not all(type(i) is int and 0 <= i < n for i in rows[-1]):
         raise ValueError("a formula has no results")
 
 
