@@ -210,9 +210,9 @@ def divergence():
 
 
 def oscillating_loss():
-    return BPRegressor(
-        (32,), solver="sgd", **{**GOOD, "learning_rate_init": 0.2}, max_iter=40, tol=0
-    ), *values()
+    X, y = values()
+    params = {**GOOD, "learning_rate_init": 0.5, "batch_size": 8}
+    return BPRegressor((32,), solver="sgd", momentum=0.0, max_iter=40, tol=0, **params), X, y
 
 
 def plateau():
@@ -271,13 +271,13 @@ def no_better_than_the_mean():
 
 def calibration():
     rng = np.random.RandomState(0)
-    X = rng.normal(size=(200, 10))
-    y = (X[:, 0] + 1.5 * rng.normal(size=200) > 0).astype(int)
+    X = rng.normal(size=(250, 10))
+    y = (X[:, 0] + rng.normal(size=250) > 0).astype(int)
     return BPClassifier((64,), **GOOD, max_iter=80), X, y
 
 
 def narrow_intervals():
-    return BPRegressor((64, 64), loss="gaussian_nll", **GOOD, max_iter=60), *values(300)
+    return BPRegressor((64, 64), loss="gaussian_nll", alpha=0, **GOOD, max_iter=100), *values(300)
 
 
 def class_bias():
@@ -436,8 +436,8 @@ def good_intervals():
 
 def overlapping_classes():
     rng = np.random.RandomState(0)
-    X = rng.normal(size=(400, 4))
-    return classifier(batch_size=32), X, (2 * X[:, 0] + rng.normal(size=400) > 0).astype(int)
+    X = rng.normal(size=(300, 4))
+    return classifier(batch_size=32), X, (2 * X[:, 0] + rng.normal(size=300) > 0).astype(int)
 
 
 HEALTHY = {

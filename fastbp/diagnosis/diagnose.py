@@ -94,7 +94,7 @@ def diagnose(
     >>> report = diagnose(BPClassifier((20,), max_iter=30, random_state=0), X, y)
     >>> finding = report["unscaled_inputs"]
     >>> finding.severity, dict(finding.change)
-    ('warning', {'input_scaling': 'robust'})
+    ('serious', {'input_scaling': 'robust'})
     """
     given = {
         "max_samples": max_samples,

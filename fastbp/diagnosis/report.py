@@ -139,15 +139,16 @@ class Report:
 
     def _summary(self) -> str:
         counts = {severity: len(self.of(severity)) for severity in SEVERITIES}
-        names = {"serious": "serious", "warning": "warnings", "info": "for information"}
+        warnings = "warning" if counts["warning"] == 1 else "warnings"
+        names = {"serious": "serious", "warning": warnings, "info": "for information"}
         found = ", ".join(f"{counts[one]} {names[one]}" for one in SEVERITIES if counts[one])
-        made = f"{len(self.checked)} checks"
+        made = "1 check" if len(self.checked) == 1 else f"{len(self.checked)} checks"
         if not self.findings:
             return f"Nothing found in {made}."
         return f"No illness found in {made}; {found}." if self.healthy else f"{found}, in {made}."
 
     def __str__(self) -> str:
-        lines = [f"Diagnosis of {self.subject}", self._summary()]
+        lines = [*textwrap.wrap(f"Diagnosis of {self.subject}", WIDTH), self._summary()]
         for one in self.findings:
             lines += ["", f"{MARKS[one.severity]} {one.severity}: {one.code}"]
             lines += _wrapped(one.message)

@@ -102,8 +102,8 @@ def _of_pipeline(model: Pipeline, random_state: int) -> Subject:
         return last
     if last.steps is not None:
         raise TypeError(
-            f"a {type(inner).__name__} within a Pipeline is not diagnosed: pass it alone, with the X that it "
-            "gets there."
+            f"a {type(inner).__name__} within a Pipeline is not diagnosed: pass it alone, with the X that "
+            "it gets there."
         )
     before = model[:-1]
     fitted = last.is_fitted

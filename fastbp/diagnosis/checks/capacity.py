@@ -3,9 +3,8 @@
 import numpy as np
 
 from fastbp.diagnosis.case import CLEARLY, Case
-from fastbp.diagnosis.checks.fit_length import early_stop, max_iter_reached
-from fastbp.diagnosis.checks.rates import learning_rate_low
-from fastbp.diagnosis.registry import check, found, need
+from fastbp.diagnosis.checks.consequences import need_whole_fit
+from fastbp.diagnosis.registry import check, need
 from fastbp.diagnosis.report import Finding
 
 HIGH = 0.3  # training loss over guessing's, from which a larger network is tried
@@ -27,10 +26,9 @@ def underfitting(case: Case) -> Finding | None:
     need(run.model is not None, "the training of a copy failed")
     need(case.guess > 0, "the loss may be negative")
     share = run.loss / case.guess
-    too_short = found(max_iter_reached, case) or found(early_stop, case) or found(learning_rate_low, case)
-    need(not too_short, "the fit ends too early, or in too small steps, to tell")
     if share <= HIGH or run.loss_val > GAP * run.loss:
         return None
+    need_whole_fit(case)
     options = case.options
     sizes = LARGER if sum(options.hidden) < sum(LARGER) else tuple(2 * size for size in options.hidden)
     changes = {

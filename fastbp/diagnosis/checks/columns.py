@@ -14,10 +14,9 @@ COPY = 1e-6
 MOST_COLUMNS = 2000  # that are compared with each other, or looked at alone
 MOST_ROWS = 2000  # that a tree is grown on
 FEWEST_ROWS = 50  # on fewer, a small tree fits chance
-# Share of what a constant leaves unexplained. Best honest columns: petal width of load_iris 0.94, worst
-# perimeter of load_breast_cancer 0.79; a copy of the target 1 for classes, 1 - 1/64^2 for 64 leaves of
-# uniform
-# numbers.
+# Share of what a constant leaves unexplained. Best honest columns: petal width of load_iris 0.94, worst area
+# of load_breast_cancer 0.81, flavanoids of load_wine 0.72, body mass of load_diabetes 0.53; a copy of the
+# target 1 for classes, 1 - 1/64^2 for 64 leaves of uniform numbers.
 TELLS_ALL = 0.99
 TELLS_ALL_VALUES = 0.995
 LEAVES_A_CLASS = 2

@@ -8,20 +8,22 @@ from fastbp.diagnosis.report import Finding
 from fastbp.functions.solvers import STOCHASTIC
 
 FEWEST_EPOCHS = 8  # of a curve that can be judged
-# An epoch jumps if the loss rises by this share of its whole fall. Batches and dropout make the loss rise
-# by a
-# hundredth or so now and then; half of all epochs would rise if it only went up and down.
+# An epoch jumps if the loss rises by this share of its whole fall; if it only went up and down, half of them
+# would. Share of epochs that jump: 0 in 42 healthy runs on six sets of sklearn.datasets but one, 0.14
+# (load_diabetes at eight times the suggested rate); 0.25 and more where the rate is at the edge of what
+# converges.
 JUMP = 0.05
-MANY_JUMPS = 0.15  # share of the epochs
+MANY_JUMPS = 0.15
 CYCLES = ("restarts", "coslog")  # schedules whose rate rises again: so does the loss
 # A plateau: the last third of the epochs brings less than this share of the first loss, and the loss is still
-# above this share of guessing's.
-STANDS_STILL = 0.01
+# above this share of guessing's. Many healthy fits end so; what is reported is decided by the copy at another
+# rate.
+STANDS_STILL = 0.02
 STILL_HIGH = 0.1
 FACTOR = 10.0  # of the rates that are tried then
-# Rise of the validation loss from its best epoch to the weights that are kept, over its fall before: on
-# sets of
-# sklearn.datasets 0 to 0.05 for fits with early stopping.
+# Rise of the validation loss from its best epoch to the weights that are kept, over its fall before: 0 for
+# fits with early stopping on six sets of sklearn.datasets, at most 0.02 without it after 200 epochs, where
+# nothing is lost (digits, wine, iris, breast cancer), 0.2 and more where it is (diabetes).
 RISE, LARGE_RISE = 0.1, 0.5
 FEWEST_ROWS = 20  # validation rows
 
@@ -72,7 +74,7 @@ def plateau(case: Case) -> Finding | None:
     need(
         run.model is not None and case.guess > 0, "the training of a copy failed, or the loss may be negative"
     )
-    need(run.n_epochs >= 2 * FEWEST_EPOCHS, f"there are fewer than {2 * FEWEST_EPOCHS} epochs")
+    need(run.n_epochs >= FEWEST_EPOCHS, f"there are fewer than {FEWEST_EPOCHS} epochs")
     curve = np.asarray(run.losses)
     third = curve[-(len(curve) // 3) :]
     half = len(third) // 2
@@ -82,7 +84,8 @@ def plateau(case: Case) -> Finding | None:
         return None
     for factor, what in ((1 / FACTOR, "lower"), (FACTOR, "higher")):
         rate = float(f"{case.options.learning_rate_init * factor:.1g}")
-        trial = case.trial(learning_rate_init=rate)
+        # with all epochs, since the copy, too, may begin on the plateau
+        trial = case.trial(learning_rate_init=rate, n_iter_no_change=np.inf)
         if case.learns_more(trial):
             return Finding(
                 "warning",

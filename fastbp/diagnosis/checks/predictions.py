@@ -6,6 +6,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from fastbp.diagnosis.case import Case, OutOfFold
+from fastbp.diagnosis.checks.consequences import need_whole_fit
 from fastbp.diagnosis.registry import check, need
 from fastbp.diagnosis.registry import found as illness
 from fastbp.diagnosis.report import Finding
@@ -13,22 +14,24 @@ from fastbp.diagnosis.report import Finding
 N_SHOWN = 10  # most wrong rows
 NOTHING_EXPLAINED = 0.02  # R²; below, the mean is as good
 STANDARD_ERRORS = 2.0
-RANKED = 3.0  # the same of rank sums, of which there is one for each class
+LOWER = 0.98  # log loss over that of guessing: a network that gives all rows the same comes within 0.01 of it
+RANKED = 3.0  # standard errors of rank sums, of which there is one for each class
+VARIES = 0.1  # standard deviation over mean of a probability: else nearly the same for every row
 N_BINS = (
-    10  # of equal numbers of rows, as usual for the calibration error (Naeini et al. 2015; Guo et al. 2017)
+    10  # of equal numbers of rows (Naeini et al. 2015; Guo et al. 2017, "On calibration of modern networks")
 )
 # Guo et al. call networks with 4 to 10 % miscalibrated. Few rows have an error by chance: it must also be
-# beyond
-# what 200 draws of labels from these probabilities show.
+# beyond what 200 draws of labels from these probabilities show.
 MISCALIBRATED, BADLY = 0.05, 0.15
 N_DRAWS = 200
 FEWEST_ROWS = 50
 BIASED = 0.1  # mean probability of a class against its share of the rows
-COMMON = 0.02  # classes of this share at least should be predicted now and then
+COMMON = 0.02  # classes of this share at least should be predicted now and then,
+HARDLY = 0.1  # for this share of their number: a threshold of 1/2 alone halves it where classes overlap
 FEWEST_OF_CLASS = 10
 LEARNT_NOTHING = "the network has learnt nothing that could be judged"
 COVERAGE = 0.9  # of the intervals that are looked at
-OFF_COVERAGE, FAR_OFF_COVERAGE = 0.1, 0.25
+OFF_COVERAGE, FAR_OFF_COVERAGE = 0.1, 0.25  # and three standard errors of the share
 
 
 def row_losses(case: Case, found: OutOfFold) -> np.ndarray:
@@ -47,9 +50,8 @@ def row_losses(case: Case, found: OutOfFold) -> np.ndarray:
 @check(
     meaning="rows held out are predicted no better than without looking at X",
     figure="accuracy above that of the most frequent class, or R²",
-    threshold=f"not {STANDARD_ERRORS:g} standard errors above zero, nor the log loss below guessing's, nor "
-    "rows ranked better than by chance; R² "
-    f"below {NOTHING_EXPLAINED:g}",
+    threshold=f"not {STANDARD_ERRORS:g} standard errors above zero, nor log loss {LOWER:g} of guessing's, "
+    f"nor rows ranked better than by chance; R² below {NOTHING_EXPLAINED:g}",
     remedy="check that the rows of X and y belong together; other columns",
 )
 def no_better_than_guessing(case: Case) -> Finding | None:
@@ -64,7 +66,7 @@ def no_better_than_guessing(case: Case) -> Finding | None:
             return None
         if found.proba is not None:
             entropy = -(shares[shares > 0] * np.log(shares[shares > 0])).sum()
-            if row_losses(case, found).mean() < entropy or _ranks(found.proba, found.labels):
+            if row_losses(case, found).mean() < LOWER * entropy or _ranks(found):
                 return None
         told = (
             f"The accuracy for rows held out is {gain + shares.max():.3f}, that of the most frequent class "
@@ -88,18 +90,23 @@ def no_better_than_guessing(case: Case) -> Finding | None:
     )
 
 
-def _ranks(proba: np.ndarray, labels: np.ndarray) -> bool:
-    """Whether rows of a class get more of its probability than others, beyond chance.
+def _ranks(found: OutOfFold) -> bool:
+    """Whether rows of a class get more of its probability than others of their fold, beyond chance.
 
     By the rank-sum statistic, for networks whose probabilities are shifted, as by class weights.
     """
-    for number, own in enumerate(proba.T):
-        inside = labels == number
-        n, m = int(inside.sum()), int((~inside).sum())
-        if not n or not m:
-            continue
-        excess = rankdata(own)[inside].sum() - n * (n + m + 1) / 2
-        if excess > RANKED * np.sqrt(n * m * (n + m + 1) / 12):
+    assert found.proba is not None and found.labels is not None
+    for number, own in enumerate(found.proba.T):
+        excess = variance = 0.0
+        varies = False
+        for fold in np.unique(found.folds):
+            some = own[found.folds == fold]
+            inside = found.labels[found.folds == fold] == number
+            n, m = int(inside.sum()), int((~inside).sum())
+            excess += rankdata(some)[inside].sum() - n * (n + m + 1) / 2
+            variance += n * m * (n + m + 1) / 12
+            varies |= bool(some.std() > VARIES * some.mean())
+        if varies and excess > RANKED * np.sqrt(variance):
             return True
     return False
 
@@ -126,6 +133,7 @@ def calibration(case: Case) -> Finding | None:
     chance = max(_calibration_error(top, rng.uniform(size=len(top)) < top) for _ in range(N_DRAWS))
     if error <= max(MISCALIBRATED, chance):
         return None
+    need_whole_fit(case)
     over = float(top.mean() - right.mean())
     smooths = "label_smoothing" in (case.options.loss_params or {})
     if over > 0:
@@ -184,9 +192,10 @@ def _coverage(case: Case) -> Finding | None:
 
 @check(
     meaning="probabilities of a class are far from its share of the rows, as by class weights; or it is "
-    "never predicted",
-    figure="mean probability minus share, of the class farthest off; share of a class never predicted",
-    threshold=f"beyond {BIASED:g}; never predicted from {COMMON:.0%} of the rows on",
+    "hardly ever predicted",
+    figure="mean probability minus share, of the class farthest off; share of a class hardly predicted",
+    threshold=f"beyond {BIASED:g}; predicted for less than {HARDLY:g} of its share, which is at least "
+    f"{COMMON:.0%}",
     remedy="without `class_weight` and `focal` for probabilities, with it for rare classes",
 )
 def class_bias(case: Case) -> Finding | None:
@@ -203,6 +212,7 @@ def class_bias(case: Case) -> Finding | None:
         off = found.proba.mean(axis=0) - shares
         worst = int(np.abs(off).argmax())
         if abs(off[worst]) > BIASED:
+            need_whole_fit(case)
             cause, change = "", dict[str, Any]()
             if options.class_weight is not None:
                 cause, change = f"class_weight={options.class_weight!r} shifts them. ", {"class_weight": None}
@@ -219,15 +229,16 @@ def class_bias(case: Case) -> Finding | None:
                 change,
                 {"class": classes.tolist()[worst]},
             )
-    never = (predicted == 0) & (shares >= COMMON) & (counts >= FEWEST_OF_CLASS)
-    need(not never.all(), "no class is predicted")
-    if not never.any():
+    hardly = (predicted < HARDLY * shares) & (shares >= COMMON) & (counts >= FEWEST_OF_CLASS)
+    need(not hardly.all(), "no class is predicted")
+    if not hardly.any():
         return None
-    worst = int(np.where(never, shares, -1).argmax())
+    need_whole_fit(case)
+    worst = int(np.where(hardly, shares, -1).argmax())
     return Finding(
         "warning",
-        f"Class {case.label(worst)} is {shares[worst]:.1%} of the rows and never predicted where they are "
-        "held out.",
+        f"Class {case.label(worst)} is {shares[worst]:.1%} of the rows, and {predicted[worst]:.1%} are "
+        "predicted to be of it where they are held out.",
         float(shares[worst]),
         'Set class_weight="balanced" if such rows matter, or move the threshold '
         "(sklearn.model_selection.TunedThresholdClassifierCV).",

@@ -7,11 +7,10 @@ from fastbp.diagnosis.case import Case
 from fastbp.diagnosis.registry import check, need
 from fastbp.diagnosis.report import Finding
 
-# Shares of the rows. Repeated: load_iris 0.7 %, load_digits 0; mammography, a third of whose rows are
-# repeated,
-# has flattering scores of rows held out.
+# Shares of the rows. Repeated: load_iris 0.7 %, load_digits 0. With a tenth of the rows repeated, a fifth of
+# a validation set may be known, and its accuracy some points too high.
 SOME, MANY = 0.01, 0.10
-CONTRADICTING, MOSTLY_CONTRADICTING = 0.02, 0.20
+CONTRADICTING, MOSTLY_CONTRADICTING = 0.02, 0.20  # points of accuracy that nothing can bring
 # Values of a regression that differ by less than this share of the spread do not contradict each other.
 SAME_VALUE = 1e-3
 
