@@ -105,6 +105,9 @@ def _usual(dtype: np.dtype) -> Iterator[Piece]:
     }
     if dtype == np.float32:  # the preset's dtype
         classifiers["preset"] = regressors["regression by preset"] = {"preset": "tabular"}
+        regressors["regression of tables"] = {"preset": "tabular", "loss": "gaussian_nll"}
+    else:  # of the linear models beside the networks of small tables
+        classifiers["linear models of tables"] = {"solver": "lbfgs", "input_scaling": "robust"}
     for name, parameters in classifiers.items():
         yield _fit(f"{name}, {dtype}", BPClassifier(**parameters), X, classes)
     yield _fit(f"two classes, {dtype}", BPClassifier(early_stopping=True), X, classes > 0)

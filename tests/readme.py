@@ -76,6 +76,7 @@ def quoted(cell):
 
 
 README = Document("README.md")
+CHANGELOG = Document("CHANGELOG.md")
 BENCH = Document("bench/README.md")
 ENGINES = Document("fastbp/engines/README.md")
 ESTIMATORS = Document("fastbp/estimators/README.md")
@@ -87,4 +88,4 @@ PERSISTENCE = Document("fastbp/persistence/README.md")
 PLOTS = Document("fastbp/plots/README.md")
 # of rooms of the package: their Python is run, in order
 GUIDES = [DIAGNOSIS, EXPORT, ONNX, PERSISTENCE, PLOTS]
-DOCUMENTS = [README, BENCH, ENGINES, ESTIMATORS, FUNCTIONS, *GUIDES]
+DOCUMENTS = [README, CHANGELOG, BENCH, ENGINES, ESTIMATORS, FUNCTIONS, *GUIDES]

@@ -19,7 +19,7 @@ from fastbp.estimators import shared_checks
 from fastbp.estimators.fit_many import FitJob, fit_many
 from fastbp.estimators.regression_targets import RegressionTargets
 from fastbp.training import fleet, fleet_units, minibatch, progress
-from fastbp.training.progress import FleetBar
+from fastbp.training.progress import FleetBar, PartOfFleet
 
 X, Y = load_iris(return_X_y=True)
 X_R, Y_R = load_diabetes(return_X_y=True)
@@ -246,6 +246,24 @@ def test_one_bar_counts_networks_and_epochs():
     fit_many([FitJob(BPClassifier((4,), max_iter=2), X, Y) for _ in range(3)], 2, bar)
     last = stream.getvalue().strip().rpartition("\r")[-1]
     assert last.startswith("network 3/3 [########################] 6 epochs")
+
+
+def test_the_bar_grows_with_epochs_that_are_known():
+    stream = Terminal()
+    bar = FleetBar(4, Output(stream), 100, n_epochs=10)
+    bar.SECONDS_BETWEEN_DRAWINGS = 0
+    bar.report(0, 0)
+    bar.report(0, 20)  # half of each
+    part = PartOfFleet(bar, 2, 20)
+    part.report(1, 5)  # one of the others, which ended early
+    part.close()  # the whole goes on
+    bar.report(4, 25)
+    bar.close()
+    shown = [line.strip() for line in stream.getvalue().split("\r") if line]
+    starts = ["0/4 [....", "0/4 [############.", "3/4 [##################.", "4/4 [########################]"]
+    assert len(shown) == 5  # the last is drawn again, with the end of the line
+    assert all(line.startswith(f"network {start}") for line, start in zip(shown, starts, strict=False))
+    assert stream.getvalue().count("\n") == 1
 
 
 def test_no_jobs():

@@ -15,6 +15,17 @@ def test_public_names():
         assert hasattr(fastbp, name)
 
 
+def test_help_lists_the_public_names():
+    """A line each, with a few words about it."""
+    lines = fastbp.__doc__.splitlines()
+    for name in set(fastbp.__all__) - {"__version__"}:
+        (line,) = [line for line in lines if line.split()[:1] == [name]]
+        assert len(line.split()) >= 2, name
+    for path in FOLDER.glob("*/__init__.py"):
+        if "__all__" in path.read_text(encoding="utf-8") and path.parent.name != "ensembles":  # listed itself
+            assert any(line.split()[:1] == [f"fastbp.{path.parent.name}"] for line in lines), path
+
+
 def test_version():
     assert re.match(r"\d+\.\d+", fastbp.__version__)
     try:

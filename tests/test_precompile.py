@@ -47,7 +47,7 @@ assert main(["compile"]) == 0
 """
 USUAL = """
 import data
-from fastbp import BPClassifier, BPEnsembleRegressor, BPRegressor
+from fastbp import BPClassifier, BPEnsembleRegressor, BPRegressor, TabularClassifier, TabularRegressor
 for dtype in ("float32", "float64"):
     X, y = data.digits()
     X, y = X[:200].astype(dtype), y[:200]
@@ -62,6 +62,10 @@ for dtype in ("float32", "float64"):
     BPRegressor((3,), warm_start=True, batch_size=7, max_iter=2).fit(X, y).fit(X, y).score(X, y)
     BPRegressor(preset="tabular", max_iter=2).fit(X, y).predict(X)
     BPEnsembleRegressor(BPRegressor((4,), max_iter=2), n_jobs=1).fit(X, y).predict(X)
+tables = {"effort": "fast", "n_jobs": 1, "random_state": 0}
+TabularRegressor(**tables).fit(X, y).predict(X)
+TabularClassifier(**tables).fit(X, y > 0).predict(X)
+TabularClassifier(**tables).fit(X, (y > 0) + (y > 1)).predict(X)
 """
 WHATEVER = """
 import test_compilation

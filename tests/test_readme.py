@@ -8,10 +8,11 @@ import warnings
 import data
 import pytest
 from helpers import fitted_attributes
-from readme import BENCH, DOCUMENTS, ENGINES, ESTIMATORS, FUNCTIONS, GUIDES, README, ROOT, quoted
+from readme import BENCH, CHANGELOG, DOCUMENTS, ENGINES, ESTIMATORS, FUNCTIONS, GUIDES, README, ROOT, quoted
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+import fastbp
 from bench import formulas
 from fastbp import BPClassifier, BPRegressor
 from fastbp.functions.activations import ACTIVATIONS, GROUP_ACTIVATIONS, ROW_ACTIVATIONS
@@ -31,6 +32,11 @@ def test_no_document_is_left_out():
     assert sorted(path.relative_to(ROOT).as_posix() for paths in folders for path in paths) == sorted(NAMES)
 
 
+def test_the_changelog_begins_with_this_version():
+    found = re.search(r"^## \[(.+?)\]", CHANGELOG.text, re.MULTILINE)
+    assert found and found[1] == fastbp.__version__
+
+
 def test_the_readme_is_short():
     assert README.text.count("\n") <= 350
 
@@ -48,7 +54,9 @@ def test_python_in_documents_runs(document, tmp_path, monkeypatch):
             exec(compile("\n" * line + code, str(document.path), "exec"), namespace)
 
 
-@pytest.mark.parametrize("document", [BENCH, ENGINES, FUNCTIONS], ids=lambda document: document.name)
+@pytest.mark.parametrize(
+    "document", [CHANGELOG, BENCH, ENGINES, FUNCTIONS], ids=lambda document: document.name
+)
 def test_other_documents_have_no_python(document):
     assert not document.blocks and ">>>" not in document.text
 

@@ -10,7 +10,7 @@ import fastbp
 PACKAGE = Path(fastbp.__file__).parent
 # From the lowest floor up; rooms of one floor may import each other.
 FLOORS = (
-    ("functions",),
+    ("functions", "hover_texts"),
     ("persistence",),  # finds the classes of the rooms above by their names
     ("plan",),
     ("engines", "export"),
@@ -22,7 +22,7 @@ FLOORS = (
     ("model_selection",),
     ("onnx", "plots", "diagnosis"),
     ("cli",),
-    ("__init__", "__main__", "demo", "precompile"),
+    ("__init__", "__main__", "demo", "lessons", "precompile"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,1 +1,1 @@
-"""Commands of ``python -m fastbp``."""
+"""The command line, a file for each command; ``python -m fastbp`` runs it."""

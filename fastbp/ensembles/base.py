@@ -18,6 +18,7 @@ from fastbp.estimators.exports import Exported, of_ensemble
 from fastbp.estimators.fit_many import FitJob, fit_many
 from fastbp.estimators.mlp import BackPropagation
 from fastbp.export.prediction import Prediction
+from fastbp.hover_texts import DescribedInHTML
 from fastbp.persistence.mixin import SaveMixin
 from fastbp.training.call_stack import warn
 from fastbp.training.progress import make_fleet_progress
@@ -26,7 +27,7 @@ from fastbp.training.result import NON_FINITE
 MAX_SEED = np.iinfo(np.int32).max
 
 
-class Ensemble(SaveMixin, Exported, MetaEstimatorMixin, BaseEstimator):
+class Ensemble(DescribedInHTML, SaveMixin, Exported, MetaEstimatorMixin, BaseEstimator):
     """Base of BPEnsembleClassifier and BPEnsembleRegressor; not for direct use."""
 
     _parameter_constraints: dict = {

@@ -185,8 +185,10 @@ class BPClassifier(ClassPredictions, BackPropagation):
         without penalties; lower is better. The name of a scikit-learn scorer, or ``scorer(estimator, X, y)``,
         higher is better: the estimator predicts with the weights of that epoch, X and y are rows as given to
         `fit`. Weights are passed to scorers that have `sample_weight`.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        In [0, 1). Decay of the moments of 'adam'.
+    beta_1 : float, default=0.9
+        In [0, 1). Decay of the first moment of 'adam', the mean of the gradients.
+    beta_2 : float, default=0.999
+        In [0, 1). Decay of the second moment of 'adam', the mean of their squares.
     epsilon : float, default=1e-8
         In (0, inf). Keeps 'adam' from dividing by zero.
     n_iter_no_change : int or inf, default=10

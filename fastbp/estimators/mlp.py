@@ -25,6 +25,7 @@ from fastbp.estimators.prepare import FitArguments, PreparedFit, plan_training, 
 from fastbp.estimators.targets import Targets
 from fastbp.estimators.validation_score import validation_score
 from fastbp.estimators.warm_start import WarmStartState, remembered
+from fastbp.hover_texts import DescribedInHTML
 from fastbp.plan.training import LbfgsPlan, SolverState, TrainingPlan
 from fastbp.training.callback_events import Epoch, FitTasks
 from fastbp.training.checkpoint_state import OTHER_ROWS, TrainingState
@@ -88,7 +89,7 @@ def has_partial_fit(estimator) -> bool:
     return True
 
 
-class BackPropagation(CallbackSupportMixin, FittedNetwork):
+class BackPropagation(CallbackSupportMixin, DescribedInHTML, FittedNetwork):
     """Base of BPClassifier and BPRegressor; not for direct use."""
 
     _memory: WarmStartState | None

@@ -9,12 +9,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from fastbp.hover_texts import DescribedInHTML
 from fastbp.persistence.mixin import SaveMixin
 
 FLOATS = [np.float64, np.float32]
 
 
-class PeriodicEncoder(SaveMixin, TransformerMixin, BaseEstimator):
+class PeriodicEncoder(DescribedInHTML, SaveMixin, TransformerMixin, BaseEstimator):
     """Encode each feature by sines and cosines of random frequencies, besides the feature itself.
 
     A value x becomes x, sin(2 pi c_k x) and cos(2 pi c_k x), k = 1 … `n_frequencies`, with frequencies c_k of

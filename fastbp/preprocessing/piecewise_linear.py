@@ -13,6 +13,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from fastbp.hover_texts import DescribedInHTML
 from fastbp.persistence.mixin import SaveMixin
 from fastbp.preprocessing.quantiles import weighted_quantiles
 
@@ -20,7 +21,7 @@ FLOATS = [np.float64, np.float32]
 EDGE_ROWS = 100_000  # that edges are found from, at most
 
 
-class PiecewiseLinearEncoder(SaveMixin, TransformerMixin, BaseEstimator):
+class PiecewiseLinearEncoder(DescribedInHTML, SaveMixin, TransformerMixin, BaseEstimator):
     """Encode each feature by how far its value has passed through each of several bins.
 
     With edges b_0 < … < b_T, bin t of a value x becomes

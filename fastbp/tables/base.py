@@ -1,5 +1,6 @@
 """Common base of the table models: the table is encoded, members are trained in one run, then calibrated."""
 
+import copy
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastbp.ensembles.base import MAX_SEED
 from fastbp.estimators.mlp import BackPropagation
+from fastbp.hover_texts import DescribedInHTML
 from fastbp.persistence.mixin import SaveMixin
 from fastbp.tables.encoder import Encoded, TableEncoder
 from fastbp.tables.frame import as_table
@@ -32,7 +34,7 @@ from fastbp.training.progress import make_fleet_progress
 PREDICTED_AT_ONCE = 1 << 14  # rows
 
 
-class TableModel(SaveMixin, BaseEstimator):
+class TableModel(DescribedInHTML, SaveMixin, BaseEstimator):
     """Base of TabularClassifier and TabularRegressor; not for direct use."""
 
     _parameter_constraints: dict = {
@@ -120,7 +122,7 @@ class TableModel(SaveMixin, BaseEstimator):
         ]
         splits = list(member_rows(targets, len(members), self._task == "classifier", random_state))
         rows = MemberRows(table, splits, given)
-        progress = make_fleet_progress(self.verbose, len(members))
+        progress = make_fleet_progress(self.verbose, len(members), epochs)
         if self.time_limit is None:
             train(members, rows, self.n_jobs, progress)
         else:
@@ -173,6 +175,16 @@ class TableModel(SaveMixin, BaseEstimator):
                 self.members_, self._held_out, self.encoder_, self._losses, self.n_features_in_
             )
         return self._importances
+
+    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
+        """Leave out importances that nobody has asked for: they take seconds for many columns."""
+        if self._importances is not None:
+            return super()._get_fitted_attr_html(doc_link)
+        shown_one = copy.copy(self)
+        shown_one._importances = np.empty(0)
+        shown = super(TableModel, shown_one)._get_fitted_attr_html(doc_link)
+        shown.pop("feature_importances_", None)
+        return shown
 
     def summary(self) -> str:
         """Describe what was made of each column, and the members of the model.

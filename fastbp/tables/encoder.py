@@ -10,6 +10,7 @@ from sklearn.preprocessing import MaxAbsScaler
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
 
+from fastbp.hover_texts import DescribedInHTML
 from fastbp.persistence.mixin import SaveMixin
 from fastbp.tables.columns import ColumnSummary, fingerprint, read_kind
 from fastbp.tables.frame import Column, as_table, columns_of
@@ -33,7 +34,9 @@ class Encoded(NamedTuple):
     binary: np.ndarray
 
 
-class TableEncoder(SaveMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class TableEncoder(  # type: ignore[call-arg]
+    DescribedInHTML, SaveMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Encode the columns of a table, each by its kind, as the inputs of a network.
 
     Numbers are centred by the median and scaled by the interquartile range, categories and strings become

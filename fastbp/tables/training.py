@@ -10,7 +10,7 @@ from fastbp.estimators.fit_many import FitJob, fit_many
 from fastbp.tables.members import Member
 from fastbp.tables.training_table import MemberRows, TrainingTable
 from fastbp.training.call_stack import warn
-from fastbp.training.progress import FleetProgress
+from fastbp.training.progress import FleetProgress, PartOfFleet
 
 BYTES_AT_ONCE = 64 << 20  # of the inputs of members that are trained together
 
@@ -23,15 +23,23 @@ def train(members: list[Member], rows: MemberRows, n_jobs: int | None, progress:
     ValueError
         The first error of a member.
     """
+    try:
+        _train(members, rows, n_jobs, progress)
+    finally:
+        progress.close()
+
+
+def _train(members: list[Member], rows: MemberRows, n_jobs: int | None, progress: FleetProgress) -> None:
     jobs: list[FitJob] = []
-    n_bytes = 0
+    n_bytes = n_trained = n_epochs = 0
     for number, member in enumerate(members):
         jobs.append(_job(member, *rows.of(number)))
         n_bytes += _bytes(jobs[-1].X)
         if n_bytes + _bytes(jobs[-1].X) > BYTES_AT_ONCE or number == len(members) - 1:
-            for outcome in fit_many(jobs, n_jobs, progress):
+            for outcome in fit_many(jobs, n_jobs, PartOfFleet(progress, n_trained, n_epochs)):
                 if isinstance(outcome, Exception):
                     raise outcome
+                n_trained, n_epochs = n_trained + 1, n_epochs + outcome.n_iter_
             jobs, n_bytes = [], 0
 
 

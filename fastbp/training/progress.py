@@ -121,8 +121,37 @@ class FleetProgress:
         """End the output."""
 
 
+class PartOfFleet(FleetProgress):
+    """Progress of some of the networks of a larger whole, which is shown on.
+
+    Parameters
+    ----------
+    whole : FleetProgress
+    n_before, epochs_before : int
+        Networks that have ended before, and their epochs.
+    """
+
+    def __init__(self, whole: FleetProgress, n_before: int, epochs_before: int) -> None:
+        self._whole, self._n_before, self._epochs_before = whole, n_before, epochs_before
+
+    def report(self, n_networks: int, n_epochs: int) -> None:
+        self._whole.report(self._n_before + n_networks, self._epochs_before + n_epochs)
+
+
 class FleetBar(_RedrawnLine, FleetProgress):
-    """One redrawn line: networks, epochs of all together, time left."""
+    """One redrawn line: networks, epochs of all together, time left.
+
+    Parameters
+    ----------
+    n_networks : int
+    n_epochs : int or None
+        Of each network, at most. The bar then grows by the epochs of networks that are trained together,
+        not only when one of them has ended.
+    """
+
+    def __init__(self, n_networks: int, output: Output, columns: int, n_epochs: int | None = None) -> None:
+        self._n_networks, self._n_epochs = n_networks, n_epochs or 1
+        super().__init__(n_networks * self._n_epochs, output, columns)
 
     def report(self, n_networks: int, n_epochs: int) -> None:
         self._report(n_networks, n_epochs)
@@ -130,7 +159,10 @@ class FleetBar(_RedrawnLine, FleetProgress):
     def _texts(self) -> tuple[int, str, str]:
         assert self.latest is not None
         n_networks, n_epochs = self.latest
-        return n_networks, f"network {n_networks}/{self.n_total}", f"{n_epochs} epochs"
+        done = n_networks * self._n_epochs
+        if self._n_epochs > 1:
+            done = min(max(done, n_epochs), self.n_total)
+        return done, f"network {n_networks}/{self._n_networks}", f"{n_epochs} epochs"
 
 
 def make_progress(verbose: bool | int, n_epochs: int) -> Progress:
@@ -142,8 +174,8 @@ def make_progress(verbose: bool | int, n_epochs: int) -> Progress:
     return Lines(output) if columns is None else Bar(n_epochs, output, columns)
 
 
-def make_fleet_progress(verbose: bool | int, n_networks: int) -> FleetProgress:
+def make_fleet_progress(verbose: bool | int, n_networks: int, n_epochs: int | None = None) -> FleetProgress:
     """Return the bar in a terminal or a notebook, else silence."""
     output = Output(sys.stdout)
     columns = output.columns if verbose else None
-    return FleetProgress() if columns is None else FleetBar(n_networks, output, columns)
+    return FleetProgress() if columns is None else FleetBar(n_networks, output, columns, n_epochs)
