@@ -25,14 +25,18 @@ Formulas of your own, in place of a name, compiled as fastbp's are:
 
 Functions:
 
+    diagnose                what is wrong with data, settings or weights, and what to change
+    from_sklearn            scikit-learn's network as one of fastbp's
     learning_rate_range     find an initial learning rate
     load                    read a model that its method `save` has written
 
 Modules:
 
     fastbp.callbacks        checkpoints, a time limit, stops of your own
-    fastbp.diagnosis        what is wrong with data, settings or weights, and what to change
+    fastbp.diagnosis        the report of `diagnose`
+    fastbp.export           C files and functions for Numba of pipelines
     fastbp.model_selection  scikit-learn's searches, with all candidates trained as one job
+    fastbp.onnx             export to ONNX
     fastbp.persistence      files of models
     fastbp.plots            pictures of training and of networks, by matplotlib
     fastbp.preprocessing    encodings of numbers, for any pipeline
@@ -44,6 +48,7 @@ Importing this package compiles nothing and imports neither Numba nor a plotting
 loaded by the first fit or prediction.
 """
 
+from fastbp.diagnosis import diagnose
 from fastbp.ensembles import BPEnsembleClassifier, BPEnsembleRegressor
 from fastbp.estimators.classifier import BPClassifier
 from fastbp.estimators.learning_rate_range import learning_rate_range
@@ -71,6 +76,7 @@ __all__ = [
     "TabularClassifier",
     "TabularRegressor",
     "__version__",
+    "diagnose",
     "from_sklearn",
     "learning_rate_range",
     "load",

@@ -17,6 +17,7 @@ PACKAGE = Path(fastbp.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MODULES = {"scikit-learn": "sklearn", "numba-cuda": "numba_cuda"}  # where another name is imported
+MAKE_FUNCTIONS = ("python_code.py", "numba_function.py")  # of formulas: they import nothing
 
 
 def declared(extra=None):
@@ -91,7 +92,10 @@ def test_modules_are_imported_by_statements(path):
             names.add(node.name.split(".")[0])
         if isinstance(node, ast.ImportFrom):
             names.add(node.module.split(".")[0])
-        if path.name in ("python_code.py", "numba_function.py"):  # functions of formulas, which import nothing
+        if path.name in (
+            "python_code.py",
+            "numba_function.py",
+        ):  # functions of formulas, which import nothing
             names.discard("exec")
         assert not names & {"importlib", "import_module", "__import__", "runpy", "exec", "eval", "imp"}
     assert not re.search(r"^from .* import \*", text, re.MULTILINE)
@@ -106,7 +110,14 @@ def test_every_module_is_reached_by_statements():
     for path in FILES:
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    public = ("fastbp.__main__", "fastbp.callbacks", "fastbp.model_selection", "fastbp.plots", "fastbp.onnx", "fastbp.export")
+    public = (
+        "fastbp.__main__",
+        "fastbp.callbacks",
+        "fastbp.model_selection",
+        "fastbp.plots",
+        "fastbp.onnx",
+        "fastbp.export",
+    )
     reached, unread = set(), {"fastbp", *public}
     while unread:
         module = unread.pop()

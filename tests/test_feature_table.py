@@ -1,9 +1,11 @@
 """The README's table of what fastbp offers: each row has a test of its name, at the level of a user."""
 
+import ctypes
 import io
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -11,10 +13,13 @@ import tracemalloc
 import data
 import numpy as np
 import pytest
+import sklearn.experimental.enable_halving_search_cv  # noqa: F401
 from helpers import EVERY_EPOCH, assert_equal_state, assert_same_bits, forward, snapshot
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from readme import README
 from scipy import sparse
+from sklearn import model_selection
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
 from sklearn.datasets import load_breast_cancer
@@ -27,16 +32,22 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 from tolerances import CLOSED_FORM, SAME_ARITHMETIC, SKLEARN
 
+import fastbp
 from fastbp import (
+    Activation,
     BPClassifier,
     BPEnsembleRegressor,
     BPRegressor,
+    Loss,
+    Schedule,
+    Solver,
     TabularClassifier,
     TabularRegressor,
     learning_rate_range,
 )
 from fastbp import model_selection as fused
 from fastbp.callbacks import StopWhen
+from fastbp.engines.cpu.layout import aligned_zeros
 from fastbp.functions.solvers import STOCHASTIC
 
 SHORT = {"max_iter": 30, "learning_rate_init": 0.02, "batch_size": 25, "random_state": 0, **EVERY_EPOCH}
@@ -552,3 +563,196 @@ def test_the_same_bits_for_any_number_of_threads():
     for other in others:
         assert_same_bits(first, other)
         assert_array_equal(first.predict_proba(X), other.predict_proba(X))
+
+
+def test_halving_searches_that_resume():
+    """The same scores as scikit-learn's, although each candidate is trained once."""
+    X, y = data.iris()
+    epochs = []
+
+    class Counted(BPClassifier):
+        def fit(self, X, y):
+            epochs.append(self.max_iter)
+            return super().fit(X, y)
+
+    params = {"batch_size": 25, "learning_rate_init": 0.02, "random_state": 0, **EVERY_EPOCH}
+    grid = {"alpha": [1e-4, 0.1, 1.0, 10.0]}
+    rungs = {"resource": "max_iter", "min_resources": 2, "max_resources": 8, "factor": 2, "cv": 2}
+    ours, theirs = (
+        module.HalvingGridSearchCV(estimator((4,), **params), grid, random_state=0, **rungs).fit(X, y)
+        for module, estimator in ((fused, BPClassifier), (model_selection, Counted))
+    )
+    assert_array_equal(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+    assert sum(epochs) > 2 * 8 * 2  # scikit-learn's fits begin again in each of three rungs
+    assert ours.best_estimator_.n_iter_ == 8
+
+
+def test_searches_on_a_cluster_by_dask_or_ray(caplog):
+    """Blocks of networks on each worker, with the same scores; here on a cluster of joblib's protocol."""
+    distributed = pytest.importorskip("dask.distributed")
+    X, y = data.iris()
+    search = fused.GridSearchCV(BPClassifier((4,), **SHORT), {"alpha": [1e-4, 0.1, 1.0]}, cv=2, refit=False)
+    alone = clone(search).fit(X, y).cv_results_["mean_test_score"]
+    caplog.set_level("DEBUG", "fastbp.model_selection")
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        client.wait_for_workers(2, timeout=20)
+        with parallel_config("dask"):
+            assert_array_equal(search.fit(X, y).cv_results_["mean_test_score"], alone)
+    assert "are distributed in" in caplog.text
+
+
+def test_an_activation_loss_solver_or_schedule_of_your_own():
+    def momentum(w, g, v, rate, beta):
+        v = beta * v - rate * g
+        return w + v, v
+
+    own = {
+        "activation": Activation("own_silu", lambda z: z / (1 + np.exp(-z))),
+        "loss": Loss("own_squares", lambda f, y: np.sum((f - y) ** 2) / 2),
+        "solver": Solver("own_momentum", momentum, n_states=1, params={"beta": 0.9}),
+        "schedule": Schedule("own_cosine", lambda x, epoch: (1 + np.cos(np.pi * x)) / 2),
+    }
+    built_in = {"activation": "silu", "loss": "squared_error", "solver": "sgd", "schedule": "cosine"}
+    X, y = data.regression()
+    first, second = (
+        BPRegressor((8,), nesterovs_momentum=False, **params, **SHORT).fit(X, y) for params in (built_in, own)
+    )
+    assert_allclose(second.predict(X), first.predict(X), rtol=1e-6, atol=1e-6)
+
+
+def test_a_training_doctor():
+    X, y = data.iris()
+    healthy = fastbp.diagnose(BPClassifier((16,), learning_rate_init=0.02, random_state=0), X, y)
+    assert healthy["unscaled_inputs"] is None
+    ill = fastbp.diagnose(BPClassifier((16,), random_state=0), 1e5 * X + 1e6, y)
+    assert ill["unscaled_inputs"] is not None and "StandardScaler" in str(ill)
+
+
+def test_loss_curves_and_pictures_of_networks():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    from fastbp.plots import LossCurveDisplay, NetworkDisplay
+
+    X, y = data.iris()
+    model = BPClassifier((4,), **SHORT).fit(X, y)
+    figure, (left, right) = plt.subplots(ncols=2)
+    LossCurveDisplay.from_estimator(model, ax=left)
+    assert_array_equal(left.lines[0].get_ydata(), model.loss_curve_)
+    assert NetworkDisplay.from_estimator(model, ax=right).ax_ is right
+    plt.close(figure)
+
+
+def test_files_without_pickle(tmp_path):
+    X, y = data.iris()
+    model = BPClassifier((4,), **SHORT).fit(X, y)
+    model.save(tmp_path / "model.bp")
+    assert_array_equal(fastbp.load(tmp_path / "model.bp").predict_proba(X), model.predict_proba(X))
+    with np.load(tmp_path / "model.bp", allow_pickle=False) as archive:
+        assert_array_equal(archive["coefs_.0"], model.coefs_[0])
+
+
+def test_onnx_for_every_activation_and_loss():
+    """One network of several kinds of function; test_onnx_networks.py has the others."""
+    pytest.importorskip("skl2onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    import fastbp.onnx
+
+    X, y = data.iris()
+    params = {**SHORT, "activation": ["gelu", "maxout"], "norm": "layer", "loss": "focal"}
+    model = BPClassifier((6, 5), **params).fit(X, y)
+    X = X.astype(np.float32)
+    exported = fastbp.onnx.to_onnx(model, X[:1])
+    session = onnxruntime.InferenceSession(exported.SerializeToString(), providers=["CPUExecutionProvider"])
+    labels, probabilities = session.run(None, {"X": X})
+    assert_array_equal(labels, model.predict(X))
+    assert_allclose(probabilities, model.predict_proba(X), rtol=1e-4, atol=1e-6)
+
+
+def test_a_network_inside_your_own_compiled_code():
+    import numba
+
+    X, y = data.regression()
+    model = BPRegressor((6, 5), **SHORT).fit(X, y)
+    f = model.to_numba()
+
+    @numba.njit
+    def total(X):
+        value = 0.0
+        for i in range(len(X)):
+            value += f(X[i])
+        return value
+
+    assert_allclose(total(X), model.predict(X).sum(), rtol=1e-9)
+
+
+def test_one_c_file_without_dependencies(tmp_path):
+    X, y = data.iris()
+    model = BPClassifier((4,), **SHORT).fit(X, y)
+    model.to_c(tmp_path / "model.c", name="net")
+    text = (tmp_path / "model.c").read_text()
+    assert re.findall("#include.*", text).count("#include <math.h>") == 1
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    library = tmp_path / "model.so"
+    subprocess.run(
+        [compiler, "-O2", "-shared", "-fPIC", tmp_path / "model.c", "-o", library, "-lm"], check=True
+    )
+    row, out = np.array(X[0]), np.empty(3)
+    pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (row, out)]
+    ctypes.CDLL(library).net_predict_proba(*pointers)
+    assert_allclose(out, model.predict_proba(X[:1])[0], rtol=1e-12)
+
+
+def test_from_scikit_learn_s_networks_and_back():
+    X, y = data.iris()
+    theirs = MLPClassifier((4,), max_iter=5, random_state=0).fit(X, y)
+    ours = fastbp.from_sklearn(theirs)
+    assert_allclose(ours.predict_proba(X), theirs.predict_proba(X))
+    assert_allclose(ours.to_sklearn().predict_proba(X), theirs.predict_proba(X))
+
+
+def test_a_command_line_for_tables(tmp_path):
+    pd = pytest.importorskip("pandas")
+    X, y = data.iris()
+    table = pd.DataFrame(X, columns=list("abcd")).assign(kind=np.array(["x", "y", "z"])[y])
+    table.to_csv(tmp_path / "table.csv", index=False)
+
+    def command(*arguments):
+        ran = subprocess.run(
+            [sys.executable, "-W", "ignore", "-m", "fastbp", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+
+    command("fit", "table.csv", "--target", "kind", "--out", "model.bp", "--effort", "fast")
+    command("predict", "model.bp", "table.csv", "--out", "predictions.csv")
+    assert np.mean(pd.read_csv(tmp_path / "predictions.csv")["prediction"] == table["kind"]) > 0.8
+
+
+def test_the_same_speed_in_every_process():
+    """What it rests on: processes load the same machine code, and memory begins at cache lines.
+
+    The times are measured by bench/placement.py.
+    """
+    code = (
+        "import numpy as np; from fastbp import BPClassifier;"
+        "from fastbp.engines.kernel_cache import KernelCache;"
+        "KernelCache.save_overload = lambda *given: print('compiled');"
+        "BPClassifier((8,), max_iter=2).fit(np.eye(4), [0, 1, 0, 1])"
+    )
+    BPClassifier((8,), max_iter=2).fit(np.eye(4), [0, 1, 0, 1])
+    for padding in ("", 1000 * "x"):  # moves the stack
+        ran = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code],
+            env={**os.environ, "PADDING": padding},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "compiled" not in ran.stdout
+    addresses = [aligned_zeros(n, np.dtype(dtype)).ctypes.data for n in (1, 7, 1000) for dtype in "fd"]
+    assert not any(address % 64 for address in addresses)
