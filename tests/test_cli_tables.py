@@ -14,7 +14,6 @@ import fastbp
 from fastbp.__main__ import main
 from fastbp.cli import libraries, tables
 from fastbp.tables import base, training
-from fastbp.training.progress import FleetProgress
 
 pd = pytest.importorskip("pandas")
 
@@ -270,11 +269,9 @@ def test_nothing_is_overwritten_unasked(run, folder):
     assert (folder / "sold.bp").read_bytes() == before
 
 
-class Pressed(FleetProgress):
-    """Ctrl-C while networks are trained."""
-
-    def report(self, n_networks, n_epochs):
-        signal.raise_signal(signal.SIGINT)
+def pressed(*arguments):
+    """Ctrl-C while networks are trained together: small ones have ended before anything is reported."""
+    signal.raise_signal(signal.SIGINT)
 
 
 class PressedLater(training.TimeLimit):
@@ -291,7 +288,7 @@ class PressedLater(training.TimeLimit):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("limit", [[], ["--time-limit", "1000"]], ids=str)
 def test_ctrl_c_leaves_nothing(limit, run, fast, monkeypatch):
-    monkeypatch.setattr(base, "make_fleet_progress", lambda *_: Pressed())
+    monkeypatch.setattr(base, "train", pressed)
     monkeypatch.setattr(training, "TimeLimit", PressedLater)
     arguments, out = fast
     code, text, err = run("fit", "flats.csv", "--target", "sold", "--drop", DROP, *arguments, *limit)

@@ -5,7 +5,6 @@ import numpy as np
 from fastbp.diagnosis.case import Case
 from fastbp.diagnosis.registry import check, need
 from fastbp.diagnosis.report import Finding
-from fastbp.functions.solvers import STOCHASTIC
 
 FEWEST_EPOCHS = 8  # of a curve that can be judged
 # An epoch jumps if the loss rises by this share of its whole fall; if it only went up and down, half of them
@@ -41,7 +40,7 @@ def curve_of(case: Case) -> np.ndarray:
     remedy="smaller `learning_rate_init`, larger batches, a falling `schedule`",
 )
 def oscillating_loss(case: Case) -> Finding | None:
-    need(case.options.solver in STOCHASTIC, "lbfgs goes down only")
+    need(case.options.is_stochastic, "lbfgs goes down only")
     need(case.options.schedule not in CYCLES, f"schedule={case.options.schedule!r} goes up and down itself")
     curve = curve_of(case)
     need(len(curve) >= FEWEST_EPOCHS, f"there are fewer than {FEWEST_EPOCHS} epochs")
