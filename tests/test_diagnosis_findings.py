@@ -58,6 +58,14 @@ def missing_values():
     return classifier(), *changed(1, np.nan, row=[3, 7])
 
 
+def words():
+    """Few values of about 1 in each column, as of words in documents."""
+    rng = np.random.RandomState(0)
+    X = sparse.random_array((300, 400), density=0.003, random_state=rng, format="csr")
+    X.data[:] = rng.uniform(0.3, 1, len(X.data))
+    return classifier(), X, np.arange(300) % 2
+
+
 def unscaled_inputs():
     return classifier(), 100 * two_classes()[0], two_classes()[1]
 
@@ -454,7 +462,7 @@ def overlapping_classes():
 
 
 HEALTHY = {
-    "unscaled_inputs": [good_classifier, raw_pixels],
+    "unscaled_inputs": [good_classifier, raw_pixels, words],
     "constant_target": [good_classifier, good_regressor],
     "outliers": [good_regressor, scaled_by_the_network],
     "sparsity": [sparse_rows, good_classifier],

@@ -78,8 +78,11 @@ def unscaled_inputs(case: Case) -> Finding | None:
     varies = size > 0
     need(varies.any(), "all inputs are zero")
     biggest = float(size.max())
+    is_sparse = scipy.sparse.issparse(case.rows.X)
     remedy = 'Scale the columns: StandardScaler before the network in a Pipeline, or input_scaling="robust".'
-    change = {} if scipy.sparse.issparse(case.rows.X) else {"input_scaling": "robust"}
+    if is_sparse:
+        remedy = "Scale the columns: MaxAbsScaler before the network in a Pipeline, which keeps zeros."
+    change = {} if is_sparse else {"input_scaling": "robust"}
     if biggest > LARGE_SIZE:
         columns = np.argsort(-size, kind="stable")[: np.count_nonzero(size > LARGE_SIZE)]
         return Finding(
@@ -91,12 +94,12 @@ def unscaled_inputs(case: Case) -> Finding | None:
             change,
             {"columns": columns.tolist()},
         )
-    if biggest < SMALL_SIZE:
+    if top.max() < SMALL_SIZE:  # not the root mean square, which is small where most inputs are zero
         return Finding(
             "warning",
-            f"All inputs are small, at most of a root mean square of {biggest:.3g}: initial weights are "
-            "drawn for inputs of about 1.",
-            biggest,
+            f"All inputs are small, the largest {top.max():.3g}: initial weights are drawn for inputs of "
+            "about 1.",
+            float(top.max()),
             remedy,
             change,
             {"columns": list(range(len(size)))},
