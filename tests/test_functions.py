@@ -76,7 +76,8 @@ def compile_for_rows(function):
 
 
 COMPILED = {
-    name: compile_for_rows(getattr(scalar, name)) for name in [*TRUTH, "normal_cdf", "normal_quantile"]
+    name: compile_for_rows(getattr(scalar, name))
+    for name in [*TRUTH, "normal_cdf", "normal_quantile", "sin", "cos"]
 }
 
 
@@ -125,6 +126,17 @@ def test_within_four_ulp(name, dtype):
         error = np.where(np.isinf(rounded) & (got == rounded), 0, np.abs(got - truth) / ulp)
     worst = np.argmax(error)
     assert error[worst] <= 4, (x[worst], got[worst], truth[worst])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_sine_and_cosine_within_four_ulp_of_one(name, dtype):
+    rng = np.random.RandomState(0)
+    multiples = np.arange(-2000, 2001) * (np.pi / 4)  # zeros, extremes and where the quadrant changes
+    x = np.concatenate([rng.uniform(-1e4, 1e4, 20_000), rng.normal(size=20_000), multiples]).astype(dtype)
+    truth = getattr(np, name)(x.astype(np.float64))
+    assert np.abs(evaluate(name, x) - truth).max() <= 4 * np.finfo(dtype).eps / 2
+    assert np.isnan(evaluate(name, np.array([np.nan, np.inf], dtype))).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -50,7 +50,10 @@ def test_python_in_documents_runs(document, tmp_path, monkeypatch):
     for line, code in document.blocks:
         # Padded, so that a traceback names the line of the document.
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
+            if document is not README:  # whose examples warn of nothing
+                warnings.simplefilter("ignore", ConvergenceWarning)
+            else:
+                warnings.simplefilter("error", ConvergenceWarning)
             exec(compile("\n" * line + code, str(document.path), "exec"), namespace)
 
 
