@@ -217,3 +217,9 @@ def test_without_skl2onnx():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'fastbp[onnx]'" in done.stdout
+
+
+def test_without_a_row_the_error_says_what_to_pass():
+    model = BPClassifier((3,), max_iter=2).fit([[0.0], [1.0]], [0, 1])
+    with pytest.raises(ValueError, match=r"X is missing: pass a row, X\[:1\]"):
+        fastbp.onnx.to_onnx(model)

@@ -347,6 +347,15 @@ def test_an_estimator_of_the_other_task_refuses_a_loss():
         BPRegressor(activation=HUBER).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("activation", "Activation"), ("loss", "Loss"), ("solver", "Solver"), ("schedule", "Schedule")],
+)
+def test_a_plain_function_is_refused_with_what_to_write(name, kind):
+    with pytest.raises(ValueError, match=rf"{name}' parameter .* is a function.*fastbp\.{kind}\("):
+        BPRegressor(**{name: lambda z: z}).fit([[0.0], [1.0]], [0.0, 1.0])
+
+
 def test_targets_out_of_the_domain_are_refused():
     loss = Loss("positive", lambda f, y: np.sum(np.exp(f) - y * f), targets="non-negative")
     with pytest.raises(ValueError, match="y >= 0"):

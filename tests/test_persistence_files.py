@@ -287,3 +287,10 @@ def test_no_bit_generator_of_another_name(name, content):
         header["model"]["parameters"]["random_state"]["$random_state"]["bit_generator"] = name
 
     assert_refused(edited(content, edit), "bit generator")
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    X, y = data.iris()
+    model = BPClassifier((3,), max_iter=2).fit(X, y)
+    with pytest.raises(FileNotFoundError, match=r"no such folder: '.*missing'$"):
+        model.save(tmp_path / "missing" / "model.bp")

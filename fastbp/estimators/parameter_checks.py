@@ -113,6 +113,7 @@ class CheckedParameters(BaseEstimator, ABC):
         for name in checked:
             value = given.get(name)
             if not _is_satisfied(all_made[name], value):
+                _refuse_plain_function(name, value, owner)
                 _refuse_value(name, all_made[name], value, owner)
         options = self._options()
         for name, check_elements in ELEMENTS.items():
@@ -120,6 +121,26 @@ class CheckedParameters(BaseEstimator, ABC):
                 check_elements(options)
         if "scoring" in checked:
             _check_scoring(self)
+
+
+# Parameters that name a formula, and the class of an own one.
+OF_FORMULAS = {
+    "activation": "Activation",
+    "out_activation": "Activation",
+    "loss": "Loss",
+    "solver": "Solver",
+    "schedule": "Schedule",
+}
+
+
+def _refuse_plain_function(name: str, value: Any, owner: str) -> None:
+    """Raise InvalidParameterError for a function in place of a formula."""
+    if name in OF_FORMULAS and callable(value):
+        kind = OF_FORMULAS[name]
+        raise InvalidParameterError(
+            f"The {name!r} parameter of {owner} is a function, {shown(value)}: make a formula of it, "
+            f"fastbp.{kind}('a_name', the function)."
+        )
 
 
 def _made(kind: type) -> dict[str, list]:

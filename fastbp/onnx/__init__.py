@@ -62,6 +62,8 @@ def to_onnx(
     ------
     ImportError
         If skl2onnx is not installed.
+    ValueError
+        Without X and `initial_types`.
     """
     require()
     options: dict[str, Any] = {}
@@ -80,6 +82,8 @@ def to_onnx(
         options["return_std"] = True
     if given or options or of_last:
         others["options"] = {**given, id(last): {**options, **of_last}}
+    if X is None and "initial_types" not in others:
+        raise ValueError("X is missing: pass a row, X[:1], which tells the names and types of the inputs.")
     types = types_of(model, X) if X is not None and "initial_types" not in others else None
     if types is None:
         return skl2onnx.to_onnx(model, X, target_opset=target_opset, **others)

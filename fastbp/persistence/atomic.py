@@ -1,5 +1,6 @@
 """Files that are written completely or not at all."""
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -18,6 +19,8 @@ def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
     write : callable
         ``write(file)``, with a binary file open for writing.
     """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
     temporary = path.with_name(temporary_name(path))
     try:
         with open(temporary, "wb") as file:
