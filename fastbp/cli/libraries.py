@@ -92,7 +92,7 @@ def _polars() -> Any:
 
 def _has_pyarrow() -> bool:
     try:
-        import pyarrow  # type: ignore[import-untyped]  # noqa: F401
+        import pyarrow  # noqa: F401
     except ImportError:
         return False
     return True
