@@ -5,6 +5,7 @@ import math
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import data
 import numpy as np
@@ -239,6 +240,16 @@ def test_a_pickle_works_in_a_process_that_has_not_seen_the_formula(tmp_path):
     )
     run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == f"{model.predict_proba(X).sum(0).tolist()} {model.loss_}"
+
+
+def test_threads_may_make_the_same_formula_at_once():
+    def make(number):
+        plain = {**SINE.to_plain(), "name": f"thread_{number // 8}"}
+        return Activation.from_plain(plain)
+
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(make, range(400)))
+    assert len(set(made)) == 50 and all(name in ACTIVATIONS for name in made)
 
 
 def test_equal_formulas_share_kernels_and_others_do_not():

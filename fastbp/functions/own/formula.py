@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import threading
 from typing import Any, ClassVar, Self
 
 from fastbp.functions.own.description import NAME, check_formula
 from fastbp.functions.registry import Registry
 from fastbp.functions.symbolic.expression import FormulaError
 from fastbp.functions.values import shown
+
+_one_at_a_time = threading.Lock()
 
 
 class Formula(str):
@@ -48,8 +51,9 @@ class Formula(str):
         return name
 
     def _add(self) -> None:
-        if self._registered_as(str(self)) not in self.registry:
-            self._add_as(str(self), listed=False)
+        with _one_at_a_time:  # threads may unpickle the same formula
+            if self._registered_as(str(self)) not in self.registry:
+                self._add_as(str(self), listed=False)
 
     def _add_as(self, name: str, *, listed: bool) -> None:
         self.registry.add(self._entry(name), listed=listed)
