@@ -211,8 +211,8 @@ SOLVERS.add(
 )
 
 # scikit-learn's "sgd" is one of three rules, by momentum and nesterovs_momentum.
-STOCHASTIC = ("sgd", *(entry.name for entry in SOLVERS if entry.name not in ("sgd", "momentum", "nesterov")))
 RULES_OF_SGD = ("momentum", "nesterov")
+STOCHASTIC = tuple(entry.name for entry in SOLVERS if entry.name not in RULES_OF_SGD)
 
 
 def is_stochastic(solver: object) -> bool:

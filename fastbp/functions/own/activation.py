@@ -16,7 +16,7 @@ from fastbp.functions.symbolic.expression import Node, from_list, to_list, varia
 from fastbp.functions.symbolic.gradient import derivative as derived
 from fastbp.functions.symbolic.numpy_calls import apply
 from fastbp.functions.symbolic.python_code import function_of
-from fastbp.functions.symbolic.tracing import trace_own
+from fastbp.functions.symbolic.tracing import trace_own_number
 
 Z, A, DELTA = variable("z"), variable("a"), variable("delta")
 
@@ -78,13 +78,13 @@ class Activation(Formula):
         if of not in ("input", "output"):
             raise ValueError(f"of must be 'input' or 'output', got {of!r}.")
         low, high = checked_range(between)
-        (recorded,) = one(trace_own(value, Z, name=f"the value of Activation {name!r}"), name)
+        recorded = trace_own_number(value, Z, name=f"the value of Activation {name!r}")
         if derivative is None:
             of, slope = "input", derived(recorded, Z)
         else:
             argument = Z if of == "input" else A
             what = f"the derivative of Activation {name!r}"
-            (slope,) = one(trace_own(derivative, argument, name=what), name)
+            slope = trace_own_number(derivative, argument, name=what)
         _check(name, recorded, slope, of, np.linspace(low, high, N_POINTS), derivative is None)
         return cls._made({"name": name, "of": of, "formulas": to_list([recorded, slope])})
 
@@ -120,12 +120,6 @@ class Activation(Formula):
         z = np.asarray(z, float)
         of_output = self._plain["of"] == "output"
         return _values(self._nodes[1], *(("a", self.value(z)) if of_output else ("z", z)))
-
-
-def one(results: tuple[Node, ...], name: str) -> tuple[Node]:
-    if len(results) != 1:
-        raise ValueError(f"a formula of {name!r} returns {len(results)} values instead of one.")
-    return (results[0],)
 
 
 def _values(formula: Node, argument: str, points: np.ndarray) -> np.ndarray:

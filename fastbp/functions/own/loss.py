@@ -22,7 +22,7 @@ from fastbp.functions.symbolic.evaluation import evaluate, length_of
 from fastbp.functions.symbolic.expression import FormulaError, Node, from_list, to_list, variable
 from fastbp.functions.symbolic.gradient import derivative as derived
 from fastbp.functions.symbolic.row_code import row_loss
-from fastbp.functions.symbolic.tracing import trace_own
+from fastbp.functions.symbolic.tracing import trace_own_number
 
 TASKS = ("classifier", "regressor")
 TARGETS = {"any": ANY, "non-negative": NON_NEGATIVE, "positive": POSITIVE, "unit": UNIT}
@@ -112,7 +112,7 @@ class Loss(Formula):
             raise ValueError(f"merged_with must be None or one of {OUTPUT_ACTIVATIONS}, got {merged_with!r}.")
         of_params = checked_parameters(params, MOST_PARAMETERS, "loss_params")
         inputs = F, Y, *inputs_of(of_params)
-        loss = _one(trace_own(value, *inputs, name=f"the value of Loss {name!r}"))
+        loss = trace_own_number(value, *inputs, name=f"the value of Loss {name!r}")
         if loss.is_row:
             raise FormulaError(
                 f"the value of Loss {name!r} is a row, a number for each output: sum them by np.sum."
@@ -120,7 +120,7 @@ class Loss(Formula):
         if gradient is None:
             slope = derived(loss, F)
         else:
-            slope = _one(trace_own(gradient, *inputs, name=f"the gradient of Loss {name!r}"))
+            slope = trace_own_number(gradient, *inputs, name=f"the gradient of Loss {name!r}")
         plain = {
             "name": name,
             "params": of_params,
@@ -151,12 +151,6 @@ class Loss(Formula):
             tasks=tuple(plain["tasks"]),
             domain=TARGETS[plain["targets"]],
         )
-
-
-def _one(results: tuple[Node, ...]) -> Node:
-    if len(results) != 1:
-        raise FormulaError(f"a formula of a loss returns {len(results)} values instead of one.")
-    return results[0]
 
 
 def _check(

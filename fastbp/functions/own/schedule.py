@@ -20,7 +20,7 @@ from fastbp.functions.schedules import Schedule as Entry
 from fastbp.functions.symbolic.evaluation import evaluate
 from fastbp.functions.symbolic.expression import FormulaError, from_list, to_list, variable
 from fastbp.functions.symbolic.python_code import function_of
-from fastbp.functions.symbolic.tracing import trace_own
+from fastbp.functions.symbolic.tracing import trace_own_number
 
 DONE, EPOCH = variable("x"), variable("epoch")
 MOST_PARAMETERS = N_PARAMETERS - 1
@@ -79,16 +79,14 @@ class Schedule(Formula):
         name = checked_name(cls.kind, name)
         of_params = checked_parameters(params, MOST_PARAMETERS, "schedule_params")
         what = f"the factor of Schedule {name!r}"
-        results = trace_own(factor, DONE, EPOCH, *inputs_of(of_params), name=what)
-        if len(results) != 1:
-            raise FormulaError(f"{what} returns {len(results)} values instead of one.")
+        result = trace_own_number(factor, DONE, EPOCH, *inputs_of(of_params), name=what)
         share = np.arange(200) / 200
-        (values,) = evaluate(results, {"x": share, "epoch": share * 100, **defaults_of(of_params)})
+        (values,) = evaluate((result,), {"x": share, "epoch": share * 100, **defaults_of(of_params)})
         values = np.broadcast_to(values, share.shape)
         check_finite(what, "x", share, values, "Mend it.")
         if values.min() < 0:
             raise FormulaError(f"{what} is {values.min():.6g} at x = {share[values.argmin()]:g}: below 0.")
-        return cls._made({"name": name, "params": of_params, "factor": to_list(results)})
+        return cls._made({"name": name, "params": of_params, "factor": to_list([result])})
 
     def _is_taken(self) -> bool:
         return self.name in RATE_SCHEDULES or self.name == "plateau"

@@ -6,7 +6,7 @@ from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 from fastbp.functions import primitives, scalar
-from fastbp.functions.symbolic.expression import FUNCTIONS, LEAVES, FormulaError, Node, in_order, node
+from fastbp.functions.symbolic.expression import FUNCTIONS, FormulaError, Node, node
 from fastbp.functions.symbolic.numpy_calls import as_node
 
 OWN = "fastbp.functions"  # the modules of formulas that are written with the primitives
@@ -49,6 +49,14 @@ def trace_own(function: Callable, *inputs: Node, name: str) -> tuple[Node, ...]:
         return _results(function(*inputs))
     except Exception as error:
         raise FormulaError(f"{name}{_line(function, error)}: {_reason(error)}") from error
+
+
+def trace_own_number(function: Callable, *inputs: Node, name: str) -> Node:
+    """Record a user's formula that returns one number, or one row; FormulaError for several."""
+    results = trace_own(function, *inputs, name=name)
+    if len(results) != 1:
+        raise FormulaError(f"{name} returns {len(results)} values instead of one.")
+    return results[0]
 
 
 def _results(given: Any) -> tuple[Node, ...]:
@@ -110,8 +118,3 @@ def _primitive(name: str) -> Callable:
 
 def _named(name: str) -> Callable:
     return lambda *args: node(name, *map(as_node, args))
-
-
-def inputs_of(results: tuple[Node, ...]) -> set[str]:
-    """Names of the inputs that results depend on."""
-    return {one.value for one in in_order(results) if one.op == LEAVES[1]}
